@@ -1,0 +1,60 @@
+"""Accounts and transfers: double entry, so that all balances sum to zero after each entry.
+
+Only banks may be below zero: what they are below is what came in from outside.
+"""
+
+from __future__ import annotations
+
+from immutables import Map
+
+from proofroom.domain.errors import Overflow
+from proofroom.domain.ids import KeyId
+from proofroom.domain.money import AMOUNT_LIMIT
+
+TREASURY = "treasury"
+RESERVE = "reserve"
+
+
+def bank_account(bank: KeyId) -> str:
+    """Where money comes from: never above zero."""
+    return f"bank:{bank}"
+
+
+def customer_account(cluster: str, customer: KeyId) -> str:
+    """A customer's deposit in a cluster."""
+    return f"customer:{cluster}:{customer}"
+
+
+def bond_account(cluster: str, owner: KeyId) -> str:
+    """The bond of a validator, or of the cluster (owned by its manager)."""
+    return f"bond:{cluster}:{owner}"
+
+
+def provider_account(provider: KeyId) -> str:
+    """What a node provider earned."""
+    return f"provider:{provider}"
+
+
+def validator_account(validator: KeyId) -> str:
+    """What a validator earned."""
+    return f"validator:{validator}"
+
+
+def clearing_account(cluster: str, era: int) -> str:
+    """Where an era's charges meet its payouts: empty before and after."""
+    return f"clearing:{cluster}:{era}"
+
+
+def transfer(balances: Map[str, int], debit: str, credit: str, amount: int) -> Map[str, int]:
+    """Move ``amount`` from ``debit`` to ``credit``; accounts at zero are not kept.
+
+    Raises:
+        Overflow: an account would leave the range of amounts.
+    """
+    for account, change in ((debit, -amount), (credit, amount)):
+        balance = balances.get(account, 0) + change
+        if abs(balance) >= AMOUNT_LIMIT:
+            raise Overflow(account=account)
+        assert balance >= 0 or account.startswith("bank:"), f"{account} would be below zero"
+        balances = balances.set(account, balance) if balance else balances.delete(account) if account in balances else balances
+    return balances

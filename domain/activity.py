@@ -1,0 +1,166 @@
+"""Proof of Compute: records and the batches that seal them (protocol 3)."""
+
+from __future__ import annotations
+
+from proofroom.domain import charging, hashing, merkle
+from proofroom.domain.consent import check_agent_key, grant_in_force, payer_cap, spend, vault_owner
+from proofroom.domain.entry import Entry
+from proofroom.domain.errors import (
+    AlreadyRecorded,
+    BatchMismatch,
+    EraFull,
+    EraNotOpen,
+    FromTheFuture,
+    KeyNotInForce,
+    NotYet,
+    OverLimit,
+    TimesOutOfOrder,
+    Unregistered,
+    WrongNumber,
+)
+from proofroom.domain.ids import SKEW_MS, KeyId, record_id_bytes, to_ms
+from proofroom.domain.state import Cluster, Era, Pending, Queue, State, Tally, UsageSum
+from proofroom.domain.statements.activity import Activity, BatchSealed
+
+MAX_ERA_RECORDS = 10**7
+"""Records of one era; with the bounds of the schema and of prices, no sum leaves the range of amounts."""
+
+
+def open_era(state: State, cluster: str, number: int) -> tuple[Cluster, Era]:
+    """The cluster and its era, when that is open.
+
+    Raises:
+        Unregistered: no such cluster.
+        EraNotOpen: the era is not open, sealed or paid.
+    """
+    facts = state.clusters.get(cluster)
+    if facts is None:
+        raise Unregistered(what="cluster", key=cluster)
+    if number > facts.opened:
+        raise EraNotOpen(cluster=cluster, era=number, status="not opened yet")
+    era = state.eras.get((cluster, number))
+    if era is None:
+        raise EraNotOpen(cluster=cluster, era=number, status="paid")
+    if era.sealed:
+        raise EraNotOpen(cluster=cluster, era=number, status="sealed")
+    return facts, era
+
+
+def usage_of(s: Activity) -> UsageSum:
+    """The usage that a record states, as integers."""
+    compute, data = s.compute, s.data
+    return UsageSum(compute.cpu_ms, compute.gpu_micro, data.byte_seconds, data.bytes_streamed, data.puts, data.gets)
+
+
+def apply_activity(state: State, entry: Entry, s: Activity) -> State:
+    """Record one operation, if everything it relies on is in force.
+
+    Raises:
+        Unregistered, EraNotOpen: no such cluster, node or open era.
+        AlreadyRecorded: the record id is taken.
+        TimesOutOfOrder, FromTheFuture: its times contradict each other or lie outside the era.
+        KeyNotInForce: a role is signed by a key that does not hold it.
+        GrantAbsent, GrantRevoked, GrantSuperseded, GrantExpired, OutOfScope, OverLimit, NotPayer: consent or payment fails.
+    """
+    cluster, era = open_era(state, s.cluster, s.era)
+    if s.listing is not None:
+        raise NotYet(what="a listing")
+    record_id = record_id_bytes(s.record_id)
+    if len(era.ids) >= MAX_ERA_RECORDS:
+        raise EraFull(cluster=s.cluster, era=s.era, limit=MAX_ERA_RECORDS)
+    if record_id in era.ids:
+        raise AlreadyRecorded(what="record", key=s.record_id)
+    ended_at_ms = _check_times(s, record_id, era, entry.recorded_at_ms)
+    node = cluster.nodes.get(s.node)
+    if node is None:
+        raise Unregistered(what="node", key=s.node)
+    if node.runtime_key != s.signers.agent_runtime:
+        raise KeyNotInForce(keyid=s.signers.agent_runtime, role=f"runtime of {s.node}")
+    if s.signers.orchestrator not in cluster.orchestrators:
+        raise KeyNotInForce(keyid=s.signers.orchestrator, role=f"orchestrator of {s.cluster}")
+    user = vault_owner(state, s.vault_scope)
+    check_agent_key(state, s, ended_at_ms)
+    version = grant_in_force(state, s, user, ended_at_ms)
+    if to_ms(s.started_at) + SKEW_MS < version.created_at_ms:
+        raise TimesOutOfOrder(what=f"the work started at {s.started_at}, before the grant of {version.created_at}")
+    usage = usage_of(s)
+    era = _check_cap(state, era, s, user, ended_at_ms, usage)
+    state = spend(state, s, user, version)
+    era = _enqueue(era, s, Pending(entry.index, entry.verified.id, s.agent, s.customer, s.node, usage))
+    era = era._replace(ids=era.ids.set(record_id, entry.index))
+    return state._replace(eras=state.eras.set((s.cluster, s.era), era))
+
+
+def _check_times(s: Activity, record_id: bytes, era: Era, now_ms: int) -> int:
+    """The id's time lies in the era, the work ended not before it started, neither is ahead of the clock."""
+    started_at_ms, ended_at_ms = to_ms(s.started_at), to_ms(s.ended_at)
+    if ended_at_ms < started_at_ms:
+        raise TimesOutOfOrder(what=f"the work ended at {s.ended_at}, before it started at {s.started_at}")
+    if ended_at_ms > now_ms + SKEW_MS:
+        raise FromTheFuture(field="ended_at", time=s.ended_at)
+    if ended_at_ms + SKEW_MS < era.start * 1000:
+        raise TimesOutOfOrder(what=f"the work ended at {s.ended_at}, before era {s.era} opened")
+    id_ms = int.from_bytes(record_id[:6], "big")
+    if not era.start * 1000 - SKEW_MS <= id_ms <= now_ms + SKEW_MS:
+        raise TimesOutOfOrder(what=f"the record id was made at {id_ms} ms, outside era {s.era}")
+    return ended_at_ms
+
+
+def _check_cap(state: State, era: Era, s: Activity, user: KeyId, ended_at_ms: int, usage: UsageSum) -> Era:
+    """A payer's cap counts what the recorded usage for this agent service costs in an era of planned length."""
+    cap = payer_cap(state, s, user, ended_at_ms)
+    if cap is None:
+        return era
+    total = era.capped.get((s.customer, s.agent), UsageSum()).plus(usage)
+    cost = sum(charging.charge(total, era.parameters, era.end - era.start))
+    if cost > cap:
+        raise OverLimit(limit="the payer's cap per era", allowed=str(cap), asked=str(cost))
+    return era._replace(capped=era.capped.set((s.customer, s.agent), total))
+
+
+def _enqueue(era: Era, s: Activity, record: Pending) -> Era:
+    queue = era.queues.get(s.signers.orchestrator, Queue())
+    queue = Queue(queue.head, queue.tail + 1, queue.records.set(queue.tail, record))
+    tallies = era.tallies
+    for party in (("agent", s.agent), ("customer", s.customer)):
+        tally = tallies.get(party, Tally())
+        tallies = tallies.set(party, Tally(tally.recorded + 1, tally.attested, tally.usage.plus(record.usage)))
+    return era._replace(queues=era.queues.set(s.signers.orchestrator, queue), tallies=tallies)
+
+
+def seal_batch(state: State, s: BatchSealed) -> tuple[State, tuple[Pending, ...]]:
+    """Take the oldest unsealed records of the orchestrator out of its queue, when the batch matches them.
+
+    Raises:
+        KeyNotInForce: the signer is no orchestrator of the cluster.
+        WrongNumber: the batch number is not the next.
+        BatchMismatch: there are fewer records, or they give another root.
+    """
+    cluster, era = open_era(state, s.cluster, s.era)
+    if s.orchestrator not in cluster.orchestrators:
+        raise KeyNotInForce(keyid=s.orchestrator, role=f"orchestrator of {s.cluster}")
+    if s.batch != era.batches:
+        raise WrongNumber(what="the batch", number=s.batch, expected=era.batches)
+    queue = era.queues.get(s.orchestrator, Queue())
+    if s.count > queue.tail - queue.head:
+        raise BatchMismatch(what=f"it counts {s.count} records, {queue.tail - queue.head} are unsealed")
+    records = tuple(queue.records[i] for i in range(queue.head, queue.head + s.count))
+    root = batch_root([record.id for record in records])
+    if root != s.root:
+        raise BatchMismatch(what=f"its root is {s.root}, the records give {root}")
+    with queue.records.mutate() as rest:
+        for i in range(queue.head, queue.head + s.count):
+            del rest[i]
+        queue = Queue(queue.head + s.count, queue.tail, rest.finish())
+    era = era._replace(queues=era.queues.set(s.orchestrator, queue), batches=era.batches + 1)
+    return state._replace(eras=state.eras.set((s.cluster, s.era), era)), records
+
+
+def batch_root(statement_ids: list[bytes]) -> str:
+    """The root a batch commits to: the inner tree over the statement ids of its records, in log order."""
+    return hashing.tagged(merkle.root_of(statement_ids))
+
+
+def unsealed(era: Era) -> int:
+    """How many records of an era are in no batch."""
+    return sum(queue.tail - queue.head for queue in era.queues.values())

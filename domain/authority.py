@@ -1,0 +1,153 @@
+"""The authority table: for each kind, who must sign it and which rule applies it.
+
+Everything that a statement must fulfil besides (its precondition and unique key) is the rule's own first lines. Derived kinds have no
+rule of their own for validity: they must equal what :mod:`proofroom.domain.transition` derives.
+
+===================== ======================================= ==========================================================
+kind                  signed by                               unique by
+===================== ======================================= ==========================================================
+genesis               ledger, checkpoint                      being entry 0
+vault-opened          wallet                                  vault id
+grant, grant-wire     wallet                                  user, agent service; strictly newer ``created_at``
+agent-key             agent service, derived key              derived key
+payer                 customer                                customer, agent service, cluster; strictly newer
+cluster-founded       manager, every founding provider        cluster
+validator-registered  validator, controller                   cluster, validator
+deposit               bank                                    bank, reference
+era-opened, era-close manager                                 cluster, era
+activity              derived key, orchestrator, runtime      record id, in its era
+batch-sealed          orchestrator                            cluster, era, number
+beacon-revealed       validator                               cluster, round, validator
+vote-committed        validator                               cluster, round, validator
+vote-revealed         validator                               cluster, round, validator
+round-opened          ledger (derived)                        cluster, round
+round-tallied         ledger (derived)                        cluster, round
+era-sealed, era-paid  ledger (derived)                        cluster, era
+payout                ledger (derived)                        cluster, era, line
+tick                  ledger                                  index
+===================== ======================================= ==========================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from proofroom.domain import activity, attestation, consent, governance, settlement
+from proofroom.domain.entry import Entry
+from proofroom.domain.envelope import Verified
+from proofroom.domain.errors import ExtraSignature, KeyNotInForce, MissingRole, SharedKey, Unregistered, WrongIndex
+from proofroom.domain.ids import KeyId
+from proofroom.domain.state import State
+from proofroom.domain.statements import activity as ac
+from proofroom.domain.statements import attestation as at
+from proofroom.domain.statements import consent as co
+from proofroom.domain.statements import governance as go
+from proofroom.domain.statements import ledger as le
+from proofroom.domain.statements import settlement as se
+
+class Rule(NamedTuple):
+    """How a kind is authorised and applied."""
+
+    roles: Callable[[State, Any], dict[str, KeyId]]
+    """Role -> the key that must sign in it."""
+    apply: Callable[[State, Entry, Any], State]
+    derived: bool = False
+
+
+def check_authority(state: State, rule: Rule, verified: Verified) -> None:
+    """Exactly the required keys signed, one for each role.
+
+    Raises:
+        SharedKey: two roles name one key.
+        MissingRole: a required signature is not there.
+        ExtraSignature: a key signed that has no role.
+    """
+    roles = rule.roles(state, verified.statement)
+    required = set(roles.values())
+    if len(required) < len(roles):
+        keys = list(roles.values())
+        raise SharedKey(kind=verified.kind, keyid=next(k for k in keys if keys.count(k) > 1))
+    for role, key in roles.items():
+        if key not in verified.keys:
+            raise MissingRole(kind=verified.kind, role=role, keyid=key)
+    if len(verified.keys) > len(required):
+        raise ExtraSignature(kind=verified.kind, keyid=min(verified.keys - required))
+
+
+def _ledger(state: State, s: object) -> dict[str, KeyId]:
+    assert state.founding is not None
+    return {"ledger": state.founding.ledger_key}
+
+
+def _validator(state: State, s: at.BeaconRevealed | at.VoteCommitted | at.VoteRevealed) -> dict[str, KeyId]:
+    return {"validator": s.validator}
+
+
+def _wallet(state: State, s: co.GrantFields | co.VaultOpened) -> dict[str, KeyId]:
+    return {"wallet": s.user_pub_key}
+
+
+def _manager(state: State, s: go.EraOpened | go.EraClose) -> dict[str, KeyId]:
+    cluster = state.clusters.get(s.cluster)
+    if cluster is None:
+        raise Unregistered(what="cluster", key=s.cluster)
+    return {"manager": cluster.manager}
+
+
+def _bank(state: State, s: se.Deposit) -> dict[str, KeyId]:
+    assert state.founding is not None
+    if s.bank not in state.founding.bank_keys:
+        raise KeyNotInForce(keyid=s.bank, role="bank")
+    return {"bank": s.bank}
+
+
+def _founders(state: State, s: go.ClusterFounded) -> dict[str, KeyId]:
+    return {"manager": s.manager, **{f"provider {i}": key for i, key in enumerate(s.providers)}}
+
+
+def _source(state: State, s: ac.Activity) -> dict[str, KeyId]:
+    return {
+        "agent-derived-key": s.signers.agent_derived_key,
+        "orchestrator": s.signers.orchestrator,
+        "agent-runtime": s.signers.agent_runtime,
+    }
+
+
+def _apply_batch(state: State, entry: Entry, s: ac.BatchSealed) -> State:
+    state, records = activity.seal_batch(state, s)
+    return attestation.start_round(state, entry, s, records)
+
+
+def _apply_tick(state: State, entry: Entry, s: le.Tick) -> State:
+    if s.index != entry.index:
+        raise WrongIndex(index=s.index, expected=entry.index)
+    return state
+
+
+AUTHORITY: dict[str, Rule] = {
+    co.VaultOpened.kind: Rule(_wallet, consent.apply_vault_opened),
+    co.Grant.kind: Rule(_wallet, consent.apply_grant),
+    co.WireGrant.kind: Rule(_wallet, consent.apply_grant),
+    co.AgentKey.kind: Rule(lambda _, s: {"agent service": s.agent, "derived key": s.key}, consent.apply_agent_key),
+    co.Payer.kind: Rule(lambda _, s: {"customer": s.customer}, consent.apply_payer),
+    go.ClusterFounded.kind: Rule(_founders, governance.apply_cluster_founded),
+    go.EraOpened.kind: Rule(_manager, governance.apply_era_opened),
+    go.EraClose.kind: Rule(_manager, governance.apply_era_close),
+    ac.Activity.kind: Rule(_source, activity.apply_activity),
+    ac.BatchSealed.kind: Rule(lambda _, s: {"orchestrator": s.orchestrator}, _apply_batch),
+    at.ValidatorRegistered.kind: Rule(
+        lambda _, s: {"validator": s.validator, "controller": s.controller}, attestation.apply_validator_registered
+    ),
+    at.BeaconRevealed.kind: Rule(_validator, attestation.apply_beacon_revealed),
+    at.VoteCommitted.kind: Rule(_validator, attestation.apply_vote_committed),
+    at.VoteRevealed.kind: Rule(_validator, attestation.apply_vote_revealed),
+    at.RoundOpened.kind: Rule(_ledger, attestation.apply_round_opened, derived=True),
+    at.RoundTallied.kind: Rule(_ledger, attestation.apply_round_tallied, derived=True),
+    se.Deposit.kind: Rule(_bank, settlement.apply_deposit),
+    se.EraSealed.kind: Rule(_ledger, settlement.apply_era_sealed, derived=True),
+    se.Payout.kind: Rule(_ledger, settlement.apply_payout, derived=True),
+    se.EraPaid.kind: Rule(_ledger, settlement.apply_era_paid, derived=True),
+    le.Tick.kind: Rule(_ledger, _apply_tick),
+}
+"""Kind -> rule, for every kind but genesis."""

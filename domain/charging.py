@@ -1,0 +1,65 @@
+"""What usage costs: the formulas of protocol 6, in its order and rounding.
+
+They apply once to the summed usage of a customer, and once to that of a customer on a node for weights; never to a single record.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from proofroom.domain.money import RATIO_ONE, nearest_half_down
+from proofroom.domain.state import Parameters, UsageSum
+
+MONTH_SECONDS = 2_630_016
+"""A month of 30.44 days, the period of the storage price."""
+
+MIB = 2**20
+
+
+class Parts(NamedTuple):
+    """A charge by what it is for, in base units."""
+
+    cpu: int = 0
+    gpu: int = 0
+    streamed: int = 0
+    stored: int = 0
+    puts: int = 0
+    gets: int = 0
+
+
+def charge(usage: UsageSum, parameters: Parameters, seconds: int) -> Parts:
+    """What ``usage`` in an era of ``seconds`` costs."""
+    return Parts(
+        cpu=cpu_charge(usage.cpu_ms, parameters.cpu_second),
+        gpu=gpu_charge(usage.gpu_micro, parameters.gpu_unit),
+        streamed=streamed_charge(usage.bytes_streamed, parameters.mib_streamed),
+        stored=stored_charge(usage.byte_seconds, parameters.mib_stored_month, seconds),
+        puts=usage.puts * parameters.put,
+        gets=usage.gets * parameters.get,
+    )
+
+
+def cpu_charge(cpu_ms: int, price: int) -> int:
+    """``floor(cpu_ms * price / 1000)``, the price being of a second."""
+    return cpu_ms * price // 1000
+
+
+def gpu_charge(gpu_micro: int, price: int) -> int:
+    """``floor(gpu_micro * price / 10^6)``, the price being of a unit."""
+    return gpu_micro * price // 10**6
+
+
+def streamed_charge(bytes_streamed: int, price: int) -> int:
+    """``floor(bytes * price / 2^20)``, the price being of a MiB."""
+    return bytes_streamed * price // MIB
+
+
+def stored_charge(byte_seconds: int, price: int, seconds: int) -> int:
+    """The sum over month slices of ``nearest_half_down(f * floor(bytes * price / 2^20) / 10^18)``.
+
+    ``bytes = floor(byte_seconds / seconds)`` and ``f = floor(slice * 10^18 / 2_630_016)``. Eras longer than a month are charged in
+    slices, not capped.
+    """
+    monthly = byte_seconds // seconds * price // MIB
+    months, rest = divmod(seconds, MONTH_SECONDS)
+    return months * monthly + nearest_half_down(rest * RATIO_ONE // MONTH_SECONDS * monthly, RATIO_ONE)

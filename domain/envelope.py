@@ -1,0 +1,264 @@
+"""Envelopes: a statement's bytes and the signatures over them (DSSE v1), and the one way to a verified statement.
+
+DSSE signs ``PAE(type, payload) = "DSSEv1" SP len(type) SP type SP len(payload) SP payload``, so that a signature for one kind never
+serves for another. What was signed is what is stored and what travels; nothing is serialised again in order to verify it.
+
+One exception, for wallets in the field: a grant may come as ``{"payload": base64url, "signature": {"algorithm": "ed25519", "signer",
+"value": "0x.."}}``, signed over the raw payload bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Any, ClassVar, NamedTuple, Self
+
+import orjson
+
+from proofroom.domain import canonical, hashing
+from proofroom.domain.errors import (
+    BadBase64,
+    BadEnvelope,
+    BadSignature,
+    DuplicateSignature,
+    RootedUnsupported,
+    TooLarge,
+)
+from proofroom.domain.ids import Digest, KeyId, public_key_of
+from proofroom.domain.signing import SIGNATURE_BYTES, Signer, verify_signature
+from proofroom.domain.statements import GRANT_WIRE, Statement, parse, payload_type_of
+
+MAX_ENVELOPE = 96 * 1024
+"""Bytes of an envelope in JSON: base64 of a full payload, and 80 signatures."""
+
+MAX_SIGNATURES = 80
+
+
+class RootedPath(NamedTuple):
+    """Where a statement stands in a tree of which only the root was signed."""
+
+    size: int
+    position: int
+    path: tuple[bytes, ...]
+
+
+class Signature(NamedTuple):
+    """One signature: direct over the statement, or (``rooted``) over a tree that holds it."""
+
+    keyid: KeyId
+    value: bytes
+    rooted: RootedPath | None = None
+
+
+class Envelope(NamedTuple):
+    """A statement's bytes with signatures in key order, nothing of it verified."""
+
+    payload_type: str
+    payload: bytes
+    signatures: tuple[Signature, ...]
+
+    def to_json(self) -> bytes:
+        """The envelope as it travels: DSSE JSON, or the wallet wire form of a wire grant."""
+        if self.payload_type == GRANT_WIRE:
+            return _wire_json(self)
+        signatures = [{"keyid": s.keyid, "sig": base64.b64encode(s.value).decode()} for s in self.signatures]
+        payload = base64.b64encode(self.payload).decode()
+        return orjson.dumps({"payload": payload, "payloadType": self.payload_type, "signatures": signatures})
+
+
+def pae(payload_type: str, payload: bytes) -> bytes:
+    """DSSE's pre-authentication encoding: the exact bytes that are signed."""
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
+def statement_id(payload_type: str, payload: bytes) -> bytes:
+    """The 32 bytes that name a statement; they do not depend on its signatures."""
+    return hashing.digest(hashing.STATEMENT_ID, pae(payload_type, payload))
+
+
+class Verified:
+    """A statement whose schema, bytes and signatures were checked. Only :func:`verify` makes one.
+
+    That the keys are the *right* ones is for the transition to say, since it depends on the ledger's state.
+    """
+
+    __slots__ = ("envelope", "id", "keys", "statement")
+
+    envelope: Envelope
+    statement: Statement
+    id: bytes
+    keys: frozenset[KeyId]
+
+    _pass: ClassVar[object] = object()
+
+    def __init__(self, envelope: Envelope, statement: Statement, id: bytes, key: object) -> None:
+        if key is not Verified._pass:
+            raise TypeError("only proofroom.domain.envelope.verify makes a Verified")
+        set_field = object.__setattr__
+        set_field(self, "envelope", envelope)
+        set_field(self, "statement", statement)
+        set_field(self, "id", id)
+        set_field(self, "keys", frozenset(s.keyid for s in envelope.signatures))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("a Verified never changes")
+
+    def __init_subclass__(cls) -> None:
+        raise TypeError("a Verified has no other kinds")
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Between processes the bytes travel and are verified again.
+        return verify, (self.envelope,)
+
+    @property
+    def kind(self) -> str:
+        """The kind of the statement."""
+        return self.statement.kind
+
+    @property
+    def digest(self) -> Digest:
+        """The statement id, tagged."""
+        return hashing.tagged(self.id)
+
+
+def verify(envelope: Envelope) -> Verified:
+    """Check an envelope's schema, canonical bytes and every signature.
+
+    Raises:
+        Malformed: each fault has its own class.
+    """
+    statement = parse(envelope.payload_type, envelope.payload)
+    verify_signatures(envelope)
+    return _pass(envelope, statement)
+
+
+def _pass(envelope: Envelope, statement: Statement) -> Verified:
+    return Verified(envelope, statement, statement_id(envelope.payload_type, envelope.payload), Verified._pass)
+
+
+def verify_signatures(envelope: Envelope) -> None:
+    """Check every signature of an envelope over its bytes.
+
+    Raises:
+        BadEnvelope: no signature, too many, or not in key order.
+        DuplicateSignature: a key signed twice.
+        RootedUnsupported: a signature over a tree.
+        BadSignature: a signature does not verify.
+    """
+    message = envelope.payload if envelope.payload_type == GRANT_WIRE else pae(envelope.payload_type, envelope.payload)
+    if not 1 <= len(envelope.signatures) <= MAX_SIGNATURES:
+        raise BadEnvelope(why=f"it has {len(envelope.signatures)} signatures")
+    last = ""
+    for signature in envelope.signatures:
+        if signature.keyid == last:
+            raise DuplicateSignature(keyid=last)
+        if signature.keyid < last:
+            raise BadEnvelope(why="signatures are not in key order")
+        last = signature.keyid
+        if signature.rooted is not None:
+            raise RootedUnsupported(keyid=last)
+        verify_signature(signature.keyid, message, signature.value)
+
+
+def sign(statement: Statement, *signers: Signer) -> Envelope:
+    """The envelope of a statement, signed by each signer."""
+    payload_type, payload = payload_type_of(statement.kind), statement.payload()
+    if len(payload) > canonical.MAX_PAYLOAD:
+        raise TooLarge(what=statement.kind, size=len(payload), limit=canonical.MAX_PAYLOAD)
+    message = payload if payload_type == GRANT_WIRE else pae(payload_type, payload)
+    signatures = [Signature(s.keyid, s.sign(message)) for s in signers]
+    return Envelope(payload_type, payload, tuple(sorted(signatures)))
+
+
+def parse_envelope(data: bytes) -> Envelope:
+    """The envelope that ``data`` writes in JSON; its statement and signatures are not looked at.
+
+    Raises:
+        TooLarge, NotJson, DuplicateKey: not one JSON object.
+        BadEnvelope: keys are missing or unknown.
+        BadBase64, BadKeyId, BadSignature: a field is not of its form.
+    """
+    value = _parse_outer(data)
+    if value.keys() == {"payload", "signature"}:
+        return _wire_envelope(value)
+    if value.keys() != {"payload", "payloadType", "signatures"}:
+        raise BadEnvelope(why=f"its keys are {sorted(value)}"[:200])
+    payload_type, signatures = value["payloadType"], value["signatures"]
+    if not isinstance(payload_type, str) or not isinstance(signatures, list) or payload_type == GRANT_WIRE:
+        raise BadEnvelope(why="payloadType or signatures is not of its form")
+    if len(signatures) > MAX_SIGNATURES:
+        raise BadEnvelope(why=f"it has {len(signatures)} signatures")
+    parsed = sorted(_signature(s) for s in signatures)
+    return Envelope(payload_type, _unbase64("payload", value["payload"]), tuple(parsed))
+
+
+def _parse_outer(data: bytes) -> dict[str, Any]:
+    """The quick way for compact JSON: what prints back to the same bytes names no key twice."""
+    if len(data) <= MAX_ENVELOPE:
+        try:
+            value = orjson.loads(data)
+            if isinstance(value, dict) and orjson.dumps(value) == data:
+                return value
+        except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+            pass
+    return canonical.parse_strict(data, limit=MAX_ENVELOPE)
+
+
+def _signature(value: object) -> Signature:
+    if not isinstance(value, dict) or not {"keyid", "sig"} <= value.keys() <= {"keyid", "sig", "rooted"}:
+        raise BadEnvelope(why="a signature is not {keyid, sig}")
+    keyid = value["keyid"]
+    if not isinstance(keyid, str):
+        raise BadEnvelope(why="a keyid is not text")
+    public_key_of(keyid)
+    if "rooted" in value:
+        raise RootedUnsupported(keyid=keyid)
+    raw = _unbase64("sig", value["sig"])
+    if len(raw) != SIGNATURE_BYTES:
+        raise BadSignature(keyid=keyid)
+    return Signature(KeyId(keyid), raw)
+
+
+def _unbase64(field: str, text: object) -> bytes:
+    """DSSE admits the standard and the URL-safe alphabet; either must be exact."""
+    if not isinstance(text, str):
+        raise BadEnvelope(why=f"{field} is not text")
+    try:
+        standard = text.replace("-", "+").replace("_", "/")
+        raw = base64.b64decode(standard, validate=True)
+    except (binascii.Error, ValueError):
+        raise BadBase64(field=field) from None
+    if base64.b64encode(raw).decode() != standard:
+        raise BadBase64(field=field)
+    return raw
+
+
+_WIRE_SIGNER = re.compile(r"(?:ed25519:|0x)?([0-9a-f]{64})\Z")
+_WIRE_VALUE = re.compile(r"0x([0-9a-f]{128})\Z")
+
+
+def _wire_envelope(value: dict[str, Any]) -> Envelope:
+    signature, payload = value["signature"], value["payload"]
+    if not isinstance(signature, dict) or signature.keys() != {"algorithm", "signer", "value"}:
+        raise BadEnvelope(why="the wallet's signature is not {algorithm, signer, value}")
+    signer = _WIRE_SIGNER.match(str(signature["signer"]))
+    raw = _WIRE_VALUE.match(str(signature["value"]))
+    if signature["algorithm"] != "ed25519" or signer is None or raw is None:
+        raise BadEnvelope(why="the wallet's signature is not ed25519, a key in hex and a value in 0x hex")
+    if not isinstance(payload, str):
+        raise BadEnvelope(why="payload is not text")
+    padded = payload if payload.endswith("=") else payload + "=" * (-len(payload) % 4)
+    keyid = KeyId("ed25519:" + signer[1])
+    return Envelope(GRANT_WIRE, _unbase64("payload", padded), (Signature(keyid, bytes.fromhex(raw[1])),))
+
+
+def _wire_json(envelope: Envelope) -> bytes:
+    (signature,) = envelope.signatures
+    payload = base64.urlsafe_b64encode(envelope.payload).decode()
+    wire = {"algorithm": "ed25519", "signer": signature.keyid[8:], "value": "0x" + signature.value.hex()}
+    return orjson.dumps({"payload": payload, "signature": wire})

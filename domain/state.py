@@ -1,0 +1,323 @@
+"""What the ledger knows after some entries: immutable values, nothing else.
+
+Maps are persistent (``immutables.Map``): a new state shares all that did not change with the old one, so that a transition costs what it
+changes, a refused statement leaves nothing behind, and any number of states live beside each other. Memory is bounded by what is open:
+records leave the state when their round is final, record ids when their era is paid.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from immutables import Map
+
+from proofroom.domain.ids import Digest, KeyId
+from proofroom.domain.merkle import Tree
+
+RULES = 1
+"""The rules version that this release writes."""
+
+
+class Founding(NamedTuple):
+    """What genesis fixed."""
+
+    ledger: Digest
+    origin: str
+    rules: int
+    ledger_key: KeyId
+    checkpoint_key: KeyId
+    bank_keys: tuple[KeyId, ...]
+    unit: str
+
+
+class GrantVersion(NamedTuple):
+    """The newest version of what a user granted to an agent service."""
+
+    digest: Digest
+    log_index: int
+    version: int
+    """1 for the first version of this user and agent service."""
+    created_at: str
+    created_at_ms: int
+    expires_at: str
+    """Empty when it does not expire."""
+    expires_at_ms: int
+    """0 when it does not expire."""
+    revoked: bool
+    scopes: tuple[str, ...]
+    """Sorted, as ``vaultId / scopeId``."""
+    operations: tuple[str, ...]
+    """Empty when not limited."""
+    cpu_ms: int
+    """-1 when not limited."""
+    gpu_micro: int
+    """-1 when not limited."""
+    per_era: bool
+
+
+class Spent(NamedTuple):
+    """What was used under a grant in the period that its limits count."""
+
+    digest: Digest
+    """Of the version whose limits count."""
+    era: int
+    """Of the cluster in the key; 0 when the limits are per grant."""
+    cpu_ms: int
+    gpu_micro: int
+
+
+class AgentKeyFacts(NamedTuple):
+    """The certificate of a derived key."""
+
+    agent: KeyId
+    vault_scope: str
+    created_at_ms: int
+    expires_at_ms: int
+
+
+class PayerFacts(NamedTuple):
+    """What a customer signed to pay for an agent service in a cluster."""
+
+    created_at: str
+    created_at_ms: int
+    expires_at_ms: int
+    """0 when it does not expire."""
+    revoked: bool
+    cap_per_era: int
+
+
+class UsageSum(NamedTuple):
+    """Usage, summed: integers only."""
+
+    cpu_ms: int = 0
+    gpu_micro: int = 0
+    byte_seconds: int = 0
+    bytes_streamed: int = 0
+    puts: int = 0
+    gets: int = 0
+
+    def plus(self, other: UsageSum) -> UsageSum:
+        """The sum of both."""
+        return UsageSum(
+            self.cpu_ms + other.cpu_ms,
+            self.gpu_micro + other.gpu_micro,
+            self.byte_seconds + other.byte_seconds,
+            self.bytes_streamed + other.bytes_streamed,
+            self.puts + other.puts,
+            self.gets + other.gets,
+        )
+
+
+class Parameters(NamedTuple):
+    """The parameters of a cluster as integers: amounts in base units, ratios in 10^18ths."""
+
+    cpu_second: int
+    gpu_unit: int
+    mib_streamed: int
+    mib_stored_month: int
+    put: int
+    get: int
+    treasury_share: int
+    reserve_share: int
+    validators_share: int
+    committee: int
+    beacon_ms: int
+    commit_ms: int
+    reveal_ms: int
+    cpu_tolerance: int
+    gpu_tolerance: int
+    bytes_tolerance: int
+    cluster_bond: int
+    validator_bond: int
+    era_seconds: int
+
+
+class NodeFacts(NamedTuple):
+    """A node of a cluster."""
+
+    provider: KeyId
+    runtime_key: KeyId
+
+
+class Cluster(NamedTuple):
+    """A cluster between its eras."""
+
+    manager: KeyId
+    nodes: Map[str, NodeFacts]
+    orchestrators: tuple[KeyId, ...]
+    parameters: Parameters
+    opened: int = -1
+    """The newest era that was opened; -1 before the first."""
+    open: bool = False
+    """Whether that era still takes records."""
+    last_end: int = 0
+    """End, in seconds, of the newest era that was sealed."""
+    rounds: int = 0
+    """Rounds so far; the next round has this number."""
+
+
+class ValidatorFacts(NamedTuple):
+    """A validator of one cluster."""
+
+    controller: KeyId
+    beacon: bytes
+    """The chain value it revealed last."""
+    next_round: int
+    """The round to which the next preimage belongs; a later round takes as many steps more."""
+
+
+class Pending(NamedTuple):
+    """A record on its way to a verdict."""
+
+    log_index: int
+    id: bytes
+    """Statement id."""
+    agent: KeyId
+    customer: KeyId
+    node: str
+    usage: UsageSum
+
+
+class Queue(NamedTuple):
+    """The unsealed records of an orchestrator, oldest first: keys ``head`` to ``tail - 1`` of ``records``."""
+
+    head: int = 0
+    tail: int = 0
+    records: Map[int, Pending] = Map()
+
+
+class Tally(NamedTuple):
+    """Counts and sums of a party's records in an era, which the completeness root commits to."""
+
+    recorded: int = 0
+    attested: int = 0
+    usage: UsageSum = UsageSum()
+    """Of all recorded."""
+
+
+class Line(NamedTuple):
+    """One payout line before it is a statement: a transfer and the work behind it (see ``statements.settlement.Basis``)."""
+
+    role: Literal["charge", "treasury", "reserve", "validator", "provider"]
+    debit: str
+    credit: str
+    amount: int
+    party: str
+    """Customer, node or validator; empty for treasury and reserve."""
+    records: int
+    charged: tuple[int, ...]
+    collected: tuple[int, ...]
+
+
+class Era(NamedTuple):
+    """An era that is not paid yet."""
+
+    parameters: Parameters
+    """In force when it opened."""
+    first_index: int
+    start: int
+    """In seconds."""
+    end: int
+    """In seconds; planned while it is open."""
+    ids: Map[bytes, int] = Map()
+    """Record ids of this era -> their index."""
+    queues: Map[KeyId, Queue] = Map()
+    batches: int = 0
+    open_rounds: int = 0
+    sealed: bool = False
+    attested: int = 0
+    rejected: int = 0
+    late: int = 0
+    tallies: Map[tuple[str, KeyId], Tally] = Map()
+    """By ("agent" | "customer", key)."""
+    usage: Map[tuple[KeyId, str], UsageSum] = Map()
+    """Attested usage by (customer, node)."""
+    served: Map[tuple[KeyId, str], int] = Map()
+    """Attested records by (customer, node)."""
+    inspected: Map[KeyId, int] = Map()
+    """Records a validator judged as the round did."""
+    capped: Map[tuple[KeyId, KeyId], UsageSum] = Map()
+    """Recorded usage by (customer, agent) where a payer's cap applies."""
+    lines: tuple[Line, ...] = ()
+    """The settlement, once computed."""
+    stated: Tree = Tree()
+    """Inner tree over the statement ids of the lines already stated."""
+
+
+class Ballot(NamedTuple):
+    """A revealed vote: sets of batch positions as integers, bit ``i`` for position ``i``."""
+
+    agree: int
+    reject: int
+
+
+class Round(NamedTuple):
+    """An attestation round that is not final."""
+
+    era: int
+    batch: int
+    root: bytes
+    records: tuple[Pending, ...]
+    eligible: tuple[KeyId, ...]
+    """In key order, fixed at the seal."""
+    reveals: Map[KeyId, bytes] = Map()
+    digest: bytes = b""
+    """Statement id of ``round-opened``; empty while the beacon is awaited."""
+    committee: tuple[KeyId, ...] = ()
+    missing: int = 0
+    commit_until: int = 0
+    reveal_until: int = 0
+    commits: Map[KeyId, bytes] = Map()
+    votes: Map[KeyId, Ballot] = Map()
+
+
+class Due(NamedTuple):
+    """Something the ledger itself must state from ``at_ms`` on. Ordered by time, then by what it is about."""
+
+    at_ms: int
+    subject: str
+    """``"round"`` or ``"era"``."""
+    cluster: str
+    number: int
+
+
+class State(NamedTuple):
+    """The state after ``size`` entries."""
+
+    size: int = 0
+    recorded_at_ms: int = 0
+    founding: Founding | None = None
+    vaults: Map[str, KeyId] = Map()
+    grants: Map[tuple[KeyId, KeyId], GrantVersion] = Map()
+    """By (user, agent service)."""
+    spent: Map[tuple[KeyId, KeyId, str], Spent] = Map()
+    """By (user, agent service, cluster), where limits count; the cluster is empty when they are per grant."""
+    agent_keys: Map[KeyId, AgentKeyFacts] = Map()
+    payers: Map[tuple[KeyId, KeyId, str], PayerFacts] = Map()
+    """By (customer, agent service, cluster)."""
+    clusters: Map[str, Cluster] = Map()
+    validators: Map[str, Map[KeyId, ValidatorFacts]] = Map()
+    """By cluster, then key."""
+    eras: Map[tuple[str, int], Era] = Map()
+    rounds: Map[tuple[str, int], Round] = Map()
+    balances: Map[str, int] = Map()
+    """By account; they sum to zero."""
+    deposits: Map[tuple[KeyId, str], int] = Map()
+    """(bank, reference) -> index. Kept for ever: a reference pays once."""
+    agenda: tuple[Due, ...] = ()
+    """What the ledger will have to state, soonest first."""
+
+    @property
+    def ledger(self) -> Digest:
+        """The digest that statements for this ledger name; empty before genesis."""
+        return self.founding.ledger if self.founding is not None else Digest("")
+
+
+def schedule(agenda: tuple[Due, ...], due: Due) -> tuple[Due, ...]:
+    """The agenda with one appointment for the subject of ``due``: this one."""
+    return tuple(sorted([*unschedule(agenda, due), due]))
+
+
+def unschedule(agenda: tuple[Due, ...], due: Due) -> tuple[Due, ...]:
+    """The agenda without any appointment for the subject of ``due``."""
+    return tuple(d for d in agenda if d[1:] != due[1:])

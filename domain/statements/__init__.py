@@ -1,0 +1,95 @@
+"""Statements: what is signed. One class a kind; the payload type of kind ``k`` is ``application/vnd.proofroom.k.v1+json``.
+
+Schemas are final. A kind that needs another field gets a new version of its payload type, and the old one stays readable.
+"""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from proofroom.domain import canonical
+from proofroom.domain.errors import BadField, Malformed, UnknownKind
+from proofroom.domain.statements.activity import Activity, BatchSealed
+from proofroom.domain.statements.attestation import (
+    BeaconRevealed,
+    RoundOpened,
+    RoundTallied,
+    ValidatorRegistered,
+    VoteCommitted,
+    VoteRevealed,
+)
+from proofroom.domain.statements.consent import AgentKey, Grant, Payer, VaultOpened, WireGrant
+from proofroom.domain.statements.fields import LedgerStatement, Statement
+from proofroom.domain.statements.governance import ClusterFounded, EraClose, EraOpened
+from proofroom.domain.statements.ledger import Genesis, Tick
+from proofroom.domain.statements.settlement import Deposit, EraPaid, EraSealed, Payout
+
+__all__ = [
+    "GRANT_WIRE",
+    "KINDS",
+    "LedgerStatement",
+    "Statement",
+    "parse",
+    "payload_type_of",
+]
+
+
+def payload_type_of(kind: str) -> str:
+    """The payload type of a kind."""
+    return f"application/vnd.proofroom.{kind}.v1+json"
+
+
+KINDS: dict[str, type[Statement]] = {
+    payload_type_of(statement.kind): statement
+    for statement in (
+        Genesis,
+        Tick,
+        VaultOpened,
+        Grant,
+        WireGrant,
+        AgentKey,
+        Payer,
+        ClusterFounded,
+        EraOpened,
+        Activity,
+        BatchSealed,
+        ValidatorRegistered,
+        BeaconRevealed,
+        RoundOpened,
+        VoteCommitted,
+        VoteRevealed,
+        RoundTallied,
+        Deposit,
+        EraClose,
+        EraSealed,
+        Payout,
+        EraPaid,
+    )
+}
+"""Payload type -> statement class."""
+
+GRANT_WIRE = payload_type_of(WireGrant.kind)
+"""The payload type under which a grant in the wallet wire form is stored; nothing is ever signed under it."""
+
+
+def parse(payload_type: str, payload: bytes) -> Statement:
+    """The statement that the payload writes.
+
+    Raises:
+        UnknownKind: no such payload type.
+        Malformed: the payload is not canonical JSON of the kind's schema (each fault has its own class).
+    """
+    statement = KINDS.get(payload_type)
+    if statement is None:
+        raise UnknownKind(payload_type=payload_type[:200])
+    value = canonical.parse_strict(payload) if payload_type == GRANT_WIRE else canonical.decode(payload)
+    try:
+        return statement.model_validate(value)
+    except ValidationError as e:
+        raise _first_fault(statement.kind, e) from None
+
+
+def _first_fault(kind: str, error: ValidationError) -> Malformed:
+    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    field = ".".join(str(part) for part in fault["loc"]) or "(whole)"
+    return BadField(kind=kind, field=field[:120], why=fault["msg"][:200])

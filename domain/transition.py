@@ -1,0 +1,104 @@
+"""The whole validity rule, in one sentence: ``state' = transition(state, entry)``; whatever raises is not valid.
+
+The write path, the audit's replay and the property tests use this one function (protocol 1.4 to 1.6).
+"""
+
+from __future__ import annotations
+
+from proofroom.domain import attestation, settlement
+from proofroom.domain.authority import AUTHORITY, Rule, check_authority
+from proofroom.domain.entry import Entry
+from proofroom.domain.errors import (
+    DueFirst,
+    NotDerived,
+    NotDue,
+    NotGenesis,
+    OtherLedger,
+    TimeWentBack,
+    UnknownRules,
+    WrongIndex,
+)
+from proofroom.domain.ids import Digest, KeyId
+from proofroom.domain.state import RULES, Founding, State
+from proofroom.domain.statements import LedgerStatement, Statement
+from proofroom.domain.statements.ledger import Genesis
+
+
+def transition(state: State, entry: Entry) -> State:
+    """The state after ``entry``.
+
+    Raises:
+        WrongIndex, TimeWentBack: the entry does not continue the log.
+        DueFirst, NotDue, NotDerived: it is not what the ledger itself must state now.
+        Refused: a rule said no; each has its own class.
+    """
+    if entry.index != state.size:
+        raise WrongIndex(index=entry.index, expected=state.size)
+    if entry.recorded_at_ms < state.recorded_at_ms:
+        raise TimeWentBack(recorded_at_ms=entry.recorded_at_ms, last_ms=state.recorded_at_ms)
+    if state.founding is None or isinstance(entry.statement, Genesis):
+        return _found(state, entry)
+    statement = entry.statement
+    if isinstance(statement, LedgerStatement) and statement.ledger != state.founding.ledger:
+        raise OtherLedger(ledger=statement.ledger, expected=state.founding.ledger)
+    rule = AUTHORITY[statement.kind]
+    _check_due(state, entry, rule)
+    check_authority(state, rule, entry.verified)
+    state = rule.apply(state, entry, statement)
+    return state._replace(size=entry.index + 1, recorded_at_ms=entry.recorded_at_ms)
+
+
+def next_due(state: State, now_ms: int) -> Statement | None:
+    """What the ledger itself must state next, at this time: None when nothing is due.
+
+    A pure function of state and time. While something is due nothing else is accepted, so a host cannot hide it by not writing it.
+    """
+    if not state.agenda or state.agenda[0].at_ms > now_ms:
+        return None
+    due = state.agenda[0]
+    derive = attestation.derive_round if due.subject == "round" else settlement.derive_era
+    return derive(state, due, now_ms)
+
+
+def _check_due(state: State, entry: Entry, rule: Rule) -> None:
+    due = next_due(state, entry.recorded_at_ms)
+    if due is None:
+        if rule.derived:
+            raise NotDue(kind=entry.statement.kind)
+        return
+    if due.kind != entry.statement.kind:
+        raise DueFirst(due=due.kind, kind=entry.statement.kind)
+    if due.payload() != entry.verified.envelope.payload:
+        raise NotDerived(kind=due.kind, field=_first_difference(due, entry.statement))
+
+
+def _first_difference(due: Statement, given: Statement) -> str:
+    expected, actual = due.to_json(), given.to_json()
+    return next((k for k in sorted(expected.keys() | actual.keys()) if expected.get(k) != actual.get(k)), "its bytes")
+
+
+def _found(state: State, entry: Entry) -> State:
+    """Genesis: entry 0, and only entry 0. Its statement id is the name of the ledger."""
+    genesis = entry.statement
+    if not isinstance(genesis, Genesis) or state.founding is not None:
+        raise NotGenesis(kind=genesis.kind, index=entry.index)
+    if genesis.rules != RULES:
+        raise UnknownRules(rules=genesis.rules)
+    check_authority(state, _GENESIS, entry.verified)
+    founding = Founding(
+        ledger=Digest(entry.verified.digest),
+        origin=genesis.origin,
+        rules=genesis.rules,
+        ledger_key=genesis.ledger_key,
+        checkpoint_key=genesis.checkpoint_key,
+        bank_keys=tuple(genesis.bank_keys),
+        unit=genesis.unit,
+    )
+    return state._replace(size=1, recorded_at_ms=entry.recorded_at_ms, founding=founding)
+
+
+def _genesis_roles(state: State, s: Genesis) -> dict[str, KeyId]:
+    return {"ledger": s.ledger_key, "checkpoint": s.checkpoint_key}
+
+
+_GENESIS = Rule(_genesis_roles, lambda state, entry, s: state)

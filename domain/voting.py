@@ -1,0 +1,86 @@
+"""Votes as sets of batch positions, and their count.
+
+A set is an integer whose bit ``i`` stands for position ``i``. Counting adds whole sets bit-sliced: ``planes[j]`` holds, for every position at
+once, bit ``j`` of its count, so that a count over a whole batch costs a few operations on long integers per vote.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+
+from proofroom.domain import hashing
+from proofroom.domain.canonical import encode
+from proofroom.domain.errors import BadVote
+from proofroom.domain.ids import KeyId, public_key_of
+from proofroom.domain.state import Ballot
+from proofroom.domain.statements.attestation import REJECT_REASONS, Vote
+
+
+def write_bitmap(positions: int, count: int) -> str:
+    """A set of positions below ``count`` as statements write it."""
+    return base64.b64encode(positions.to_bytes((count + 7) // 8, "little")).decode()
+
+
+def read_bitmap(text: str, count: int) -> int:
+    """The set that a statement writes.
+
+    Raises:
+        BadVote: not exactly the bytes for ``count`` positions, or a position beyond.
+    """
+    raw = base64.b64decode(text)
+    positions = int.from_bytes(raw, "little")
+    if len(raw) != (count + 7) // 8 or positions >> count:
+        raise BadVote(why=f"a bitmap does not fit {count} records")
+    return positions
+
+
+def read_vote(vote: Vote, count: int) -> Ballot:
+    """The ballot that a vote casts on a batch of ``count`` records; who rejects and abstains for one record rejects it.
+
+    Raises:
+        BadVote: a bitmap does not fit, or a position is judged twice or not at all.
+    """
+    agree = read_bitmap(vote.agree, count)
+    reject = doubt = 0
+    for reason, bitmap in vote.reasons.items():
+        positions = read_bitmap(bitmap, count)
+        doubt |= positions
+        if reason in REJECT_REASONS:
+            reject |= positions
+    if agree & doubt:
+        raise BadVote(why="a record is both agreed and doubted")
+    if agree | doubt != (1 << count) - 1:
+        raise BadVote(why="a record is neither agreed nor doubted")
+    return Ballot(agree, reject)
+
+
+def commitment(round_digest: bytes, validator: KeyId, salt: bytes, vote: Vote) -> bytes:
+    """What a validator publishes before it shows its vote; bound to the round and to itself, so that it cannot be copied."""
+    return hashing.digest(hashing.VOTE, round_digest, public_key_of(validator), salt, encode(vote.to_json()))
+
+
+def count_votes(ballots: Iterable[int]) -> list[int]:
+    """The bit planes of how many of the sets hold each position."""
+    planes: list[int] = []
+    for carry in ballots:
+        for j, plane in enumerate(planes):
+            planes[j], carry = plane ^ carry, plane & carry
+        if carry:
+            planes.append(carry)
+    return planes
+
+
+def at_least(planes: Sequence[int], least: int, count: int) -> int:
+    """The positions below ``count`` whose counted votes are at least ``least``, decided from the highest bit down."""
+    every = (1 << count) - 1
+    if least >> len(planes):
+        return 0
+    above, equal = 0, every
+    for j in reversed(range(len(planes))):
+        if least >> j & 1:
+            equal &= planes[j]
+        else:
+            above |= equal & planes[j]
+            equal &= ~planes[j]
+    return above | equal
