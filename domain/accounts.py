@@ -56,5 +56,7 @@ def transfer(balances: Map[str, int], debit: str, credit: str, amount: int) -> M
         if abs(balance) >= AMOUNT_LIMIT:
             raise Overflow(account=account)
         assert balance >= 0 or account.startswith("bank:"), f"{account} would be below zero"
-        balances = balances.set(account, balance) if balance else balances.delete(account) if account in balances else balances
+        balances = (
+            balances.set(account, balance) if balance else balances.delete(account) if account in balances else balances
+        )
     return balances

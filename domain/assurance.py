@@ -19,7 +19,8 @@ def capture(eligible: int, colluding: int, committee: int, missing: int = 0) -> 
     """
     least = threshold(committee)
     winning: int = sum(
-        comb(colluding, i) * comb(eligible - colluding, committee - i) for i in range(least, min(colluding, committee) + 1)
+        comb(colluding, i) * comb(eligible - colluding, committee - i)
+        for i in range(least, min(colluding, committee) + 1)
     )
     chance: int = -(-winning * RATIO_ONE * 2**missing // comb(eligible, committee))
     return min(RATIO_ONE, chance)

@@ -15,7 +15,20 @@ from proofroom.domain.consent import check_not_ahead
 from proofroom.domain.entry import Entry
 from proofroom.domain.errors import AlreadyRecorded, FalseReveal, NotAssigned, Unregistered, WrongPhase
 from proofroom.domain.ids import KeyId, from_ms
-from proofroom.domain.state import Ballot, Due, Era, Parameters, Pending, Round, State, Tally, UsageSum, ValidatorFacts, schedule
+from proofroom.domain.state import (
+    Ballot,
+    Due,
+    Era,
+    Parameters,
+    Pending,
+    Round,
+    State,
+    Tally,
+    UsageSum,
+    ValidatorFacts,
+    schedule,
+    unschedule,
+)
 from proofroom.domain.statements.activity import BatchSealed
 from proofroom.domain.statements.attestation import (
     Assurance,
@@ -275,7 +288,11 @@ def apply_round_tallied(state: State, entry: Entry, s: RoundTallied) -> State:
         open_rounds=era.open_rounds - 1,
         inspected=inspected,
     )
-    state = state._replace(rounds=state.rounds.delete(key), eras=state.eras.set(era_key, era))
+    state = state._replace(
+        rounds=state.rounds.delete(key),
+        eras=state.eras.set(era_key, era),
+        agenda=unschedule(state.agenda, Due(0, "round", *key)),
+    )
     return settlement.settle_if_final(state, entry, s.cluster, s.era)
 
 

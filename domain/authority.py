@@ -46,6 +46,7 @@ from proofroom.domain.statements import governance as go
 from proofroom.domain.statements import ledger as le
 from proofroom.domain.statements import settlement as se
 
+
 class Rule(NamedTuple):
     """How a kind is authorised and applied."""
 

@@ -185,7 +185,11 @@ def check_agent_key(state: State, s: Activity, ended_at_ms: int) -> None:
         KeyNotInForce: it is not.
     """
     facts = state.agent_keys.get(s.signers.agent_derived_key)
-    if facts is None or (facts.agent, facts.vault_scope) != (s.agent, s.vault_scope) or ended_at_ms > facts.expires_at_ms:
+    if (
+        facts is None
+        or (facts.agent, facts.vault_scope) != (s.agent, s.vault_scope)
+        or ended_at_ms > facts.expires_at_ms
+    ):
         raise KeyNotInForce(keyid=s.signers.agent_derived_key, role=f"derived key of {s.agent} for {s.vault_scope}")
 
 

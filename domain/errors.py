@@ -537,7 +537,7 @@ class ScopesInForce(Conflict):
     in_force: tuple[str, ...]
     code: ClassVar[str] = "scopes-in-force"
     message: ClassVar[str] = "an active grant has other scopes: {in_force}"
-    advice: ClassVar[str] = 'set metadata.replace to true if the new scopes are meant to replace these'
+    advice: ClassVar[str] = "set metadata.replace to true if the new scopes are meant to replace these"
 
 
 @dataclass(eq=False)

@@ -120,7 +120,9 @@ def apply_era_opened(state: State, entry: Entry, s: g.EraOpened) -> State:
     start = whole_seconds("start", s.start)
     end = start + cluster.parameters.era_seconds
     if start < cluster.last_end or end * 1000 <= entry.recorded_at_ms:
-        raise TimesOutOfOrder(what=f"era {s.era} would start at {s.start}, before the last one ended, or be over already")
+        raise TimesOutOfOrder(
+            what=f"era {s.era} would start at {s.start}, before the last one ended, or be over already"
+        )
     key = (s.cluster, s.era)
     return state._replace(
         clusters=state.clusters.set(s.cluster, cluster._replace(opened=s.era, open=True)),

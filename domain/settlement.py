@@ -123,18 +123,36 @@ def compute_lines(cluster: str, number: int, work: Work) -> tuple[Line, ...]:
     jury = share(total, parameters.validators_share)
     taken = split(treasury + reserve + jury, collected) if total else [0] * len(charges)
     validators = _pay_validators(work, jury)
-    nodes, orphaned = _pay_nodes(work, {c.customer: paid - fee for c, paid, fee in zip(charges, collected, taken, strict=True)})
+    nodes, orphaned = _pay_nodes(
+        work, {c.customer: paid - fee for c, paid, fee in zip(charges, collected, taken, strict=True)}
+    )
     reserve += orphaned + jury - sum(validators.values())
 
     pot = clearing_account(cluster, number)
     lines = [
-        Line("charge", customer_account(cluster, c.customer), pot, sum(c.collected), c.customer, c.records, c.charged, c.collected)
+        Line(
+            "charge",
+            customer_account(cluster, c.customer),
+            pot,
+            sum(c.collected),
+            c.customer,
+            c.records,
+            c.charged,
+            c.collected,
+        )
         for c in charges
     ]
-    lines += [Line("treasury", pot, TREASURY, treasury, "", 0, (), ()), Line("reserve", pot, RESERVE, reserve, "", 0, (), ())]
-    lines += [Line("validator", pot, validator_account(v), a, v, work.inspected[v], (), ()) for v, a in validators.items()]
+    lines += [
+        Line("treasury", pot, TREASURY, treasury, "", 0, (), ()),
+        Line("reserve", pot, RESERVE, reserve, "", 0, (), ()),
+    ]
+    lines += [
+        Line("validator", pot, validator_account(v), a, v, work.inspected[v], (), ()) for v, a in validators.items()
+    ]
     records = _records_by_node(work)
-    lines += [Line("provider", pot, provider_account(work.providers[n]), a, n, records[n], (), ()) for n, a in nodes.items()]
+    lines += [
+        Line("provider", pot, provider_account(work.providers[n]), a, n, records[n], (), ()) for n, a in nodes.items()
+    ]
     return tuple(line for line in lines if line.amount or line.role == "charge")
 
 

@@ -1,0 +1,85 @@
+"""Keys that this process holds, and the files they rest in.
+
+A :class:`KeyFile` is a plain file that only its owner may read. Hosts that keep their keys elsewhere (a KMS, a hardware key) give the ledger
+anything that has ``keyid`` and ``sign``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from nacl.bindings import crypto_sign_ed25519_sk_to_curve25519, crypto_sign_seed_keypair
+from nacl.signing import SigningKey
+
+from proofroom.domain.errors import BadInput, LedgerExists
+from proofroom.domain.ids import KeyId, keyid_of
+
+
+class Key:
+    """An Ed25519 key pair in memory. Its secret is in no repr, error or pickle."""
+
+    __slots__ = ("_signing", "keyid")
+
+    def __init__(self, seed: bytes) -> None:
+        self._signing = SigningKey(seed)
+        self.keyid: KeyId = keyid_of(bytes(self._signing.verify_key))
+
+    @classmethod
+    def generate(cls) -> Key:
+        """A new key from the system's randomness."""
+        return cls(os.urandom(32))
+
+    def sign(self, message: bytes) -> bytes:
+        """The Ed25519 signature of ``message``."""
+        return self._signing.sign(message).signature
+
+    def exchange_key(self) -> bytes:
+        """The secret X25519 key of this pair, for opening what was sealed to it."""
+        _, secret = crypto_sign_seed_keypair(bytes(self._signing))
+        return crypto_sign_ed25519_sk_to_curve25519(secret)
+
+    def __repr__(self) -> str:
+        return f"Key({self.keyid})"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret key does not leave its process")
+
+
+def save_key(path: Path, seed: bytes) -> Key:
+    """Write a seed to a new file of mode 0600.
+
+    Raises:
+        LedgerExists: the file is there already.
+    """
+    key = Key(seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise LedgerExists(path=str(path)) from None
+    with os.fdopen(handle, "w") as file:
+        json.dump({"keyid": key.keyid, "seed": seed.hex()}, file)
+    return key
+
+
+def load_key(path: Path) -> Key:
+    """The key in a file that :func:`save_key` wrote.
+
+    Raises:
+        BadInput: not such a file; the message never shows its content.
+    """
+    try:
+        value = json.loads(path.read_text())
+        key = Key(bytes.fromhex(value["seed"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        raise BadInput(path=str(path), why="not a key file") from None
+    if value.get("keyid") != key.keyid:
+        raise BadInput(path=str(path), why="the key file names another public key")
+    return key
+
+
+def load_or_create_key(path: Path) -> Key:
+    """The key in a file, which is made when it is not there."""
+    return load_key(path) if path.exists() else save_key(path, os.urandom(32))

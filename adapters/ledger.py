@@ -1,0 +1,548 @@
+"""The ledger as a host embeds it: verify -> transition -> append -> receipt.
+
+>>> with Ledger.create(folder) as ledger:                     # doctest: +SKIP
+...     recorded = ledger.append(envelope)
+...     ledger.receipt(recorded.index)
+...     ledger.sql("SELECT * FROM grant_status(now())").show()
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from proofroom.adapters.keys import load_key, load_or_create_key
+from proofroom.adapters.mapper import StoredEntry, originator_id, to_entry, to_stored_entry
+from proofroom.adapters.stores import Batch, SqliteStore, Store, now_ms
+from proofroom.adapters.verifying import verify_one, verify_stream
+from proofroom.domain import merkle
+from proofroom.domain.checkpoint import Checkpoint, sign_checkpoint, verify_checkpoint
+from proofroom.domain.consent import GrantStatus, grant_status
+from proofroom.domain.entry import Entry, encode_signatures, entry_bytes
+from proofroom.domain.envelope import Envelope, Verified, sign, verify
+from proofroom.domain.errors import (
+    BadEntry,
+    BadNote,
+    Closed,
+    Conflict,
+    ExtraSignature,
+    HistoryChanged,
+    LedgerExists,
+    LogMoved,
+    MissingRole,
+    NoSigner,
+    NoSuchEntry,
+    NotALedger,
+    ProofroomError,
+    Refused,
+    SharedKey,
+    TimeWentBack,
+)
+from proofroom.domain.ids import Digest, KeyId, from_ms
+from proofroom.domain.receipt import Receipt as Receipt
+from proofroom.domain.signing import Signer
+from proofroom.domain.snapshot import decode_state, encode_state
+from proofroom.domain.state import RULES, Founding, State
+from proofroom.domain.statements.ledger import Genesis, Tick
+from proofroom.domain.transition import next_due, transition
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyRelation
+
+    from proofroom.adapters.views import Views
+
+CLAMP_MS = 5_000
+"""A clock that went back by no more than this is taken to stand still."""
+
+STREAM = 1_000
+"""Statements that a stream commits together."""
+
+SNAPSHOT_EVERY = 20_000
+"""Entries after which the state is saved, so that opening replays few."""
+
+LOG, VIEWS, KEYS = "log.db", "views.duckdb", "keys"
+
+AnyEnvelope = bytes | Envelope | Verified
+"""An envelope in JSON, parsed, or already verified."""
+
+
+class Recorded(NamedTuple):
+    """Where a statement stands in the log."""
+
+    entry_index: int
+    statement: Digest
+    recorded_at_ms: int
+    repeated: bool = False
+    """It was recorded before; this is its first place."""
+
+
+class Head(NamedTuple):
+    """The state after all entries, and the tree over them: replaced together."""
+
+    state: State
+    tree: merkle.Tree
+
+
+class Ledger:
+    """An append-only ledger of verified statements. Use it as a context manager; it is safe to use from several threads.
+
+    Open one with :meth:`open` or :meth:`create`. The constructor takes any :class:`~proofroom.adapters.stores.Store`.
+
+    Args:
+        store: where the log lives.
+        signers: the ledger key and the checkpoint key; without them the ledger is for reading.
+        views: path of the read models' file; None keeps them in memory.
+        workers: threads that verify envelopes of a stream.
+    """
+
+    def __init__(
+        self, store: Store, signers: Iterable[Signer] = (), *, views: Path | None = None, workers: int | None = None
+    ) -> None:
+        self.store = store
+        self._signers = {signer.keyid: signer for signer in signers}
+        self._views_path = views
+        self._views: Views | None = None
+        self._lock = threading.RLock()
+        self._workers = workers or os.cpu_count() or 1
+        self._pool: ThreadPoolExecutor | None = None
+        self._closed = False
+        self._head = _open_head(store)
+        self._saved = self._head.state.size
+
+    @classmethod
+    def create(
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        origin: str = "proofroom.local/room",
+        bank_keys: Sequence[KeyId] = (),
+        unit: str = "CERE",
+        clock: Callable[[], int] = now_ms,
+    ) -> Ledger:
+        """A new ledger in a folder, with new keys in ``keys/`` and ``genesis`` as its first entry.
+
+        Without ``bank_keys`` a bank key is made as well.
+
+        Raises:
+            LedgerExists: the folder holds a ledger.
+            StoreUnavailable: the folder cannot be written.
+        """
+        path = Path(folder)
+        if (path / LOG).exists():
+            raise LedgerExists(path=str(path))
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            keys = {name: load_or_create_key(path / KEYS / f"{name}.json") for name in _KEY_NAMES}
+            banks = list(bank_keys) or [load_or_create_key(path / KEYS / "bank.json").keyid]
+        except OSError as e:
+            raise NotALedger(path=str(path), why=str(e)) from None
+        store = SqliteStore(path / LOG, create=True, clock=clock)
+        ledger = cls(store, (keys["ledger"], keys["checkpoint"]), views=path / VIEWS)
+        ledger.append(
+            sign(
+                Genesis(
+                    origin=origin,
+                    created_at=from_ms(clock()),
+                    rules=RULES,
+                    ledger_key=keys["ledger"].keyid,
+                    ledger_recovery_key=keys["ledger-recovery"].keyid,
+                    checkpoint_key=keys["checkpoint"].keyid,
+                    checkpoint_recovery_key=keys["checkpoint-recovery"].keyid,
+                    bank_keys=banks,
+                    unit=unit,
+                ),
+                keys["ledger"],
+                keys["checkpoint"],
+            )
+        )
+        return ledger
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        signers: Iterable[Signer] | None = None,
+        read_only: bool = False,
+        workers: int | None = None,
+        clock: Callable[[], int] = now_ms,
+    ) -> Ledger:
+        """The ledger in a folder. Signers default to the key files in ``keys/``, where there are any.
+
+        Raises:
+            NotALedger: the folder holds none.
+            HistoryChanged: its tail is not what its last checkpoint signed.
+            StoreUnavailable: it cannot be read.
+        """
+        path = Path(folder)
+        store = SqliteStore(path / LOG, read_only=read_only, clock=clock)
+        try:
+            if signers is None:
+                files = [path / KEYS / f"{name}.json" for name in ("ledger", "checkpoint")]
+                signers = [load_key(file) for file in files if file.exists() and not read_only]
+            return cls(store, signers, views=None if read_only else path / VIEWS, workers=workers)
+        except BaseException:
+            store.close()
+            raise
+
+    # --- writing
+
+    def append(self, envelope: AnyEnvelope) -> Recorded:
+        """Record one statement, durably. The same statement again gives its first place.
+
+        Raises:
+            Malformed: the envelope does not verify.
+            Refused, Conflict: a rule said no. Nothing was recorded.
+            Unavailable: the store failed. Nothing was recorded.
+        """
+        return self.append_many([envelope])[0]
+
+    def append_many(self, envelopes: Iterable[AnyEnvelope]) -> list[Recorded]:
+        """Record all of them in one atomic append, or none.
+
+        Raises:
+            Malformed, Refused, Conflict, Unavailable: the first fault. Nothing was recorded.
+        """
+        outcomes = self._record([verify_one(envelope) for envelope in envelopes], atomic=True)
+        return [outcome for outcome in outcomes if isinstance(outcome, Recorded)]
+
+    def append_stream(self, envelopes: Iterable[AnyEnvelope]) -> Iterator[Recorded | ProofroomError]:
+        """Record a stream of any length: for each envelope its place, or the error that kept it out.
+
+        Commits in groups of :data:`STREAM`; a group is in the log before its outcomes are given. Memory does not grow with the stream.
+
+        Raises:
+            Unavailable: the store failed; what was given before is recorded, the current group is not.
+        """
+        outcomes = verify_stream(envelopes, self._threads())
+        while group := list(itertools.islice(outcomes, STREAM)):
+            recorded = iter(self._record([o for o in group if isinstance(o, Verified)], atomic=False))
+            for outcome in group:
+                yield next(recorded) if isinstance(outcome, Verified) else outcome
+
+    def tick(self) -> int:
+        """Let time pass: state what is due; when nothing is, say only that time passed. The new size of the log."""
+        before = self.size
+        self._record([], atomic=True)
+        if self.size == before:
+            signer = self._signer(self._founded().ledger_key)
+            self.append(sign(Tick(ledger=self.id, index=self.size), signer))
+        return self.size
+
+    def _record(self, batch: Sequence[Verified], *, atomic: bool) -> list[Recorded | ProofroomError]:
+        with self._lock:
+            while True:
+                self._check_open()
+                writer = _Writer(self, batch, atomic=atomic)
+                try:
+                    self.store.append(self._head.state.size, writer.make)
+                except LogMoved:
+                    self._catch_up()
+                    continue
+                self._head = writer.head
+                if self._head.state.size - self._saved >= SNAPSHOT_EVERY:
+                    self._save_snapshot()
+                return writer.outcomes
+
+    def _catch_up(self) -> None:
+        """Take in what other processes wrote, by the same transition."""
+        with self._lock:
+            self._check_open()
+            head = self._head
+            for stored in self.store.read_from(head.state.size):
+                head = _step(head, stored)
+            self._head = head
+
+    def _save_snapshot(self) -> None:
+        state, tree = self._head
+        self.store.save_snapshot(state.size, encode_state(state, merkle.root(tree)))
+        self._saved = state.size
+
+    def _signer(self, keyid: KeyId) -> Signer:
+        signer = self._signers.get(keyid)
+        if signer is None:
+            raise NoSigner(keyid=keyid)
+        return signer
+
+    def _threads(self) -> ThreadPoolExecutor:
+        with self._lock:
+            self._check_open()
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="proofroom-verify")
+            return self._pool
+
+    # --- reading
+
+    @property
+    def state(self) -> State:
+        """The state after all entries this process has seen; an immutable value."""
+        return self._head.state
+
+    @property
+    def size(self) -> int:
+        """The number of entries this process has seen."""
+        return self._head.state.size
+
+    @property
+    def id(self) -> Digest:
+        """The digest that statements for this ledger name."""
+        return self._founded().ledger
+
+    def refresh(self) -> int:
+        """Take in what other processes wrote. The new size."""
+        self._catch_up()
+        return self.size
+
+    def read(self, start: int = 0, limit: int = 1_000) -> list[Entry]:
+        """Entries from index ``start`` on, verified as they are read."""
+        self._check_open()
+        return [to_entry(stored) for stored in self.store.read(start, limit)]
+
+    def follow(self, start: int = 0, wait_seconds: float = 0.0) -> Iterator[Entry]:
+        """Entries from ``start`` on, waiting this long for each next one."""
+        self._check_open()
+        return map(to_entry, self.store.read_from(start, wait_seconds))
+
+    def entry(self, index: int) -> Entry:
+        """One entry.
+
+        Raises:
+            NoSuchEntry: the log is shorter.
+        """
+        entries = self.read(index, 1) if index >= 0 else []
+        if not entries:
+            raise NoSuchEntry(what=f"entry {index}")
+        return entries[0]
+
+    def grant_status(
+        self, user: KeyId, agent: KeyId, *, at_ms: int | None = None, index: int | None = None
+    ) -> GrantStatus:
+        """The status of what a user granted to an agent service.
+
+        Without arguments: now. ``at_ms`` asks for a moment of ``recorded_at`` time, ``index`` for the state after that entry at its own
+        time; both replay the two parties' versions from the log.
+        """
+        if at_ms is None and index is None:
+            return grant_status(self._fresh_state().grants.get((user, agent)), now_ms())
+        return self._views_at().grant_status(user, agent, at_ms=at_ms, index=index)
+
+    def receipt(self, index: int) -> Receipt:
+        """The proof that an entry is in the log, under the newest checkpoint.
+
+        Raises:
+            NoSuchEntry: the log is shorter.
+        """
+        self._check_open()
+        checkpoint = self.store.last_checkpoint()
+        stored = self.store.read(index, 1) if index >= 0 else []
+        if checkpoint is None or not stored or index >= checkpoint[0]:
+            raise NoSuchEntry(what=f"entry {index}")
+        size, note = checkpoint
+        path = merkle.inclusion_path(index, size, self.store.node)
+        return Receipt(stored[0].entry_bytes(), tuple(path), note)
+
+    def checkpoint(self) -> str:
+        """The newest signed checkpoint: keep a copy where the host cannot reach it."""
+        self._check_open()
+        last = self.store.last_checkpoint()
+        if last is None:
+            raise NoSuchEntry(what="checkpoint")
+        return last[1]
+
+    def sql(self, query: str) -> DuckDBPyRelation:
+        """A query over the read models, brought up to date first; the result is a DuckDB relation.
+
+        Raises:
+            QueryFailed: DuckDB refused it.
+        """
+        return self._views_at().sql(query)
+
+    def _views_at(self) -> Views:
+        from proofroom.adapters.views import Views  # DuckDB is loaded when it is first needed
+
+        with self._lock:
+            self._check_open()
+            if self._views is None:
+                self._views = Views(self._views_path)
+            self._views.project(self.store)
+            return self._views
+
+    def _fresh_state(self) -> State:
+        if self.store.size() != self.size:
+            self._catch_up()
+        return self.state
+
+    def _founded(self) -> Founding:
+        founding = self.state.founding
+        if founding is None:
+            raise NoSuchEntry(what="genesis")
+        return founding
+
+    # --- closing
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Closed()
+
+    def close(self) -> None:
+        """Save a snapshot, stop all threads, let go of all files. Closing twice does nothing."""
+        with self._lock:
+            if self._closed:
+                return
+            if self._signers and self.state.size != self._saved:
+                self._save_snapshot()
+            self._closed = True
+            if self._pool is not None:
+                self._pool.shutdown()
+            if self._views is not None:
+                self._views.close()
+            self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Ledger({self.state.founding.origin if self.state.founding else 'empty'}, {self.size} entries)"
+
+
+_KEY_NAMES = ("ledger", "ledger-recovery", "checkpoint", "checkpoint-recovery")
+
+
+class _Writer:
+    """One attempt to append: runs the transition under the store's lock and collects what to write."""
+
+    def __init__(self, ledger: Ledger, batch: Sequence[Verified], *, atomic: bool) -> None:
+        self._ledger, self._batch, self._atomic = ledger, batch, atomic
+        self.head = ledger._head
+        self.outcomes: list[Recorded | ProofroomError] = []
+        self._entries: list[StoredEntry] = []
+        self._places: dict[bytes, Recorded] = {}
+
+    def make(self, clock_ms: int) -> Batch | None:
+        now = _clamp(clock_ms, self.head.state.recorded_at_ms)
+        self._state_due(now)
+        for verified in self._batch:
+            self.outcomes.append(self._try(verified, now))
+            self._state_due(now)
+        if not self._entries:
+            return None
+        founding, tree = self.head.state.founding, self.head.tree
+        assert founding is not None
+        checkpoint = Checkpoint(founding.origin, tree.size, merkle.root(tree))
+        return Batch(self._entries, sign_checkpoint(checkpoint, self._ledger._signer(founding.checkpoint_key)))
+
+    def _state_due(self, now: int) -> None:
+        """Everything that the ledger itself must state by now."""
+        state = self.head.state
+        while state.founding is not None and (due := next_due(state, now)) is not None:
+            self._apply(verify(sign(due, self._ledger._signer(state.founding.ledger_key))), now)
+            state = self.head.state
+
+    def _try(self, verified: Verified, now: int) -> Recorded | ProofroomError:
+        try:
+            return self._apply(verified, now)
+        except (Refused, Conflict) as e:
+            first = None if isinstance(e, _UNSIGNED) else self._first_place(verified)
+            if first is not None:
+                return first
+            if self._atomic:
+                raise
+            return e
+
+    def _apply(self, verified: Verified, now: int) -> Recorded:
+        state, tree = self.head
+        entry = Entry(state.size, now, verified)
+        state = transition(state, entry)
+        tree, stored = _store(entry, tree)
+        self._entries.append(stored)
+        self.head = Head(state, tree)
+        recorded = Recorded(entry.index, verified.digest, now)
+        self._places[verified.id] = recorded
+        return recorded
+
+    def _first_place(self, verified: Verified) -> Recorded | None:
+        """Where the very same statement was recorded before."""
+        if verified.id in self._places:
+            return self._places[verified.id]._replace(repeated=True)
+        index = self._ledger.store.find(originator_id(verified))
+        if index is None:
+            return None
+        (stored,) = self._ledger.store.read(index, 1)
+        if (stored.topic, stored.state) != verified.envelope[:2]:
+            return None
+        return Recorded(index, verified.digest, stored.recorded_at_ms, repeated=True)
+
+
+_UNSIGNED = (MissingRole, ExtraSignature, SharedKey)
+"""Refusals that mean the signatures do not carry the statement, so that it is not the recorded one again."""
+
+
+def _clamp(clock_ms: int, last_ms: int) -> int:
+    """The time to record: never before the last entry.
+
+    Raises:
+        TimeWentBack: the clock went back by more than :data:`CLAMP_MS`.
+    """
+    if clock_ms < last_ms - CLAMP_MS:
+        raise TimeWentBack(recorded_at_ms=clock_ms, last_ms=last_ms)
+    return max(clock_ms, last_ms)
+
+
+def _store(entry: Entry, tree: merkle.Tree) -> tuple[merkle.Tree, StoredEntry]:
+    """The entry as the store keeps it, and the tree with its leaf."""
+    envelope, signatures = entry.verified.envelope, encode_signatures(entry.verified.envelope.signatures)
+    data = entry_bytes(entry.index, entry.recorded_at_ms, envelope.payload_type, envelope.payload, signatures)
+    tree, nodes = merkle.append(tree, merkle.SHA256.leaf(data))
+    return tree, to_stored_entry(entry, signatures, b"".join(nodes))
+
+
+def _step(head: Head, stored: StoredEntry) -> Head:
+    tree, _ = merkle.append(head.tree, merkle.SHA256.leaf(stored.entry_bytes()))
+    return Head(transition(head.state, to_entry(stored)), tree)
+
+
+def _open_head(store: Store) -> Head:
+    """The state and tree of a store: from its snapshot, and the entries since; compared with its last checkpoint.
+
+    Raises:
+        HistoryChanged: entries, tree and checkpoint do not belong together. Nothing will be written over them.
+    """
+    last = store.last_checkpoint()
+    size = store.size()
+    if last is None and size == 0:
+        return Head(State(), merkle.Tree())
+    if last is None or last[0] != size:
+        raise HistoryChanged(size=last[0] if last else 0, why=f"the log has {size} entries")
+    try:
+        head = _from_snapshot(store)
+        for stored in store.read_from(head.state.size):
+            head = _step(head, stored)
+        founding = head.state.founding
+        assert founding is not None
+        checkpoint = verify_checkpoint(last[1], founding.origin, founding.checkpoint_key)
+    except (BadEntry, BadNote, Refused) as e:
+        raise HistoryChanged(size=size, why=str(e)) from e
+    if checkpoint != Checkpoint(founding.origin, head.tree.size, merkle.root(head.tree)):
+        raise HistoryChanged(size=size, why="the entries give another tree")
+    return head
+
+
+def _from_snapshot(store: Store) -> Head:
+    for size, data in store.snapshots():
+        tree = merkle.Tree(size, tuple(store.node(*peak) for peak in merkle.peaks_of(size)))
+        try:
+            return Head(decode_state(data, merkle.root(tree)), tree)
+        except BadEntry:
+            continue  # a cache that does not fit is no cache
+    return Head(State(), merkle.Tree())

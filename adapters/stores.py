@@ -1,0 +1,333 @@
+"""Stores: where the log lives. They share a contract (``tests/contracts``), not code.
+
+One operation writes: :meth:`Store.append` is a compare-and-swap on the size of the log. Entries and the checkpoint over them go into one
+transaction; whoever comes second gets :class:`LogMoved`, reads what is new, and tries again. So gaps, forks and activity after a revocation
+cannot happen between threads or processes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+from urllib.parse import quote
+from uuid import UUID
+
+from eventsourcing.persistence import PersistenceError
+from eventsourcing.sqlite import SQLiteCursor
+
+from proofroom.adapters.mapper import StoredEntry
+from proofroom.adapters.recorders import (
+    APPLICATION_ID,
+    LAYOUT,
+    Datastore,
+    Immediate,
+    MemoryLogRecorder,
+    SQLiteLogRecorder,
+)
+from proofroom.domain.errors import (
+    LogMoved,
+    NotALedger,
+    StoreFull,
+    StoreLocked,
+    StoreReadOnly,
+    StoreUnavailable,
+)
+
+PAGE = 1_000
+"""Entries that are read at once."""
+
+POLL_SECONDS = 0.05
+"""How often a follower looks for what other processes wrote."""
+
+
+class Batch(NamedTuple):
+    """What one append writes: entries that continue the log, and the checkpoint over all up to them."""
+
+    entries: Sequence[StoredEntry]
+    note: str
+
+
+class Store(Protocol):
+    """An append-only log with its checkpoints and snapshots."""
+
+    def size(self) -> int:
+        """The number of entries."""
+        ...
+
+    def append(self, expected_size: int, make: Callable[[int], Batch | None]) -> Batch | None:
+        """Write what ``make`` returns when it is called with the time (ms UTC), read under the write lock; None writes nothing.
+
+        Raises:
+            LogMoved: the log has another size than expected; ``make`` was not called.
+            StoreUnavailable: nothing was written. What ``make`` raises is passed on, and nothing was written.
+        """
+        ...
+
+    def read(self, start: int, limit: int = PAGE) -> list[StoredEntry]:
+        """Entries from index ``start`` on, at most ``limit``."""
+        ...
+
+    def read_from(self, start: int, wait_seconds: float = 0.0) -> Iterator[StoredEntry]:
+        """Entries from ``start`` on; at the end, waits this long for the next before it stops."""
+        ...
+
+    def find(self, originator: UUID) -> int | None:
+        """The index of the entry with this key."""
+        ...
+
+    def node(self, height: int, position: int) -> bytes:
+        """The hash of a perfect subtree."""
+        ...
+
+    def checkpoints(self, start: int = 0, limit: int = PAGE) -> list[tuple[int, str]]:
+        """Stored checkpoints ``(size, note)`` of at least this size, rising."""
+        ...
+
+    def last_checkpoint(self) -> tuple[int, str] | None:
+        """The stored checkpoint of the largest size."""
+        ...
+
+    def save_snapshot(self, size: int, state: bytes) -> None:
+        """Keep a snapshot of the state at a size, in place of older ones."""
+        ...
+
+    def snapshots(self) -> list[tuple[int, bytes]]:
+        """Kept snapshots, the newest first."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...
+
+
+def now_ms() -> int:
+    """The system's clock, ms UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def leaf_of(height: int, position: int) -> tuple[int, slice]:
+    """Where a node is kept: with the leaf that completes it, as its item ``height``."""
+    return ((position + 1) << height) - 1, slice(32 * height, 32 * height + 32)
+
+
+def follow(store: Store, start: int, wait_seconds: float) -> Iterator[StoredEntry]:
+    """How a store that is read in pages is followed."""
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        page = store.read(start)
+        if page:
+            yield from page
+            start = page[-1].index + 1
+            deadline = time.monotonic() + wait_seconds
+        elif time.monotonic() >= deadline:
+            return
+        else:
+            time.sleep(min(POLL_SECONDS, max(0.0, deadline - time.monotonic())))
+
+
+class MemoryStore:
+    """A store for tests: the library's in-memory recorder, and nothing durable."""
+
+    def __init__(self, clock: Callable[[], int] = now_ms) -> None:
+        self._clock = clock
+        self._recorder = MemoryLogRecorder()
+        self._checkpoints: dict[int, str] = {}
+        self._snapshot: tuple[int, bytes] | None = None
+
+    def size(self) -> int:
+        return self._recorder.size()
+
+    def append(self, expected_size: int, make: Callable[[int], Batch | None]) -> Batch | None:
+        with self._recorder.lock:
+            if self.size() != expected_size:
+                raise LogMoved(expected=expected_size, size=self.size())
+            batch = make(self._clock())
+            if batch is not None:
+                self._recorder.insert_events(batch.entries)
+                self._checkpoints[self.size()] = batch.note
+            return batch
+
+    def read(self, start: int, limit: int = PAGE) -> list[StoredEntry]:
+        return self._recorder.select_entries(start, limit)
+
+    def read_from(self, start: int, wait_seconds: float = 0.0) -> Iterator[StoredEntry]:
+        return follow(self, start, wait_seconds)
+
+    def find(self, originator: UUID) -> int | None:
+        return next((e.index for e in self._recorder.select_events(originator) if isinstance(e, StoredEntry)), None)
+
+    def node(self, height: int, position: int) -> bytes:
+        leaf, part = leaf_of(height, position)
+        return self._recorder.select_entries(leaf, 1)[0].nodes[part]
+
+    def checkpoints(self, start: int = 0, limit: int = PAGE) -> list[tuple[int, str]]:
+        return sorted((size, note) for size, note in self._checkpoints.items() if size >= start)[:limit]
+
+    def last_checkpoint(self) -> tuple[int, str] | None:
+        return max(self._checkpoints.items(), default=None)
+
+    def save_snapshot(self, size: int, state: bytes) -> None:
+        self._snapshot = (size, state)
+
+    def snapshots(self) -> list[tuple[int, bytes]]:
+        return [] if self._snapshot is None else [self._snapshot]
+
+    def close(self) -> None:
+        pass
+
+
+class SqliteStore:
+    """A log in one SQLite file (WAL, ``synchronous=FULL``): what was acknowledged survives a crash of process and machine.
+
+    Args:
+        path: the file.
+        create: make it if it is not there.
+        read_only: never write, not even tables.
+        clock: time in ms UTC, read under the write lock.
+        lock_timeout: seconds to wait for another writer.
+
+    Raises:
+        NotALedger: no such file, or it is something else.
+        StoreUnavailable: it cannot be opened.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        create: bool = False,
+        read_only: bool = False,
+        clock: Callable[[], int] = now_ms,
+        lock_timeout: int = 5,
+    ) -> None:
+        self.path = Path(path)
+        self._clock = clock
+        exists = self.path.exists()
+        if not exists and not create:
+            raise NotALedger(path=str(path), why="there is no such file")
+        mode = "ro" if read_only else "rwc" if create else "rw"
+        with self._errors():
+            self._datastore = Datastore(
+                f"file:{quote(str(self.path.absolute()))}?mode={mode}", lock_timeout=lock_timeout
+            )
+            self._recorder = SQLiteLogRecorder(self._datastore, events_table_name="log")
+            try:
+                self._check_or_mark(fresh=not exists or self.path.stat().st_size == 0)
+            except BaseException:
+                self._datastore.close()
+                raise
+
+    def _check_or_mark(self, *, fresh: bool) -> None:
+        if fresh:
+            with self._writing() as c:
+                c.execute(f"PRAGMA application_id={APPLICATION_ID}")
+                c.execute(f"PRAGMA user_version={LAYOUT}")
+                for statement in self._recorder.create_table_statements:
+                    c.execute(statement)
+        with self._datastore.transaction(commit=False) as c:
+            c.execute("PRAGMA application_id")
+            application = c.fetchone()[0]
+            c.execute("PRAGMA user_version")
+            layout = c.fetchone()[0]
+        if application != APPLICATION_ID:
+            raise NotALedger(path=str(self.path), why="it is an SQLite file of something else")
+        if layout != LAYOUT:
+            raise NotALedger(path=str(self.path), why=f"its layout is {layout}, this release knows {LAYOUT}")
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[SQLiteCursor]:
+        with (
+            self._datastore.get_connection(commit=True) as connection,
+            Immediate(connection, commit=True) as cursor,
+            cursor,
+        ):
+            yield cursor
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        """What SQLite and the library report, as ours."""
+        try:
+            yield
+        except (sqlite3.Error, PersistenceError) as e:
+            raise _explain(str(self.path), e) from e
+
+    def size(self) -> int:
+        with self._errors():
+            return self._recorder.max_notification_id() or 0
+
+    def append(self, expected_size: int, make: Callable[[int], Batch | None]) -> Batch | None:
+        with self._errors(), self._writing() as c:
+            size = self._recorder._size(c)
+            if size != expected_size:
+                raise LogMoved(expected=expected_size, size=size)
+            batch = make(self._clock())
+            if batch is not None:
+                self._recorder._insert_events(c, batch.entries)
+                c.execute("INSERT INTO checkpoints VALUES (?, ?)", (size + len(batch.entries), batch.note))
+        return batch
+
+    def read(self, start: int, limit: int = PAGE) -> list[StoredEntry]:
+        with self._errors():
+            return self._recorder.select_entries(start, limit)
+
+    def read_from(self, start: int, wait_seconds: float = 0.0) -> Iterator[StoredEntry]:
+        return follow(self, start, wait_seconds)
+
+    def find(self, originator: UUID) -> int | None:
+        row = self._row("SELECT log_index FROM log WHERE originator_id = ?", originator.hex)
+        return None if row is None else int(row[0])
+
+    def node(self, height: int, position: int) -> bytes:
+        leaf, part = leaf_of(height, position)
+        row = self._row("SELECT nodes FROM log WHERE log_index = ?", leaf)
+        return b"" if row is None else bytes(row[0])[part]
+
+    def checkpoints(self, start: int = 0, limit: int = PAGE) -> list[tuple[int, str]]:
+        with self._errors(), self._datastore.transaction(commit=False) as c:
+            c.execute("SELECT size, note FROM checkpoints WHERE size >= ? ORDER BY size LIMIT ?", (start, limit))
+            return [(row[0], row[1]) for row in c.fetchall()]
+
+    def last_checkpoint(self) -> tuple[int, str] | None:
+        row = self._row("SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1")
+        return None if row is None else (row[0], row[1])
+
+    def save_snapshot(self, size: int, state: bytes) -> None:
+        with self._errors(), self._writing() as c:
+            c.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?)", (size, state))
+            c.execute("DELETE FROM snapshots WHERE size < ?", (size,))
+
+    def snapshots(self) -> list[tuple[int, bytes]]:
+        with self._errors(), self._datastore.transaction(commit=False) as c:
+            c.execute("SELECT size, state FROM snapshots ORDER BY size DESC")
+            return [(row[0], row[1]) for row in c.fetchall()]
+
+    def _row(self, statement: str, *params: object) -> sqlite3.Row | None:
+        with self._errors(), self._datastore.transaction(commit=False) as c:
+            c.execute(statement, params)
+            row: sqlite3.Row | None = c.fetchone()
+            return row
+
+    def close(self) -> None:
+        self._datastore.close()
+
+
+def _explain(path: str, error: BaseException) -> StoreUnavailable:
+    """Which of our errors an error of SQLite or of the library is."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, sqlite3.Error):
+        cause = cause.__cause__
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    kinds: dict[int, type[StoreUnavailable]] = {
+        sqlite3.SQLITE_READONLY: StoreReadOnly,
+        sqlite3.SQLITE_BUSY: StoreLocked,
+        sqlite3.SQLITE_LOCKED: StoreLocked,
+        sqlite3.SQLITE_FULL: StoreFull,
+        sqlite3.SQLITE_NOTADB: NotALedger,
+        sqlite3.SQLITE_CORRUPT: NotALedger,
+    }
+    return kinds.get(code, StoreUnavailable)(path=path, why=str(error))

@@ -1,0 +1,223 @@
+"""Statements of every kind, drawn from the schemas themselves, and a few written out by hand for a reader.
+
+A strategy here draws the JSON value of a statement, with optional fields present or absent, as a signer would send it.
+"""
+
+from __future__ import annotations
+
+import base64
+from copy import deepcopy
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from hypothesis import strategies as st
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from strategies.bytes import fractions
+from strategies.keys import signer
+
+from proofroom.domain import ids
+from proofroom.domain.canonical import MAX_SAFE_INTEGER
+from proofroom.domain.statements import KINDS, Statement, fields, payload_type_of
+
+LEDGER = "blake3:" + "11" * 32
+GRANT = "blake3:" + "22" * 32
+
+_LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
+
+
+def times() -> st.SearchStrategy[str]:
+    """RFC 3339 times in ``Z``, with no, one, two or three digits after the second."""
+    return st.builds(_time, st.integers(0, _LAST_MS), st.sampled_from(["", ".{:.1}", ".{:.2}", ".{:.3}"]))
+
+
+def _time(ms: int, fraction: str) -> str:
+    return ids.from_ms(ms - ms % 1000)[:-1] + fraction.format(f"{ms % 1000:03d}") + "Z"
+
+
+def amounts() -> st.SearchStrategy[str]:
+    """Amounts as they are written, of every magnitude."""
+    return (st.integers(0, 1000) | st.integers(0, 10**36 - 1)).map(str)
+
+
+def _hex(count: int) -> st.SearchStrategy[str]:
+    return st.binary(min_size=count, max_size=count).map(bytes.hex)
+
+
+_OURS: list[tuple[Any, st.SearchStrategy[Any]]] = [
+    (fields.Key, st.integers(1, 40).map(lambda n: signer(n).keyid)),
+    (fields.Blake3, _hex(32).map("blake3:".__add__)),
+    (fields.ResultDigest, st.tuples(st.sampled_from(["blake2:", "blake3:"]), _hex(32)).map("".join)),
+    (fields.RecordId, st.builds(ids.record_id, st.integers(0, 2**48 - 1), st.binary(min_size=10, max_size=10))),
+    (fields.Time, times()),
+    (fields.Amount, amounts()),
+    (fields.Ratio, st.integers(0, 10**18).map(str)),
+    (fields.Units, st.integers(0, MAX_SAFE_INTEGER // 10**6) | fractions()),
+    (fields.Bitmap, st.binary(max_size=12).map(lambda raw: base64.b64encode(raw).decode())),
+    (fields.Bytes32, _hex(32)),
+    (fields.Text, st.text(min_size=1, max_size=12)),
+]
+"""Types of which the schema alone does not tell what is valid, or would draw slowly."""
+
+
+def _of_type(hint: Any) -> st.SearchStrategy[Any]:  # noqa: C901 -- one line a form of type
+    for ours, strategy in _OURS:
+        if get_args(hint)[: len(get_args(ours))] == get_args(ours):  # a prefix: an alias may follow
+            return strategy
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _constrained(args[0], next(a for a in args[1:] if isinstance(a, FieldInfo)))
+    if origin is Literal:
+        return st.sampled_from(args)
+    if origin in (Union, UnionType):
+        return st.one_of([_of_type(arg) for arg in args])
+    if origin is list:
+        return st.lists(_of_type(args[0]), max_size=3)
+    if origin is dict:
+        return st.dictionaries(_of_type(args[0]), _of_type(args[1]), max_size=3)
+    if hint is NoneType:
+        return st.none()
+    if hint is bool:
+        return st.booleans()
+    if hint is str:
+        return st.text(max_size=12)
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        return values_of(hint)
+    raise TypeError(f"no strategy for {hint}")
+
+
+def _constrained(hint: Any, field: FieldInfo) -> st.SearchStrategy[Any]:
+    limits = {k: v for m in field.metadata for k, v in _attributes(m).items() if v is not None}
+    if "pattern" in limits:
+        pattern = limits["pattern"].removeprefix("^").removesuffix(r"\z")
+        return st.from_regex(pattern, fullmatch=True)
+    if hint is int:
+        return st.integers(limits["ge"], limits["le"])
+    if get_origin(hint) is list:
+        least = limits.get("min_length", 0)
+        return st.lists(
+            _of_type(get_args(hint)[0]), min_size=least, max_size=min(limits.get("max_length", 99), least + 2)
+        )
+    if hint is str:
+        return st.text(min_size=limits.get("min_length", 0), max_size=12)
+    raise TypeError(f"no strategy for {hint} with {limits}")
+
+
+def _attributes(metadata: object) -> dict[str, Any]:
+    names = ("pattern", "ge", "le", "min_length", "max_length")
+    return {name: getattr(metadata, name, None) for name in names}
+
+
+@cache
+def values_of(model: type[BaseModel]) -> st.SearchStrategy[dict[str, Any]]:
+    """The JSON values of a model; an optional field is absent or has a value, and is never null."""
+    required: dict[str, st.SearchStrategy[Any]] = {}
+    optional: dict[str, st.SearchStrategy[Any]] = {}
+    hints = get_type_hints(model, include_extras=True)
+    for name, field in model.model_fields.items():
+        strategy, key = _of_type(hints[name]), field.alias or name
+        if field.is_required():
+            required[key] = strategy
+        else:
+            optional[key] = strategy.filter(lambda value: value is not None)
+    return st.fixed_dictionaries(required, optional=optional)
+
+
+def statement_values(payload_type: str) -> st.SearchStrategy[dict[str, Any]]:
+    """The JSON values of a kind."""
+    return values_of(KINDS[payload_type])
+
+
+def statements(payload_type: str) -> st.SearchStrategy[Statement]:
+    """Statements of a kind, as built in this process."""
+    return statement_values(payload_type).map(KINDS[payload_type].model_validate)
+
+
+KEYS = [signer(n).keyid for n in range(8)]
+
+_BY_HAND: dict[str, dict[str, Any]] = {
+    "genesis": {
+        "origin": "example.org/room",
+        "created_at": "2026-01-01T00:00:00Z",
+        "rules": 1,
+        "ledger_key": KEYS[1],
+        "ledger_recovery_key": KEYS[2],
+        "checkpoint_key": KEYS[3],
+        "checkpoint_recovery_key": KEYS[4],
+        "bank_keys": [KEYS[5]],
+        "unit": "CERE",
+    },
+    "tick": {"ledger": LEDGER, "index": 7},
+    "grant": {
+        "ledger": LEDGER,
+        "agent_service_pub_key": KEYS[1],
+        "user_pub_key": KEYS[2],
+        "created_at": "2026-01-01T10:00:00Z",
+        "expires_at": "2026-02-01T10:00:00.5Z",
+        "revoked": False,
+        "metadata": {
+            "scopes": [{"context": {"vaultId": "vault-7", "scopeId": "calendar"}}],
+            "limits": {"operations": ["summarise"], "cpu_ms": 60_000, "gpu_units": 0.25, "per": "era"},
+        },
+    },
+    "activity": {
+        "ledger": LEDGER,
+        "record_id": "dac-019b7a3c-0000-7000-8000-000000000001",
+        "agent": KEYS[1],
+        "vault_scope": "vault-7 / calendar",
+        "operation": "summarise",
+        "compute": {"cpu_ms": 1250, "gpu_units": 0.000001},
+        "data": {"byte_seconds": 0, "bytes_streamed": 4096, "puts": 1, "gets": 3},
+        "result_hash": "blake2:" + "33" * 32,
+        "input_commitment": "blake3:" + "44" * 32,
+        "grant": GRANT,
+        "cluster": "berlin",
+        "era": 1,
+        "node": "node-1",
+        "customer": KEYS[2],
+        "listing": None,
+        "started_at": "2026-01-01T10:00:00Z",
+        "ended_at": "2026-01-01T10:00:01.25Z",
+        "signers": {"agent-derived-key": KEYS[3], "orchestrator": KEYS[4], "agent-runtime": KEYS[5]},
+    },
+    "vote-revealed": {
+        "ledger": LEDGER,
+        "cluster": "berlin",
+        "round": 0,
+        "validator": KEYS[1],
+        "salt": "55" * 32,
+        "vote": {"agree": "/w==", "reasons": {"overclaimed-cpu": "AQ==", "unobserved": "Ag=="}},
+    },
+    "deposit": {
+        "ledger": LEDGER,
+        "bank": KEYS[5],
+        "reference": "transfer 1",
+        "cluster": "berlin",
+        "account": "customer",
+        "owner": KEYS[2],
+        "amount": "10000000000",
+        "created_at": "2026-01-01T10:00:00Z",
+    },
+    "payout": {
+        "ledger": LEDGER,
+        "cluster": "berlin",
+        "era": 1,
+        "line": 0,
+        "role": "provider",
+        "debit": "pot",
+        "credit": "node",
+        "amount": "1",
+        "basis": {"node": "node-1", "records": 2},
+    },
+}
+
+
+def example(kind: str) -> dict[str, Any]:
+    """A statement's JSON value, written out by hand; yours to change."""
+    return deepcopy(_BY_HAND[kind])
+
+
+def example_statement(kind: str) -> Statement:
+    """The same, as a statement."""
+    return KINDS[payload_type_of(kind)].model_validate(example(kind))
