@@ -90,7 +90,7 @@ class _Auditor:
         """
         if stored.index != self.state.size:
             raise _Fault(f"index {self.state.size} is missing, {stored.index} follows")
-        tree, nodes = merkle.append(self.tree, merkle.SHA256.leaf(_bytes(stored)))
+        tree, nodes = merkle.append(self.tree, merkle.SHA256.leaf(stored.entry_bytes()))
         if b"".join(nodes) != stored.nodes:
             raise _Fault("its bytes do not give the leaf and nodes that were stored with it")
         entry = to_entry(stored)
@@ -141,14 +141,8 @@ def audit(store: Store, *, against: str | None = None, progress: Callable[[int],
             try:
                 auditor.check(stored)
             except (ProofroomError, _Fault) as e:
-                # What names no index of its own is the entry that had to come here.
-                return _report(
-                    auditor,
-                    Verdict.INVALID,
-                    str(e),
-                    auditor.state.size if stored.index > auditor.state.size else stored.index,
-                    e,
-                )
+                # Where an index is missing, the bad entry is the one that had to come here.
+                return _report(auditor, Verdict.INVALID, str(e), min(stored.index, auditor.state.size), e)
         start = page[-1].index + 1
         if progress is not None:
             progress(auditor.tree.size)
@@ -200,14 +194,6 @@ def _report(
         ledger=auditor.state.ledger,
         witnessed=False,
     )
-
-
-def _bytes(stored: StoredEntry) -> bytes:
-    """The frozen bytes, whatever stands in the columns."""
-    columns = (stored.recorded_at_ms, stored.topic, stored.state, stored.signatures, stored.nodes)
-    if [type(c) for c in columns] != [int, str, bytes, bytes, bytes] or not 0 <= stored.recorded_at_ms < 2**63:
-        raise _Fault("a column does not hold what it must")
-    return stored.entry_bytes()
 
 
 def _checkpoints(store: Store) -> Iterator[tuple[int, str]]:

@@ -91,6 +91,9 @@ class Work(NamedTuple):
     gets: int = 0
 
 
+ONE_RUN = Work()
+
+
 class Cast:
     """All parties of one cluster.
 
@@ -282,13 +285,13 @@ class Cast:
 
     # --- work
 
-    def activity(self, grant: Digest, era: int, work: Work = Work(), *, node: int = 0, **changes: Any) -> Envelope:
+    def activity(self, grant: Digest, era: int, work: Work = ONE_RUN, *, node: int = 0, **changes: Any) -> Envelope:
         """A record of one run, signed in its three roles."""
         return sign(
             self.record(grant, era, work, node=node, **changes), self.derived, self.orchestrator, self.runtimes[node]
         )
 
-    def record(self, grant: Digest, era: int, work: Work = Work(), *, node: int = 0, **changes: Any) -> Activity:
+    def record(self, grant: Digest, era: int, work: Work = ONE_RUN, *, node: int = 0, **changes: Any) -> Activity:
         """The statement of :meth:`activity`, unsigned."""
         signers = {
             "agent-derived-key": self.derived.keyid,

@@ -1,7 +1,7 @@
 """Keys that this process holds, and the files they rest in.
 
-A :class:`KeyFile` is a plain file that only its owner may read. Hosts that keep their keys elsewhere (a KMS, a hardware key) give the ledger
-anything that has ``keyid`` and ``sign``.
+A key file is plain: only its owner may read it, and nothing else protects it. Hosts that keep their keys elsewhere (a KMS, a
+hardware key) give the ledger anything that has ``keyid`` and ``sign``.
 """
 
 from __future__ import annotations

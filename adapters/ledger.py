@@ -8,11 +8,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from proofroom.adapters.keys import load_key, load_or_create_key
 from proofroom.adapters.mapper import StoredEntry, originator_id, to_entry, to_stored_entry
 from proofroom.adapters.stores import Batch, SqliteStore, Store, now_ms
-from proofroom.adapters.verifying import verify_one, verify_stream
+from proofroom.adapters.verifying import AnyEnvelope, VerifyingPool, verify_each, verify_one
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import Checkpoint, sign_checkpoint, verify_checkpoint
 from proofroom.domain.consent import GrantStatus, grant_status
 from proofroom.domain.entry import Entry, encode_signatures, entry_bytes
-from proofroom.domain.envelope import Envelope, Verified, sign, verify
+from proofroom.domain.envelope import Verified, sign, verify
 from proofroom.domain.errors import (
     BadEntry,
     BadNote,
@@ -35,6 +35,7 @@ from proofroom.domain.errors import (
     HistoryChanged,
     LedgerExists,
     LogMoved,
+    Malformed,
     MissingRole,
     NoSigner,
     NoSuchEntry,
@@ -42,10 +43,11 @@ from proofroom.domain.errors import (
     ProofroomError,
     Refused,
     SharedKey,
+    StoreUnavailable,
     TimeWentBack,
 )
 from proofroom.domain.ids import Digest, KeyId, from_ms
-from proofroom.domain.receipt import Receipt as Receipt
+from proofroom.domain.receipt import Receipt
 from proofroom.domain.signing import Signer
 from proofroom.domain.snapshot import decode_state, encode_state
 from proofroom.domain.state import RULES, Founding, State
@@ -67,9 +69,6 @@ SNAPSHOT_EVERY = 20_000
 """Entries after which the state is saved, so that opening replays few."""
 
 LOG, VIEWS, KEYS = "log.db", "views.duckdb", "keys"
-
-AnyEnvelope = bytes | Envelope | Verified
-"""An envelope in JSON, parsed, or already verified."""
 
 
 class Recorded(NamedTuple):
@@ -98,19 +97,19 @@ class Ledger:
         store: where the log lives.
         signers: the ledger key and the checkpoint key; without them the ledger is for reading.
         views: path of the read models' file; None keeps them in memory.
-        workers: threads that verify envelopes of a stream.
+        workers: processes that check the signatures of streams; 0 checks them in the calling thread.
     """
 
     def __init__(
-        self, store: Store, signers: Iterable[Signer] = (), *, views: Path | None = None, workers: int | None = None
+        self, store: Store, signers: Iterable[Signer] = (), *, views: Path | None = None, workers: int = 0
     ) -> None:
         self.store = store
         self._signers = {signer.keyid: signer for signer in signers}
         self._views_path = views
         self._views: Views | None = None
         self._lock = threading.RLock()
-        self._workers = workers or os.cpu_count() or 1
-        self._pool: ThreadPoolExecutor | None = None
+        self._workers = workers
+        self._pool: VerifyingPool | None = None
         self._closed = False
         self._head = _open_head(store)
         self._saved = self._head.state.size
@@ -170,7 +169,7 @@ class Ledger:
         *,
         signers: Iterable[Signer] | None = None,
         read_only: bool = False,
-        workers: int | None = None,
+        workers: int = 0,
         clock: Callable[[], int] = now_ms,
     ) -> Ledger:
         """The ledger in a folder. Signers default to the key files in ``keys/``, where there are any.
@@ -220,7 +219,7 @@ class Ledger:
         Raises:
             Unavailable: the store failed; what was given before is recorded, the current group is not.
         """
-        outcomes = verify_stream(envelopes, self._threads())
+        outcomes = self._verifying().verify_each(envelopes) if self._workers else verify_each(envelopes)
         while group := list(itertools.islice(outcomes, STREAM)):
             recorded = iter(self._record([o for o in group if isinstance(o, Verified)], atomic=False))
             for outcome in group:
@@ -254,14 +253,13 @@ class Ledger:
         """Take in what other processes wrote, by the same transition."""
         with self._lock:
             self._check_open()
-            head = self._head
-            for stored in self.store.read_from(head.state.size):
-                head = _step(head, stored)
-            self._head = head
+            self._head = _advance(self.store, self._head)
 
     def _save_snapshot(self) -> None:
+        """A snapshot is a cache: when it cannot be written now, opening takes longer, and that is all."""
         state, tree = self._head
-        self.store.save_snapshot(state.size, encode_state(state, merkle.root(tree)))
+        with contextlib.suppress(StoreUnavailable):
+            self.store.save_snapshot(state.size, encode_state(state, merkle.root(tree)))
         self._saved = state.size
 
     def _signer(self, keyid: KeyId) -> Signer:
@@ -270,11 +268,11 @@ class Ledger:
             raise NoSigner(keyid=keyid)
         return signer
 
-    def _threads(self) -> ThreadPoolExecutor:
+    def _verifying(self) -> VerifyingPool:
         with self._lock:
             self._check_open()
             if self._pool is None:
-                self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="proofroom-verify")
+                self._pool = VerifyingPool(self._workers)
             return self._pool
 
     # --- reading
@@ -399,7 +397,7 @@ class Ledger:
                 self._save_snapshot()
             self._closed = True
             if self._pool is not None:
-                self._pool.shutdown()
+                self._pool.close()
             if self._views is not None:
                 self._views.close()
             self.store.close()
@@ -513,36 +511,50 @@ def _step(head: Head, stored: StoredEntry) -> Head:
 
 
 def _open_head(store: Store) -> Head:
-    """The state and tree of a store: from its snapshot, and the entries since; compared with its last checkpoint.
+    """The state and tree of a store: from its snapshot and the entries since.
+
+    Raises:
+        HistoryChanged: see :func:`_advance`.
+    """
+    empty = Head(State(), merkle.Tree())
+    if store.last_checkpoint() is None and store.size() == 0:
+        return empty
+    return _advance(store, _from_snapshot(store) or empty)
+
+
+def _advance(store: Store, head: Head) -> Head:
+    """The head after all entries of the store, which must end in the tree that its last checkpoint signs.
 
     Raises:
         HistoryChanged: entries, tree and checkpoint do not belong together. Nothing will be written over them.
     """
-    last = store.last_checkpoint()
-    size = store.size()
-    if last is None and size == 0:
-        return Head(State(), merkle.Tree())
-    if last is None or last[0] != size:
-        raise HistoryChanged(size=last[0] if last else 0, why=f"the log has {size} entries")
     try:
-        head = _from_snapshot(store)
-        for stored in store.read_from(head.state.size):
-            head = _step(head, stored)
-        founding = head.state.founding
-        assert founding is not None
-        checkpoint = verify_checkpoint(last[1], founding.origin, founding.checkpoint_key)
-    except (BadEntry, BadNote, Refused) as e:
+        while True:
+            for stored in store.read_from(head.state.size):
+                head = _step(head, stored)
+            # Another process may append in between: read on until log and checkpoint are of one moment.
+            size, note = store.last_checkpoint() or (0, "")
+            if not head.state.size < size <= store.size():
+                break
+    except (Malformed, Refused, Conflict) as e:
+        raise HistoryChanged(size=head.state.size, why=f"entry {head.state.size}: {e}") from e
+    founding = head.state.founding
+    if founding is None or size != head.state.size or store.size() < size:
+        raise HistoryChanged(size=size, why=f"the log has {store.size()} entries")
+    try:
+        signed = verify_checkpoint(note, founding.origin, founding.checkpoint_key)
+    except BadNote as e:
         raise HistoryChanged(size=size, why=str(e)) from e
-    if checkpoint != Checkpoint(founding.origin, head.tree.size, merkle.root(head.tree)):
+    if signed != Checkpoint(founding.origin, size, merkle.root(head.tree)):
         raise HistoryChanged(size=size, why="the entries give another tree")
     return head
 
 
-def _from_snapshot(store: Store) -> Head:
+def _from_snapshot(store: Store) -> Head | None:
     for size, data in store.snapshots():
         tree = merkle.Tree(size, tuple(store.node(*peak) for peak in merkle.peaks_of(size)))
         try:
             return Head(decode_state(data, merkle.root(tree)), tree)
         except BadEntry:
             continue  # a cache that does not fit is no cache
-    return Head(State(), merkle.Tree())
+    return None

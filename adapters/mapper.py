@@ -15,6 +15,7 @@ from eventsourcing.persistence import StoredEvent
 from proofroom.domain.canonical import encode
 from proofroom.domain.entry import Entry, decode_signatures, entry_bytes
 from proofroom.domain.envelope import Envelope, Verified, verify
+from proofroom.domain.errors import BadEntry
 from proofroom.domain.ids import record_id_bytes
 from proofroom.domain.statements import Statement, parse
 from proofroom.domain.statements.activity import Activity
@@ -32,12 +33,30 @@ class StoredEntry(StoredEvent):
     """The tree nodes that this leaf completes, 32 bytes each, rising: itself first."""
 
     def entry_bytes(self) -> bytes:
-        """The frozen bytes of the entry."""
+        """The frozen bytes of the entry.
+
+        Raises:
+            BadEntry: a column does not hold what it must.
+        """
+        self._check_columns()
         return entry_bytes(self.index, self.recorded_at_ms, self.topic, self.state, self.signatures)
 
     def envelope(self) -> Envelope:
-        """The envelope, not verified."""
+        """The envelope, not verified.
+
+        Raises:
+            BadEntry: a column does not hold what it must.
+        """
+        self._check_columns()
         return Envelope(self.topic, self.state, decode_signatures(self.signatures))
+
+    def _check_columns(self) -> None:
+        """A store that someone edited may hold anything."""
+        columns = (self.recorded_at_ms, self.topic, self.state, self.signatures, self.nodes)
+        if [type(column) for column in columns] != [int, str, bytes, bytes, bytes]:
+            raise BadEntry(why="a column has another type")
+        if not (0 <= self.recorded_at_ms < 2**63 and self.topic.isascii()):
+            raise BadEntry(why="the time or the payload type is out of range")
 
 
 def originator_id(verified: Verified) -> UUID:

@@ -34,7 +34,7 @@ LAYOUT = 1
 
 CACHE_KIB = 64 * 1024
 
-_TABLES = (
+TABLES = (
     """CREATE TABLE IF NOT EXISTS {events} (
         log_index INTEGER PRIMARY KEY,
         originator_id TEXT NOT NULL,
@@ -48,6 +48,7 @@ _TABLES = (
     "CREATE TABLE IF NOT EXISTS checkpoints (size INTEGER PRIMARY KEY, note TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS snapshots (size INTEGER PRIMARY KEY, state BLOB NOT NULL)",
 )
+"""The log, its checkpoints and its state snapshots."""
 
 _COLUMNS = "log_index, originator_id, originator_version, topic, state, recorded_at_ms, signatures, nodes"
 
@@ -74,6 +75,8 @@ class Pool(SQLiteConnectionPool):
         cursor = connection.cursor()
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        # A byte edited into invalid UTF-8 is for the audit to name, not for the driver to stumble over.
+        connection._sqlite_conn.text_factory = lambda raw: raw.decode(errors="surrogateescape")
         return connection
 
 
@@ -91,7 +94,7 @@ class SQLiteLogRecorder(SQLiteApplicationRecorder):
 
     def construct_create_table_statements(self) -> list[str]:
         """The log, its checkpoints and its state snapshots."""
-        return [statement.format(events=self.events_table_name) for statement in _TABLES]
+        return [statement.format(events=self.events_table_name) for statement in TABLES]
 
     def _insert_events(self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
         first = self._size(c)
@@ -159,7 +162,7 @@ def _row(event: StoredEvent, next_index: int) -> tuple[Any, ...]:
 def stored_entry(row: sqlite3.Row) -> StoredEntry:
     """The entry of a row."""
     return StoredEntry(
-        originator_id=UUID(row["originator_id"]),
+        originator_id=_uuid(row["originator_id"]),
         originator_version=row["originator_version"],
         topic=row["topic"],
         state=row["state"],
@@ -168,6 +171,14 @@ def stored_entry(row: sqlite3.Row) -> StoredEntry:
         signatures=row["signatures"],
         nodes=row["nodes"],
     )
+
+
+def _uuid(text: object) -> UUID | str:
+    """The key of an entry; what someone edited into no UUID stays what it is, for the audit to name."""
+    try:
+        return UUID(str(text))
+    except ValueError:
+        return str(text)
 
 
 class MemoryLogRecorder(POPOApplicationRecorder):

@@ -24,6 +24,7 @@ from proofroom.adapters.mapper import StoredEntry
 from proofroom.adapters.recorders import (
     APPLICATION_ID,
     LAYOUT,
+    TABLES,
     Datastore,
     Immediate,
     MemoryLogRecorder,
@@ -40,6 +41,8 @@ from proofroom.domain.errors import (
 
 PAGE = 1_000
 """Entries that are read at once."""
+
+TABLE = "log"
 
 POLL_SECONDS = 0.05
 """How often a follower looks for what other processes wrote."""
@@ -207,37 +210,14 @@ class SqliteStore:
     ) -> None:
         self.path = Path(path)
         self._clock = clock
-        exists = self.path.exists()
-        if not exists and not create:
-            raise NotALedger(path=str(path), why="there is no such file")
-        mode = "ro" if read_only else "rwc" if create else "rw"
         with self._errors():
-            self._datastore = Datastore(
-                f"file:{quote(str(self.path.absolute()))}?mode={mode}", lock_timeout=lock_timeout
-            )
-            self._recorder = SQLiteLogRecorder(self._datastore, events_table_name="log")
-            try:
-                self._check_or_mark(fresh=not exists or self.path.stat().st_size == 0)
-            except BaseException:
-                self._datastore.close()
-                raise
-
-    def _check_or_mark(self, *, fresh: bool) -> None:
-        if fresh:
-            with self._writing() as c:
-                c.execute(f"PRAGMA application_id={APPLICATION_ID}")
-                c.execute(f"PRAGMA user_version={LAYOUT}")
-                for statement in self._recorder.create_table_statements:
-                    c.execute(statement)
-        with self._datastore.transaction(commit=False) as c:
-            c.execute("PRAGMA application_id")
-            application = c.fetchone()[0]
-            c.execute("PRAGMA user_version")
-            layout = c.fetchone()[0]
-        if application != APPLICATION_ID:
-            raise NotALedger(path=str(self.path), why="it is an SQLite file of something else")
-        if layout != LAYOUT:
-            raise NotALedger(path=str(self.path), why=f"its layout is {layout}, this release knows {LAYOUT}")
+            if create and not self.path.exists():
+                _create_file(self.path)
+            _check_header(self.path)
+            mode = "ro" if read_only else "rw"
+            name = f"file:{quote(str(self.path.absolute()))}?mode={mode}"
+            self._datastore = Datastore(name, lock_timeout=lock_timeout)
+            self._recorder = SQLiteLogRecorder(self._datastore, events_table_name=TABLE)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[SQLiteCursor]:
@@ -253,7 +233,7 @@ class SqliteStore:
         """What SQLite and the library report, as ours."""
         try:
             yield
-        except (sqlite3.Error, PersistenceError) as e:
+        except (sqlite3.Error, PersistenceError, OSError) as e:
             raise _explain(str(self.path), e) from e
 
     def size(self) -> int:
@@ -314,6 +294,43 @@ class SqliteStore:
 
     def close(self) -> None:
         self._datastore.close()
+
+
+def _create_file(path: Path) -> None:
+    """Make an empty log: whole under another name first, so that a crash or a second creator leaves no half of one."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+    draft.unlink(missing_ok=True)
+    connection = sqlite3.connect(draft)
+    try:
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={LAYOUT}")
+        for statement in TABLES:
+            connection.execute(statement.format(events=TABLE))
+    finally:
+        connection.close()
+    with contextlib.suppress(FileExistsError):
+        os.link(draft, path)
+    draft.unlink()
+
+
+def _check_header(path: Path) -> None:
+    """Look before SQLite does, which would change the journal mode of a file that is not ours.
+
+    Raises:
+        NotALedger: no file, not SQLite, or of another application or layout (SQLite file format, section 1.3).
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except OSError as e:
+        raise NotALedger(path=str(path), why=e.strerror or str(e)) from None
+    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+        raise NotALedger(path=str(path), why="it is not an SQLite file")
+    if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+        raise NotALedger(path=str(path), why="it is an SQLite file of something else")
+    layout = int.from_bytes(header[60:64], "big")
+    if layout != LAYOUT:
+        raise NotALedger(path=str(path), why=f"its layout is {layout}, this release knows {LAYOUT}")
 
 
 def _explain(path: str, error: BaseException) -> StoreUnavailable:

@@ -1,8 +1,9 @@
 """Attestation: validators, the unpredictable round, commit and reveal, the two-thirds tally (protocol 5).
 
-A round lives through three phases. *Beacon*: each eligible validator reveals the chain value that belongs to this round. *Commit*: the drawn
-committee commits to votes. *Reveal*: it opens them. The ledger opens and tallies the round by statements of its own when all are in or the
-deadline has passed, so a round always ends. Rules 1 has no escalation: what is neither attested nor rejected ends unattested.
+A round lives through three phases. *Beacon*: each eligible validator reveals the chain value that belongs to this round.
+*Commit*: the drawn committee commits to votes. *Reveal*: it opens them. The ledger opens and tallies the round by statements
+of its own when all are in or the deadline has passed, so a round always ends. Rules 1 has no escalation: what is neither
+attested nor rejected ends unattested.
 """
 
 from __future__ import annotations
@@ -302,15 +303,14 @@ def _with_outcome(ballot: Ballot, attested: int, rejected: int) -> int:
 
 
 def _count_attested(era: Era, records: tuple[Pending, ...], attested: int) -> Era:
-    with era.usage.mutate() as usage, era.served.mutate() as served, era.tallies.mutate() as tallies:
-        for position, record in enumerate(records):
-            if not attested >> position & 1:
-                continue
-            share = (record.customer, record.node)
-            usage[share] = usage.get(share, UsageSum()).plus(record.usage)
-            served[share] = served.get(share, 0) + 1
-            for party in (("agent", record.agent), ("customer", record.customer)):
-                tally: Tally = tallies[party]
-                tallies[party] = tally._replace(attested=tally.attested + 1)
-        summed = era._replace(usage=usage.finish(), served=served.finish(), tallies=tallies.finish())
-    return summed
+    usage, served, tallies = era.usage.mutate(), era.served.mutate(), era.tallies.mutate()
+    for position, record in enumerate(records):
+        if not attested >> position & 1:
+            continue
+        share = (record.customer, record.node)
+        usage[share] = usage.get(share, UsageSum()).plus(record.usage)
+        served[share] = served.get(share, 0) + 1
+        for party in (("agent", record.agent), ("customer", record.customer)):
+            tally: Tally = tallies[party]
+            tallies[party] = tally._replace(attested=tally.attested + 1)
+    return era._replace(usage=usage.finish(), served=served.finish(), tallies=tallies.finish())

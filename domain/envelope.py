@@ -134,35 +134,48 @@ def verify(envelope: Envelope) -> Verified:
     """
     statement = parse(envelope.payload_type, envelope.payload)
     verify_signatures(envelope)
-    return _pass(envelope, statement)
-
-
-def _pass(envelope: Envelope, statement: Statement) -> Verified:
-    return Verified(envelope, statement, statement_id(envelope.payload_type, envelope.payload), Verified._pass)
+    return _mint(envelope, statement)
 
 
 def verify_signatures(envelope: Envelope) -> None:
-    """Check every signature of an envelope over its bytes.
+    """Check every signature of an envelope over its bytes; whether they are a statement is not looked at.
+
+    Raises:
+        BadEnvelope, DuplicateSignature, RootedUnsupported: see :func:`signed_message`.
+        BadSignature: a signature does not verify.
+    """
+    message, signatures = signed_message(envelope)
+    for keyid, signature in signatures:
+        verify_signature(keyid, message, signature)
+
+
+def _mint(envelope: Envelope, statement: Statement) -> Verified:
+    """The verified statement. Besides :func:`verify`, only ``adapters.verifying`` calls this, after other processes checked the same."""
+    return Verified(envelope, statement, statement_id(envelope.payload_type, envelope.payload), Verified._pass)
+
+
+def signed_message(envelope: Envelope) -> tuple[bytes, list[tuple[KeyId, bytes]]]:
+    """The bytes that were signed, and the ``(key, signature)`` pairs to hold against them.
 
     Raises:
         BadEnvelope: no signature, too many, or not in key order.
         DuplicateSignature: a key signed twice.
         RootedUnsupported: a signature over a tree.
-        BadSignature: a signature does not verify.
     """
-    message = envelope.payload if envelope.payload_type == GRANT_WIRE else pae(envelope.payload_type, envelope.payload)
-    if not 1 <= len(envelope.signatures) <= MAX_SIGNATURES:
-        raise BadEnvelope(why=f"it has {len(envelope.signatures)} signatures")
+    signatures = envelope.signatures
+    if not 1 <= len(signatures) <= MAX_SIGNATURES:
+        raise BadEnvelope(why=f"it has {len(signatures)} signatures")
     last = ""
-    for signature in envelope.signatures:
-        if signature.keyid == last:
-            raise DuplicateSignature(keyid=last)
-        if signature.keyid < last:
-            raise BadEnvelope(why="signatures are not in key order")
-        last = signature.keyid
-        if signature.rooted is not None:
-            raise RootedUnsupported(keyid=last)
-        verify_signature(signature.keyid, message, signature.value)
+    for keyid, _, rooted in signatures:
+        if keyid <= last:
+            raise (
+                DuplicateSignature(keyid=keyid) if keyid == last else BadEnvelope(why="signatures are not in key order")
+            )
+        if rooted is not None:
+            raise RootedUnsupported(keyid=keyid)
+        last = keyid
+    message = envelope.payload if envelope.payload_type == GRANT_WIRE else pae(envelope.payload_type, envelope.payload)
+    return message, [(keyid, value) for keyid, value, _ in signatures]
 
 
 def sign(statement: Statement, *signers: Signer) -> Envelope:
@@ -229,15 +242,16 @@ def _unbase64(field: str, text: object) -> bytes:
     if not isinstance(text, str):
         raise BadEnvelope(why=f"{field} is not text")
     try:
-        standard = text.replace("-", "+").replace("_", "/")
-        raw = base64.b64decode(standard, validate=True)
+        standard = text.translate(_URL_SAFE) if "-" in text or "_" in text else text
+        raw = binascii.a2b_base64(standard, strict_mode=True)
     except (binascii.Error, ValueError):
         raise BadBase64(field=field) from None
-    if base64.b64encode(raw).decode() != standard:
+    if binascii.b2a_base64(raw, newline=False).decode() != standard:
         raise BadBase64(field=field)
     return raw
 
 
+_URL_SAFE = str.maketrans("-_", "+/")
 _WIRE_SIGNER = re.compile(r"(?:ed25519:|0x)?([0-9a-f]{64})\Z")
 _WIRE_VALUE = re.compile(r"0x([0-9a-f]{128})\Z")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NewType
 
 from proofroom.domain.errors import BadKeyId
@@ -21,6 +21,9 @@ RECORD_ID_PATTERN = r"^dac-[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3
 TIME_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,3})?Z\z"
 
 _KEYID = re.compile(KEYID_PATTERN.replace(r"\z", r"\Z"))
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 SKEW_MS = 300_000
 """Clocks of signers may run this far ahead of the ledger's: 5 minutes (protocol 2)."""
@@ -67,8 +70,7 @@ def to_ms(time: str) -> int:
     Raises:
         ValueError: no such date or time.
     """
-    moment = datetime.fromisoformat(time)
-    return int(moment.replace(microsecond=0).timestamp()) * 1000 + moment.microsecond // 1000
+    return (datetime.fromisoformat(time) - _EPOCH) // _MILLISECOND
 
 
 def from_ms(ms: int) -> str:

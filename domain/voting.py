@@ -1,7 +1,7 @@
 """Votes as sets of batch positions, and their count.
 
-A set is an integer whose bit ``i`` stands for position ``i``. Counting adds whole sets bit-sliced: ``planes[j]`` holds, for every position at
-once, bit ``j`` of its count, so that a count over a whole batch costs a few operations on long integers per vote.
+A set is an integer whose bit ``i`` stands for position ``i``. Counting adds whole sets bit-sliced: ``planes[j]`` holds, for every
+position at once, bit ``j`` of its count, so that a count over a whole batch costs a few operations on long integers per vote.
 """
 
 from __future__ import annotations

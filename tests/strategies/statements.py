@@ -18,7 +18,6 @@ from strategies.bytes import fractions
 from strategies.keys import signer
 
 from proofroom.domain import ids
-from proofroom.domain.canonical import MAX_SAFE_INTEGER
 from proofroom.domain.statements import KINDS, Statement, fields, payload_type_of
 
 LEDGER = "blake3:" + "11" * 32
@@ -45,6 +44,8 @@ def _hex(count: int) -> st.SearchStrategy[str]:
     return st.binary(min_size=count, max_size=count).map(bytes.hex)
 
 
+_PRINTABLE = st.text([chr(c) for c in range(0x21, 0x7F) if chr(c) != "/"], min_size=1, max_size=12)
+
 _OURS: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (fields.Key, st.integers(1, 40).map(lambda n: signer(n).keyid)),
     (fields.Blake3, _hex(32).map("blake3:".__add__)),
@@ -53,10 +54,13 @@ _OURS: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (fields.Time, times()),
     (fields.Amount, amounts()),
     (fields.Ratio, st.integers(0, 10**18).map(str)),
-    (fields.Units, st.integers(0, MAX_SAFE_INTEGER // 10**6) | fractions()),
+    (fields.Units, st.integers(0, 10**9) | fractions().filter(lambda units: units < 10**9)),
     (fields.Bitmap, st.binary(max_size=12).map(lambda raw: base64.b64encode(raw).decode())),
     (fields.Bytes32, _hex(32)),
     (fields.Text, st.text(min_size=1, max_size=12)),
+    (fields.Scope, _PRINTABLE),
+    (fields.VaultScope, st.tuples(_PRINTABLE, _PRINTABLE).map(" / ".join)),
+    (fields.Name, st.from_regex(r"[a-z0-9][a-z0-9._-]{0,9}", fullmatch=True)),
 ]
 """Types of which the schema alone does not tell what is valid, or would draw slowly."""
 

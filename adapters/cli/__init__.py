@@ -1,0 +1,155 @@
+"""The command line. Each verb is a module of its own; none of them decides anything, and each loads what it needs when it runs.
+
+Exit status: 0 done; 2 wrong usage; 3 to 6 the family of the error (see :mod:`proofroom.domain.errors`); 10, 11, 12 what an audit found;
+130 interrupted; 141 nobody reads the output any more; 1 a fault in this program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+import click
+
+from proofroom.adapters.cli import audit, demo, room, show, sql, submit
+from proofroom.adapters.cli.output import print_error, print_json, to_stderr
+from proofroom.domain.errors import ProofroomError, StoreUnavailable
+
+INTERRUPTED = 130
+NO_READER = 141
+OUR_FAULT = 1
+
+_EPILOG = """\b
+Begin with:
+  proofroom demo            the whole chain of evidence, in ./room
+  proofroom status          what the room holds
+  proofroom audit           replay all of it
+
+A room is a folder. Every verb takes --room DIR; without it, PROOFROOM_ROOM or ./room is used. Every verb takes --json, which prints one
+JSON value on stdout, or {"error": {"code", "message", "advice", ...}}.
+
+\b
+Exit status:
+  0     done
+  2     wrong usage of this command
+  3     refused: a rule of the protocol said no
+  4     malformed: bytes are not what they claim to be
+  5     conflict: someone else was first; look, then retry
+  6     unavailable: the store, a file or a process failed
+  10-12 audit: INVALID, INCOMPLETE, FORKED
+"""
+
+
+class _InOrder(click.Group):
+    """Verbs in the order in which a newcomer meets them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        import proofroom
+
+        click.echo(f"proofroom {proofroom.__version__}")
+        ctx.exit()
+
+
+@click.group(
+    cls=_InOrder, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
+)
+def commands() -> None:
+    """A ledger of agent work: who allowed it, what ran, who attested it, who was paid."""
+
+
+for _verb in (
+    demo.demo,
+    submit.submit,
+    show.show,
+    sql.sql,
+    audit.audit,
+    room.status,
+    room.checkpoint,
+    room.tick,
+):
+    commands.add_command(_verb)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status. No error of any kind reaches a person as a traceback."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):  # a test may have put something smaller there
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    as_json = "--json" in args[: args.index("--") if "--" in args else None]
+    with _quiet_on_broken_pipe() as broken:
+        status = _explained(lambda: _run(args), as_json)
+        sys.stdout.flush()
+    return NO_READER if broken else status
+
+
+def _run(args: list[str]) -> int:
+    try:
+        with commands.make_context("proofroom", args) as context:
+            status = commands.invoke(context)
+    except click.exceptions.Exit as e:
+        return e.exit_code
+    return status if isinstance(status, int) else 0
+
+
+def _explained(run: Callable[[], int], as_json: bool) -> int:
+    """Run, and say of anything that goes wrong what it is and what to do."""
+    try:
+        return run()
+    except ProofroomError as e:
+        print_error(e, as_json)
+        return e.exit_status
+    except click.ClickException as e:
+        if as_json:
+            print_json({"error": {"code": "usage", "message": e.format_message(), "advice": "see proofroom --help"}})
+        else:
+            e.show()
+        return e.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        to_stderr("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except OSError as e:
+        failed = StoreUnavailable(path=str(e.filename or "input or output"), why=e.strerror or str(e))
+        print_error(failed, as_json)
+        return failed.exit_status
+    except Exception as e:  # noqa: BLE001 - the outermost boundary: a person gets a sentence, whatever happened
+        return _our_fault(e, as_json)
+
+
+def _our_fault(error: Exception, as_json: bool) -> int:
+    if os.environ.get("PROOFROOM_TRACEBACK"):
+        raise error
+    message = f"a fault in proofroom itself: {type(error).__name__}: {error}"
+    advice = "please report it, with what PROOFROOM_TRACEBACK=1 in the environment prints"
+    if as_json:
+        print_json({"error": {"code": "internal", "message": message, "advice": advice}})
+    else:
+        to_stderr(f"error: {message}", f"hint: {advice}")
+    return OUR_FAULT
+
+
+@contextlib.contextmanager
+def _quiet_on_broken_pipe() -> Iterator[list[bool]]:
+    """When the reader of our output has gone (``| head``), stop without a word."""
+    broken: list[bool] = []
+    try:
+        yield broken
+    except BrokenPipeError:
+        broken.append(True)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

@@ -1,0 +1,57 @@
+"""``proofroom audit``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from proofroom.adapters.cli.meter import Meter
+from proofroom.adapters.cli.options import json_option, read_text, room_option
+from proofroom.adapters.cli.output import plain, print_json, style
+
+MAX_NOTE = 64 * 1024
+
+_COLOURS = {"VALID": "green", "INVALID": "red", "INCOMPLETE": "yellow", "FORKED": "red"}
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  proofroom checkpoint > elsewhere/room.checkpoint      today
+  proofroom audit --against elsewhere/room.checkpoint   any later day
+"""
+)
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A checkpoint of this ledger that was kept elsewhere. Without one, a removed tail cannot be seen.",
+)
+@room_option
+@json_option
+def audit(against: Path | None, room: Path, as_json: bool) -> int:
+    """Replay every entry from genesis and believe nothing.
+
+    Signatures, tree, order, rules, what the ledger derived, and checkpoints are all recomputed. Needs no key and writes nothing, so it works
+    on a copy, also on one that is damaged: then it names the first entry that does not hold, and why.
+
+    Exit status: 0 VALID, 10 INVALID, 11 INCOMPLETE, 12 FORKED.
+    """
+    note = None if against is None else read_text(against, MAX_NOTE)
+    from proofroom.adapters.audit import audit as replay
+    from proofroom.adapters.ledger import LOG
+    from proofroom.adapters.stores import SqliteStore
+
+    store = SqliteStore(room / LOG, read_only=True)
+    try:
+        with Meter("auditing", store.size()) as meter:
+            report = replay(store, against=note, progress=meter.update)
+    finally:
+        store.close()
+    if as_json:
+        print_json({**report.to_json(), "exit_status": int(report.verdict), "sentence": report.sentence()})
+    else:
+        verdict, rest = report.verdict.name, plain(report.sentence())
+        click.echo(style(verdict, fg=_COLOURS[verdict], bold=True) + rest.removeprefix(verdict))
+    return int(report.verdict)

@@ -1,0 +1,93 @@
+"""What all verbs share: where the room is, and JSON."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from proofroom.domain.errors import BadInput, NoSuchEntry
+
+if TYPE_CHECKING:
+    from proofroom.adapters.ledger import Ledger
+    from proofroom.domain.state import Founding
+
+MAX_NUMBER = 2**53 - 1
+
+Verb = Callable[..., Any]
+
+
+def room_option(verb: Verb) -> Verb:
+    """``--room DIR``."""
+    return click.option(
+        "--room",
+        type=click.Path(path_type=Path),
+        envvar="PROOFROOM_ROOM",
+        default="room",
+        show_default=True,
+        show_envvar=True,
+        metavar="DIR",
+        help="The folder that holds the ledger.",
+    )(verb)
+
+
+def json_option(verb: Verb) -> Verb:
+    """``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(verb)
+
+
+def open_to_read(room: Path) -> Ledger:
+    """The ledger of a room, for reading: nothing is written, no key is loaded."""
+    from proofroom.adapters.ledger import Ledger
+
+    return Ledger.open(room, read_only=True)
+
+
+def open_to_write(room: Path) -> Ledger:
+    """The ledger of a room, with its keys."""
+    from proofroom.adapters.ledger import Ledger
+
+    return Ledger.open(room)
+
+
+def founding_of(ledger: Ledger) -> Founding:
+    """What genesis fixed.
+
+    Raises:
+        NoSuchEntry: the log is empty.
+    """
+    founding = ledger.state.founding
+    if founding is None:
+        raise NoSuchEntry(what="genesis")
+    return founding
+
+
+def read_text(path: Path, limit: int) -> str:
+    """The text of a file that a person named.
+
+    Raises:
+        BadInput: it is not there, cannot be read, is longer than ``limit`` bytes, or is not UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as e:
+        raise BadInput(path=str(path), why=e.strerror or "cannot be read") from None
+    if len(data) > limit:
+        raise BadInput(path=str(path), why=f"longer than {limit} bytes")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise BadInput(path=str(path), why="not text in UTF-8") from None
+
+
+def open_views(room: Path) -> Ledger:
+    """The ledger of a room, for questions to its read models; they are kept in the room where it can be written."""
+    from proofroom.adapters.ledger import Ledger
+
+    if os.access(room, os.W_OK):
+        return Ledger.open(room, signers=())
+    return open_to_read(room)

@@ -1,0 +1,110 @@
+"""What a read model is made of: tables, views and macros written as SQL, and the steps that feed the tables.
+
+A table is written as its columns, one a line, each with its meaning behind ``--``; the meanings become comments of the catalogue, so
+that a stranger finds their way with ``DESCRIBE`` and ``duckdb_columns()``. A step is one ``INSERT INTO .. SELECT`` over ``batch``, which
+holds the entries that are new: JSON is decoded by DuckDB, never row by row in Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence, Set
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+BATCH = "batch"
+"""The name under which steps find the new entries: ``entry_index BIGINT, recorded_at_ms BIGINT, kind VARCHAR, statement_id VARCHAR,
+payload VARCHAR``, rising by index."""
+
+
+class Table(NamedTuple):
+    """Rows that are only ever added. ``columns`` is SQL, one column a line, each ending in ``-- its meaning``."""
+
+    name: str
+    comment: str
+    columns: str
+
+    def statements(self) -> Iterator[str]:
+        """The SQL that makes it, with its comments."""
+        columns = [_column(line) for line in _lines(self.columns)]
+        body = ",\n    ".join(definition for definition, _ in columns)
+        yield f"CREATE TABLE {self.name} (\n    {body}\n)"
+        yield f"COMMENT ON TABLE {self.name} IS {_text(self.comment)}"
+        for definition, comment in columns:
+            yield f"COMMENT ON COLUMN {self.name}.{definition.split()[0]} IS {_text(comment)}"
+
+
+class View(NamedTuple):
+    """A query by name. ``columns`` names what is not a column of a table already commented: ``name -- its meaning``, one a line."""
+
+    name: str
+    comment: str
+    columns: str
+    sql: str
+
+    def statements(self) -> Iterator[str]:
+        """The SQL that makes it, with its comments."""
+        yield f"CREATE VIEW {self.name} AS {self.sql}"
+        yield f"COMMENT ON VIEW {self.name} IS {_text(self.comment)}"
+        for name, comment in map(_column, _lines(self.columns)):
+            yield f"COMMENT ON COLUMN {self.name}.{name} IS {_text(comment)}"
+
+
+class Macro(NamedTuple):
+    """A query with arguments: ``SELECT * FROM name(arguments)``."""
+
+    name: str
+    comment: str
+    arguments: str
+    sql: str
+
+    def statements(self) -> Iterator[str]:
+        """The SQL that makes it, with its comment."""
+        yield f"CREATE MACRO {self.name}({self.arguments}) AS TABLE {self.sql}"
+        yield f"COMMENT ON MACRO TABLE {self.name} IS {_text(self.comment)}"
+
+
+class Step(NamedTuple):
+    """One statement of SQL over :data:`BATCH`, needed only when the batch holds one of its kinds (none named: always)."""
+
+    kinds: frozenset[str]
+    sql: str
+
+
+def step(kinds: str, sql: str) -> Step:
+    """A step; its kinds are written with blanks between."""
+    return Step(frozenset(kinds.split()), sql)
+
+
+class Projection(NamedTuple):
+    """A group of relations that belong together, and how they are fed."""
+
+    name: str
+    relations: Sequence[Table | View | Macro]
+    steps: Sequence[Step]
+
+    def create(self, connection: DuckDBPyConnection) -> None:
+        """Make the relations, empty."""
+        for relation in self.relations:
+            for statement in relation.statements():
+                connection.execute(statement)
+
+    def apply(self, connection: DuckDBPyConnection, kinds: Set[str]) -> None:
+        """Take in the entries of :data:`BATCH`, which has these kinds, within the caller's transaction."""
+        for kinds_needed, sql in self.steps:
+            if not kinds_needed or not kinds_needed.isdisjoint(kinds):
+                connection.execute(sql)
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.strip().splitlines()]
+
+
+def _column(line: str) -> tuple[str, str]:
+    definition, _, comment = line.partition("--")
+    return definition.strip().rstrip(","), comment.strip()
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,96 @@
+"""The eventsourcing library's own recorder test cases, on our recorders."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from eventsourcing.persistence import StoredEvent
+
+from proofroom.adapters.recorders import Datastore, MemoryLogRecorder, SQLiteLogRecorder
+
+with pytest.MonkeyPatch.context() as patch:
+    # The module of the cases imports the library's cipher, which needs a package that no recorder uses.
+    cipher = ModuleType("eventsourcing.cipher")
+    vars(cipher)["AESCipher"] = object
+    patch.setitem(sys.modules, cipher.__name__, cipher)
+    from eventsourcing.tests import persistence as library
+
+
+class _OnFile:
+    """Gives each recorder a file of its own."""
+
+    recorder_class: type[SQLiteLogRecorder] = SQLiteLogRecorder
+
+    def create_recorder(self) -> SQLiteLogRecorder:
+        folder = tempfile.TemporaryDirectory()
+        datastore = Datastore(f"file:{Path(folder.name) / 'log.db'}?mode=rwc")
+        recorder = self.recorder_class(datastore, events_table_name="log")
+        recorder.create_table()
+        self.addCleanup(folder.cleanup)
+        self.addCleanup(datastore.close)
+        return recorder
+
+    def addCleanup(self, *args: Any) -> None:  # noqa: N802 -- unittest's name
+        super().addCleanup(*args)  # type: ignore[misc]
+
+
+class _SQLiteAggregates(SQLiteLogRecorder):
+    """The library's aggregate cases ask for None where an application recorder gives notification ids; all else must be equal."""
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> None:
+        super().insert_events(stored_events, **kwargs)
+
+
+class _MemoryAggregates(MemoryLogRecorder):
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> None:
+        super().insert_events(stored_events, **kwargs)
+
+
+class TestSQLiteAggregates(_OnFile, library.AggregateRecorderTestCase):
+    recorder_class = _SQLiteAggregates
+
+
+class TestSQLiteApplication(_OnFile, library.ApplicationRecorderTestCase[SQLiteLogRecorder]):
+    pass
+
+
+class TestSQLiteNotificationIds(_OnFile, library.NonInterleavingNotificationIDsBaseCase):
+    pass
+
+
+class TestMemoryAggregates(library.AggregateRecorderTestCase):
+    def create_recorder(self) -> MemoryLogRecorder:
+        return _MemoryAggregates()
+
+
+class TestMemoryApplication(library.ApplicationRecorderTestCase[MemoryLogRecorder]):
+    def create_recorder(self) -> MemoryLogRecorder:
+        return MemoryLogRecorder()
+
+    def test_insert_subscribe(self) -> None:
+        """The library's in-memory recorder has a subscription, and ours keeps it."""
+        self.optional_test_insert_subscribe()
+
+
+class TestMemoryNotificationIds(library.NonInterleavingNotificationIDsBaseCase):
+    def create_recorder(self) -> MemoryLogRecorder:
+        return MemoryLogRecorder()
+
+
+def test_an_index_is_never_given_out_again_after_a_delete_in_the_middle(tmp_path: Path) -> None:
+    """The next index follows the highest, whatever lies below it."""
+    datastore = Datastore(f"file:{tmp_path / 'log.db'}?mode=rwc")
+    recorder = SQLiteLogRecorder(datastore, events_table_name="log")
+    recorder.create_table()
+    events = [StoredEvent(f"{i}", 1, "topic", b"") for i in range(4)]
+    assert recorder.insert_events(events[:3]) == [1, 2, 3]
+    with datastore.transaction(commit=True) as c:
+        c.execute("DELETE FROM log WHERE log_index = 1")
+    assert recorder.insert_events(events[3:]) == [4]
+    datastore.close()

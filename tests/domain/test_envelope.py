@@ -1,0 +1,600 @@
+"""Envelopes: what was signed is what is verified, and other people's DSSE tools agree."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import pickle
+from typing import Any
+
+import pytest
+import securesystemslib.dsse
+from hypothesis import given
+from hypothesis import strategies as st
+from securesystemslib import signer as theirs
+from securesystemslib.exceptions import VerificationError
+from strategies.bytes import bit_flipped, mutated
+from strategies.envelopes import envelopes, example_envelope, example_verified, payload_types
+from strategies.keys import SeedSigner, distinct_signers, signer, signers
+from strategies.statements import example, example_statement, statements
+
+from proofroom.domain import canonical
+from proofroom.domain import envelope as module
+from proofroom.domain.envelope import (
+    MAX_ENVELOPE,
+    MAX_SIGNATURES,
+    Envelope,
+    RootedPath,
+    Signature,
+    Verified,
+    pae,
+    parse_envelope,
+    sign,
+    statement_id,
+    verify,
+)
+from proofroom.domain.errors import (
+    BadBase64,
+    BadEnvelope,
+    BadField,
+    BadKeyId,
+    BadSignature,
+    DuplicateKey,
+    DuplicateSignature,
+    Malformed,
+    NotCanonical,
+    NotJson,
+    ProofroomError,
+    RootedUnsupported,
+    TooDeep,
+    TooLarge,
+    UnknownKind,
+)
+from proofroom.domain.statements import GRANT_WIRE, KINDS, payload_type_of
+
+ENVELOPE = example_envelope()
+JSON = ENVELOPE.to_json()
+TICK = payload_type_of("tick")
+
+
+class TheirSigner(theirs.Signer):
+    """Our keys behind securesystemslib's port, so that its own code encodes, signs and prints."""
+
+    def __init__(self, key: SeedSigner) -> None:
+        self._key = key
+
+    @property
+    def public_key(self) -> theirs.SSlibKey:
+        """The public key, under our key id."""
+        return their_key(self._key)
+
+    @classmethod
+    def from_priv_key_uri(cls, priv_key_uri: str, public_key: theirs.Key, secrets_handler: Any = None) -> TheirSigner:
+        """Not needed here."""
+        raise NotImplementedError
+
+    def sign(self, payload: bytes) -> theirs.Signature:
+        """A signature of theirs."""
+        return theirs.Signature(self._key.keyid, self._key.sign(payload).hex())
+
+
+def their_key(key: SeedSigner) -> theirs.SSlibKey:
+    """A key of ours as theirs."""
+    return theirs.SSlibKey(key.keyid, "ed25519", "ed25519", {"public": key.keyid[8:]})
+
+
+def as_dict(envelope: Envelope) -> dict[str, Any]:
+    """The envelope's JSON, to be changed."""
+    value: dict[str, Any] = json.loads(envelope.to_json())
+    return value
+
+
+def dumped(value: object) -> bytes:
+    """The bytes of some JSON, compact."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def wire_payload(**changes: Any) -> bytes:
+    """A wallet's grant as some wallets write it: with blanks, in their own order."""
+    value = example("grant")
+    del value["ledger"]
+    value["metadata"]["limits"].pop("gpu_units")
+    return json.dumps(value | changes, indent=1).encode()
+
+
+def wire(payload: bytes | None = None, key: SeedSigner | None = None, **changes: Any) -> dict[str, Any]:
+    """The wallet wire form, with fields of the signature changed."""
+    payload, key = payload or wire_payload(), key or signer(2)
+    signature = {"algorithm": "ed25519", "signer": key.keyid[8:], "value": "0x" + key.sign(payload).hex()}
+    return {"payload": base64.urlsafe_b64encode(payload).decode(), "signature": signature | changes}
+
+
+# --- round trips -----------------------------------------------------------------------------------------------------
+
+
+@given(envelopes())
+def test_round_trip(envelope: Envelope) -> None:
+    """What is signed travels as JSON, is parsed to the same envelope, and verifies to the same statement."""
+    parsed = parse_envelope(envelope.to_json())
+    assert parsed == envelope
+    verified = verify(parsed)
+    assert verified.envelope == envelope
+    assert verified.statement.payload() == envelope.payload
+    assert verified.keys == {s.keyid for s in envelope.signatures}
+    assert verified.id == statement_id(envelope.payload_type, envelope.payload)
+    assert verified.digest == "blake3:" + verified.id.hex()
+    assert KINDS[envelope.payload_type] is type(verified.statement)
+    assert payload_type_of(verified.kind) == envelope.payload_type
+
+
+@given(envelopes(), st.randoms(use_true_random=False), st.booleans())
+def test_order_and_layout_of_the_json_do_not_matter(envelope: Envelope, random: Any, urlsafe: bool) -> None:
+    """Signatures in any order, keys in any order, blanks and the URL-safe alphabet give the same envelope."""
+    value = as_dict(envelope)
+    random.shuffle(value["signatures"])
+    if urlsafe:
+        value["payload"] = base64.urlsafe_b64encode(envelope.payload).decode()
+        for signature in value["signatures"]:
+            signature["sig"] = base64.urlsafe_b64encode(base64.b64decode(signature["sig"])).decode()
+    keys = list(value)
+    random.shuffle(keys)
+    assert parse_envelope(json.dumps({k: value[k] for k in keys}, indent=2).encode()) == envelope
+    assert parse_envelope(dumped({k: value[k] for k in keys})) == envelope
+
+
+@given(st.data(), distinct_signers(), distinct_signers())
+def test_statement_id_does_not_depend_on_signatures(data: st.DataObject, some: list[SeedSigner], others: list[SeedSigner]) -> None:
+    """The same statement with other signatures has the same id; another statement has another."""
+    statement = data.draw(payload_types().flatmap(statements))
+    one, other = verify(sign(statement, *some)), verify(sign(statement, *others))
+    assert one.id == other.id
+    assert one.id != statement_id(one.envelope.payload_type, one.envelope.payload + b" ")
+
+
+# --- DSSE ------------------------------------------------------------------------------------------------------------
+
+
+def test_pae_example_of_the_specification() -> None:
+    """The encoding that DSSE's own page gives for its example."""
+    assert pae("http://example.com/HelloWorld", b"hello world") == b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+
+
+@given(st.text(max_size=8), st.binary(max_size=12), st.text(max_size=8), st.binary(max_size=12))
+def test_pae_is_unambiguous(kind: str, payload: bytes, other_kind: str, other_payload: bytes) -> None:
+    """Two pairs of type and payload never encode to the same bytes; lengths count bytes."""
+    assert (pae(kind, payload) == pae(other_kind, other_payload)) == ((kind, payload) == (other_kind, other_payload))
+    assert pae(kind, payload) == b" ".join(
+        [b"DSSEv1", str(len(kind.encode())).encode(), kind.encode(), str(len(payload)).encode(), payload]
+    )
+
+
+def test_statement_id_is_frozen() -> None:
+    """Statement ids stand in every ledger: grants, batches and lines are named by them."""
+    assert example_verified("tick", 1).digest == "blake3:b1ebbf60af7c227ae4f09fc4893d2467cbc568acd17f46c1fcb1e26b30f1d4fb"
+
+
+@given(st.data(), distinct_signers(most=3))
+def test_their_envelope_is_accepted(data: st.DataObject, keys: list[SeedSigner]) -> None:
+    """An envelope that securesystemslib encodes, signs and prints is parsed and verifies here."""
+    payload_type = data.draw(payload_types())
+    statement = data.draw(statements(payload_type))
+    envelope = securesystemslib.dsse.Envelope(statement.payload(), payload_type, {})
+    for key in keys:
+        envelope.sign(TheirSigner(key))
+    verified = verify(parse_envelope(json.dumps(envelope.to_dict()).encode()))
+    assert verified.statement == statement
+    assert verified.envelope == sign(statement, *keys)
+
+
+@pytest.mark.parametrize("kind", ["activity", "grant", "vote-revealed"])
+def test_our_envelope_verifies_with_theirs(kind: str) -> None:
+    """Our JSON is read by securesystemslib, which verifies each signature and sees one that is false."""
+    envelope = example_envelope(kind, 2)
+    keys = [their_key(signer(n)) for n in (1, 2)]
+    read = securesystemslib.dsse.Envelope.from_dict(as_dict(envelope))
+    assert set(read.verify(list(keys), 2)) == {key.keyid for key in keys}
+    assert read.payload == envelope.payload
+    assert read.pae() == pae(envelope.payload_type, envelope.payload)
+    read.payload += b" "
+    with pytest.raises(VerificationError):
+        read.verify(list(keys), 2)
+
+
+@given(payload_types(), payload_types())
+def test_signature_is_of_one_payload_type(one: str, other: str) -> None:
+    """A signature never serves for the same bytes under another type, be it known or not."""
+    payload = example_statement("tick").payload()
+    key = signer(1)
+    signature = Signature(key.keyid, key.sign(pae(one, payload)))
+    module.verify_signatures(Envelope(one, payload, (signature,)))
+    for wrong in {other, one + "x", GRANT_WIRE, ""} - {one}:
+        with pytest.raises(BadSignature):
+            module.verify_signatures(Envelope(wrong, payload, (signature,)))
+
+
+def test_statement_is_of_one_kind() -> None:
+    """What was signed as a tick is refused as any other kind, by its schema or by its signature."""
+    envelope = example_envelope("tick", 1)
+    for payload_type in KINDS:
+        if payload_type != TICK:
+            with pytest.raises((BadField, BadSignature)):
+                verify(envelope._replace(payload_type=payload_type))
+    with pytest.raises(UnknownKind):
+        verify(envelope._replace(payload_type="application/vnd.proofroom.tick.v2+json"))
+
+
+# --- changed bytes ---------------------------------------------------------------------------------------------------
+
+
+def same_or_refused(data: bytes, envelope: Envelope) -> None:
+    """The bytes are refused, or verify as exactly this envelope."""
+    try:
+        verified = verify(parse_envelope(data))
+    except Malformed:
+        return
+    assert verified.envelope == envelope
+
+
+@given(bit_flipped(JSON))
+def test_turned_bit_is_seen(data: bytes) -> None:
+    """One bit turned anywhere in the JSON is refused, or leaves the envelope what it was."""
+    same_or_refused(data, ENVELOPE)
+
+
+@given(mutated(JSON))
+def test_change_is_seen(data: bytes) -> None:
+    """So is any other small change."""
+    same_or_refused(data, ENVELOPE)
+
+
+@given(st.data())
+def test_change_of_the_payload_is_seen(data: st.DataObject) -> None:
+    """A payload that was changed in any way does not verify under the signatures it had."""
+    payload = data.draw(mutated(ENVELOPE.payload).filter(lambda changed: changed != ENVELOPE.payload))
+    with pytest.raises(Malformed):
+        verify(ENVELOPE._replace(payload=payload))
+
+
+@given(bit_flipped(dumped(wire())))
+def test_turned_bit_in_the_wire_form_is_seen(data: bytes) -> None:
+    """One bit turned in the wallet's form is refused, or leaves the envelope what it was."""
+    same_or_refused(data, parse_envelope(dumped(wire())))
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_an_envelope_or_a_typed_error(data: bytes) -> None:
+    """Nothing but our own errors comes out of the parser."""
+    with pytest.raises(Malformed):
+        parse_envelope(data)
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["keyid", "sig", "rooted"]) | st.text(max_size=3), inner),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["payload", "payloadType", "signatures", "signature"]), JSON_VALUES), st.booleans())
+def test_odd_fields_are_a_typed_error(value: dict[str, Any], compact: bool) -> None:
+    """Fields of any type in any place are refused with our own errors, by the quick parser and by the strict one."""
+    data = dumped(value) if compact else json.dumps(value).encode()
+    try:
+        envelope = parse_envelope(data)
+    except Malformed:
+        return
+    with pytest.raises(Malformed):
+        verify(envelope)
+
+
+@given(st.sampled_from(["algorithm", "signer", "value", "payload"]), JSON_VALUES)
+def test_odd_wire_fields_are_a_typed_error(field: str, odd: Any) -> None:
+    """So it is in the wallet's form."""
+    value = wire()
+    if field == "payload":
+        value["payload"] = odd
+    else:
+        value["signature"][field] = odd
+    with pytest.raises(Malformed):
+        verify(parse_envelope(dumped(value)))
+
+
+# --- refusals --------------------------------------------------------------------------------------------------------
+
+
+def with_changes(**changes: Any) -> bytes:
+    """The example's JSON with fields changed; ``None`` takes a field out."""
+    return dumped({k: v for k, v in (as_dict(ENVELOPE) | changes).items() if v is not None})
+
+
+def with_signature(**changes: Any) -> bytes:
+    """The example's JSON with fields of its first signature changed; ``None`` takes a field out."""
+    signatures = as_dict(ENVELOPE)["signatures"]
+    signatures[0] = {k: v for k, v in (signatures[0] | changes).items() if v is not None}
+    return with_changes(signatures=signatures)
+
+
+SIG = base64.b64encode(ENVELOPE.signatures[0].value).decode()
+PAYLOAD = base64.b64encode(ENVELOPE.payload).decode()
+KEY = ENVELOPE.signatures[0].keyid
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (b"", NotJson),
+        (b"[]", NotJson),
+        (JSON + b"x", NotJson),
+        (b"\xef\xbb\xbf" + JSON, NotJson),
+        (b"{}", BadEnvelope),
+        (with_changes(signatures=None), BadEnvelope),
+        (with_changes(payload=None), BadEnvelope),
+        (with_changes(payloadType=None), BadEnvelope),
+        (with_changes(extra=1), BadEnvelope),
+        (with_changes(payloadType=1), BadEnvelope),
+        (with_changes(payloadType=GRANT_WIRE), BadEnvelope),
+        (with_changes(signatures={}), BadEnvelope),
+        (with_changes(signatures=["x"]), BadEnvelope),
+        (with_changes(signatures=[[]]), BadEnvelope),
+        (with_changes(signatures=as_dict(ENVELOPE)["signatures"] * 40), BadEnvelope),
+        (with_changes(payload=5), BadEnvelope),
+        (with_changes(payload=PAYLOAD + "="), BadBase64),
+        (with_changes(payload=PAYLOAD[:-1]), BadBase64),
+        (with_changes(payload=" " + PAYLOAD), BadBase64),
+        (with_changes(payload=PAYLOAD[:8] + "\n" + PAYLOAD[8:]), BadBase64),
+        (with_changes(payload="é" * 4), BadBase64),
+        (with_changes(payload="e31="), BadBase64),
+        (with_signature(extra=1), BadEnvelope),
+        (with_signature(sig=None), BadEnvelope),
+        (with_signature(keyid=None), BadEnvelope),
+        (with_signature(keyid=1), BadEnvelope),
+        (with_signature(sig=1), BadEnvelope),
+        (with_signature(keyid=KEY.upper()), BadKeyId),
+        (with_signature(keyid=KEY[8:]), BadKeyId),
+        (with_signature(keyid=KEY + "\n"), BadKeyId),
+        (with_signature(sig=SIG.rstrip("=")), BadBase64),
+        (with_signature(sig=SIG + "===="), BadBase64),
+        (with_signature(sig=SIG[:-3] + chr(ord(SIG[-3]) + 1) + "=="), BadBase64),
+        (with_signature(sig=""), BadSignature),
+        (with_signature(sig=SIG[:-4]), BadSignature),
+        (with_signature(sig="AAAA" + SIG), BadSignature),
+        (with_signature(rooted={"size": 1}), RootedUnsupported),
+        (JSON.replace(b'{"payload":', b'{"payloadType":"x","payload":'), DuplicateKey),
+        (JSON.replace(b'"keyid":', b'"sig":"","keyid":', 1), DuplicateKey),
+        (JSON.replace(b'{"payload":', b'{"\\u0070ayload":"","payload":'), DuplicateKey),
+        (b'{"payload":' * 5000, TooDeep),
+        (b"[" * 90_000, TooDeep),
+        (JSON + b" " * MAX_ENVELOPE, TooLarge),
+        (b"\xff" * (MAX_ENVELOPE + 1), TooLarge),
+    ],
+)
+def test_invalid_json(data: bytes, error: type[ProofroomError]) -> None:
+    """Each fault of the outer object has its own error."""
+    with pytest.raises(ProofroomError) as refusal:
+        parse_envelope(data)
+    assert type(refusal.value) is error
+
+
+def test_largest_payload_with_most_signatures_fits() -> None:
+    """A payload of 32 KiB with 80 signatures is within the size of an envelope."""
+    signatures = tuple(sorted(Signature(signer(n).keyid, bytes(64)) for n in range(1, MAX_SIGNATURES + 1)))
+    envelope = Envelope(TICK, bytes(canonical.MAX_PAYLOAD), signatures)
+    assert parse_envelope(envelope.to_json()) == envelope
+
+
+@given(signers(), st.binary(min_size=64, max_size=64))
+def test_invalid_second_signature_by_one_key(key: SeedSigner, other: bytes) -> None:
+    """A key that stands twice is refused, with the same signature or with another."""
+    envelope = sign(example_statement("tick"), key, signer(99))
+    for value in (key.sign(pae(TICK, envelope.payload)), other):
+        doubled = as_dict(envelope)
+        doubled["signatures"].append({"keyid": key.keyid, "sig": base64.b64encode(value).decode()})
+        with pytest.raises((DuplicateSignature, BadSignature)) as refusal:
+            verify(parse_envelope(dumped(doubled)))
+        assert refusal.type is DuplicateSignature or value == other
+
+
+def test_invalid_signatures() -> None:
+    """None, too many, out of key order, over a tree: each is refused when verified, however the envelope came about."""
+    one, two, three = ENVELOPE.signatures
+    with pytest.raises(BadEnvelope, match="0 signatures"):
+        verify(ENVELOPE._replace(signatures=()))
+    with pytest.raises(BadEnvelope, match="81 signatures"):
+        verify(ENVELOPE._replace(signatures=(one,) * (MAX_SIGNATURES + 1)))
+    with pytest.raises(BadEnvelope, match="order"):
+        verify(ENVELOPE._replace(signatures=(two, one, three)))
+    with pytest.raises(DuplicateSignature):
+        verify(ENVELOPE._replace(signatures=(one, one, two)))
+    with pytest.raises(RootedUnsupported):
+        verify(ENVELOPE._replace(signatures=(one._replace(rooted=RootedPath(1, 0, ())),)))
+    with pytest.raises(BadSignature):
+        verify(ENVELOPE._replace(signatures=(one, two, three._replace(value=two.value))))
+
+
+def test_invalid_payload_is_seen_before_signatures() -> None:
+    """A payload that is not canonical or of another schema is refused, though it was signed."""
+    key = signer(1)
+    for payload, error in [(b'{"index": 7}', NotCanonical), (b'{"index":7}', BadField)]:
+        signature = Signature(key.keyid, key.sign(pae(TICK, payload)))
+        with pytest.raises(error):
+            verify(Envelope(TICK, payload, (signature,)))
+
+
+def test_sign_refuses_what_could_not_be_read() -> None:
+    """A statement above 32 KiB is refused before it is signed."""
+    value = example("grant")
+    scope = {"context": {"vaultId": "v" * 128, "scopeId": "s" * 128}}
+    operations = ["\U0001f600" * 256] * 64
+    value["metadata"] = {"scopes": [scope] * 64, "limits": {"operations": operations}}
+    with pytest.raises(TooLarge):
+        sign(KINDS[payload_type_of("grant")].model_validate(value), signer(1))
+    value["metadata"]["limits"]["operations"] = operations[:8]
+    assert verify(sign(KINDS[payload_type_of("grant")].model_validate(value), signer(1)))
+
+
+# --- the wallet wire form --------------------------------------------------------------------------------------------
+
+
+@given(signers(), st.sampled_from(["", "ed25519:", "0x"]), st.booleans(), st.booleans())
+def test_wire_form_is_accepted(key: SeedSigner, prefix: str, padded: bool, urlsafe: bool) -> None:
+    """A wallet signs its own bytes, blanks and all; they are kept as they are, and printed in the wire form again."""
+    payload = wire_payload(user_pub_key=key.keyid)
+    value = wire(payload, key, signer=prefix + key.keyid[8:])
+    text = (base64.urlsafe_b64encode if urlsafe else base64.b64encode)(payload).decode()
+    value["payload"] = text if padded else text.rstrip("=")
+    envelope = parse_envelope(dumped(value))
+    verified = verify(envelope)
+    assert (verified.kind, envelope.payload_type, envelope.payload) == ("grant-wire", GRANT_WIRE, payload)
+    assert verified.keys == {key.keyid}
+    assert parse_envelope(envelope.to_json()) == envelope
+    assert verified.id != statement_id(payload_type_of("grant"), payload)
+
+
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [
+        (wire(algorithm="sr25519"), BadEnvelope),
+        (wire(algorithm="Ed25519"), BadEnvelope),
+        (wire(algorithm=None), BadEnvelope),
+        (wire(value="0x" + "0" * 127), BadEnvelope),
+        (wire(value="0x" + "G" * 128), BadEnvelope),
+        (wire(value="0" * 128), BadEnvelope),
+        (wire(value="0X" + "0" * 128), BadEnvelope),
+        (wire(value="0x" + "0" * 128 + "\n"), BadEnvelope),
+        (wire(value="0x" + "0" * 128), BadSignature),
+        (wire(value="0x" + signer(2).sign(wire_payload()).hex().upper()), BadEnvelope),
+        (wire(signer=signer(2).keyid[8:].upper()), BadEnvelope),
+        (wire(signer="sr25519:" + signer(2).keyid[8:]), BadEnvelope),
+        (wire(signer=signer(2).keyid[8:] + " "), BadEnvelope),
+        (wire(signer=["a" * 64]), BadEnvelope),
+        (wire(signer=signer(3).keyid[8:]), BadSignature),
+        (wire(extra=1), BadEnvelope),
+        (wire() | {"payload": 5}, BadEnvelope),
+        (wire() | {"payload": "a"}, BadBase64),
+        (wire() | {"payload": "e30"}, BadField),
+        (wire() | {"payload": "e31"}, BadBase64),
+        (wire() | {"payload": "e30=="}, BadBase64),
+        (wire() | {"signature": "0x"}, BadEnvelope),
+        (wire() | {"payloadType": GRANT_WIRE}, BadEnvelope),
+        (wire(wire_payload(ledger="blake3:" + "11" * 32)), BadField),
+        (wire(wire_payload(revoked=1)), BadField),
+        (wire(b'{"a":1,"a":1}'), DuplicateKey),
+        (wire(b"[1]"), NotJson),
+        (wire(b'{"a":' * 20 + b"1" + b"}" * 20), TooDeep),
+        (wire(b" " * 40_000), TooLarge),
+        (wire(example_statement("tick").payload()), BadField),
+    ],
+)
+def test_invalid_wire_form(value: dict[str, Any], error: type[ProofroomError]) -> None:
+    """Each fault of the wallet's form has its own error."""
+    with pytest.raises(ProofroomError) as refusal:
+        verify(parse_envelope(dumped(value)))
+    assert type(refusal.value) is error
+
+
+def test_wire_signature_does_not_serve_in_dsse() -> None:
+    """A wallet's raw signature is no DSSE signature of a grant, and a DSSE signature is none of a wire grant."""
+    payload = canonical.encode(json.loads(wire_payload()))
+    key = signer(2)
+    raw, dsse = key.sign(payload), key.sign(pae(GRANT_WIRE, payload))
+    verify(Envelope(GRANT_WIRE, payload, (Signature(key.keyid, raw),)))
+    with pytest.raises(BadSignature):
+        verify(Envelope(GRANT_WIRE, payload, (Signature(key.keyid, dsse),)))
+    with pytest.raises(BadSignature):
+        module.verify_signatures(Envelope(payload_type_of("grant"), payload, (Signature(key.keyid, raw),)))
+    dsse_json = {
+        "payload": base64.b64encode(payload).decode(),
+        "payloadType": GRANT_WIRE,
+        "signatures": [{"keyid": key.keyid, "sig": base64.b64encode(raw).decode()}],
+    }
+    with pytest.raises(BadEnvelope):
+        parse_envelope(dumped(dsse_json))
+
+
+def test_wire_grant_may_limit_fractions_of_gpu_units() -> None:
+    """The page's ``gpu_units`` has up to six decimals in a wallet's grant too, in whatever layout it was signed."""
+    value = json.loads(wire_payload())
+    value["metadata"]["limits"]["gpu_units"] = 0.25
+    assert verify(parse_envelope(dumped(wire(json.dumps(value, indent=1).encode())))).kind == "grant-wire"
+
+
+# --- Verified --------------------------------------------------------------------------------------------------------
+
+
+def test_verified_cannot_be_made() -> None:
+    """No constructor, subclass or empty instance gives a Verified that was not verified."""
+    verified = example_verified()
+    with pytest.raises(TypeError):
+        Verified(verified.envelope, verified.statement, verified.id, object())
+    with pytest.raises(TypeError):
+        Verified(verified.envelope, verified.statement, verified.id, None)
+    with pytest.raises(TypeError):
+        type("Sub", (Verified,), {})
+    with pytest.raises(AttributeError):
+        _ = Verified.__new__(Verified).statement
+
+
+@pytest.mark.parametrize("name", ["envelope", "statement", "id", "keys", "kind", "other"])
+def test_verified_never_changes(name: str) -> None:
+    """No field of a Verified can be set, and none can be taken out."""
+    verified = verify(ENVELOPE)
+    with pytest.raises(AttributeError):
+        setattr(verified, name, getattr(verified, name, None))
+    with pytest.raises(AttributeError):
+        delattr(verified, name)
+    assert verified.envelope == ENVELOPE
+
+
+def test_statement_inside_never_changes() -> None:
+    """What was verified cannot be changed in place either: no field, and nothing inside a field."""
+    verified = verify(example_envelope("vote-revealed", 1))
+    with pytest.raises((TypeError, ValueError)):
+        verified.statement.round = 5  # type: ignore[attr-defined]
+    assert verified.statement.payload() == verified.envelope.payload
+    grant = verify(example_envelope("grant", 1))
+    scopes = grant.statement.metadata.scopes  # type: ignore[attr-defined]
+    with pytest.raises((TypeError, AttributeError)):
+        scopes.append(scopes[0])
+    assert grant.statement.payload() == grant.envelope.payload
+
+
+def test_copies_are_the_same() -> None:
+    """A copy of a Verified is itself or was verified again; a copy with changes is not to be had."""
+    verified = example_verified()
+    assert copy.copy(verified) is verified
+    assert copy.deepcopy(verified).envelope == verified.envelope
+    assert not hasattr(verified, "_replace")
+    assert not hasattr(verified, "__replace__")
+    assert not hasattr(verified, "model_copy")
+
+
+@given(st.sampled_from(["activity", "grant", "tick"]), st.integers(0, pickle.HIGHEST_PROTOCOL))
+def test_pickle_verifies_again(kind: str, protocol: int) -> None:
+    """Between processes the bytes travel, and whoever changes them on the way is refused."""
+    verified = example_verified(kind)
+    pickled = pickle.dumps(verified, protocol)
+    back = pickle.loads(pickled)  # noqa: S301 -- our own bytes
+    assert isinstance(back, Verified)
+    assert (back.envelope, back.statement, back.id, back.keys) == (
+        verified.envelope, verified.statement, verified.id, verified.keys,
+    )  # fmt: skip
+    rebuild, arguments = verified.__reduce__()
+    assert rebuild is verify
+    assert arguments == (verified.envelope,)
+
+
+def test_changed_pickle_is_refused() -> None:
+    """A pickle whose payload was changed does not load."""
+    pickled = pickle.dumps(example_verified("tick"), 5)
+    assert b'"index":7' in pickled
+    with pytest.raises(BadSignature):
+        pickle.loads(pickled.replace(b'"index":7', b'"index":8'))  # noqa: S301 -- our own bytes
+
+
+def test_errors_know_their_key() -> None:
+    """A refusal names the key whose signature is false."""
+    one, two, _ = ENVELOPE.signatures
+    with pytest.raises(BadSignature) as refusal:
+        verify(ENVELOPE._replace(signatures=(one, two._replace(value=one.value))))
+    assert refusal.value.keyid == two.keyid

@@ -1,0 +1,296 @@
+"""Ledgers on real stores, for tests: opened by known keys, ready to take records, and written behind their backs.
+
+:func:`make_room` gives a ledger with a cluster, consent and an open era; :func:`copy_of` a fresh SQLite file that holds a whole history;
+:func:`forge` what a host could write who holds the ledger's own keys and follows no rule.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any
+from uuid import UUID
+
+from hypothesis import settings
+from strategies.histories import ORIGIN, History, deterministic_randomness, key, make_genesis, whole_history
+
+from proofroom.adapters.audit import Report, audit
+from proofroom.adapters.cast import Cast, Work
+from proofroom.adapters.ledger import LOG, Ledger
+from proofroom.adapters.mapper import StoredEntry, originator_id
+from proofroom.adapters.stores import Batch, MemoryStore, SqliteStore, Store, now_ms
+from proofroom.domain import merkle
+from proofroom.domain.checkpoint import Checkpoint, sign_checkpoint
+from proofroom.domain.entry import encode_signatures, entry_bytes
+from proofroom.domain.envelope import Envelope, sign, verify
+from proofroom.domain.errors import ProofroomError
+from proofroom.domain.ids import Digest, from_ms
+from proofroom.domain.signing import Signer
+
+TESTS = Path(__file__).parents[1]
+
+
+def soak(default: int, more: int) -> int:
+    """How often to try something random: ``more`` in a soak."""
+    return more if settings.get_current_profile_name() == "soak" else default
+
+
+class Clock:
+    """A clock that only moves when it is told to."""
+
+    def __init__(self, ms: int) -> None:
+        self.ms = ms
+
+    def __call__(self) -> int:
+        return self.ms
+
+
+def signers() -> list[Signer]:
+    """The ledger key and the checkpoint key of every ledger here."""
+    return [key("ledger"), key("checkpoint")]
+
+
+class Room:
+    """A ledger and the cast that works on it."""
+
+    def __init__(self, ledger: Ledger, clock: Callable[[], int], *, seed: str) -> None:
+        self.ledger = ledger
+        self.cast = Cast(ledger.id, clock, key, randomness=deterministic_randomness(seed))
+
+    @property
+    def grant(self) -> Digest:
+        """The version that records rely on."""
+        return self.ledger.state.grants[self.cast.user.keyid, self.cast.agent.keyid].digest
+
+    def record(self, cpu_ms: int = 412, **changes: Any) -> Envelope:
+        """One more activity record."""
+        return self.cast.activity(self.grant, 0, Work(cpu_ms), **changes)
+
+    def records(self, count: int, **changes: Any) -> list[Envelope]:
+        """Some activity records."""
+        return [self.record(i, **changes) for i in range(count)]
+
+    def prepare(self) -> None:
+        """Cluster, validators, bonds, consent, a deposit and an open era."""
+        cast = self.cast
+        self.ledger.append_many([*cast.founding(), *cast.consent(), cast.deposit(cast.user.keyid, 10**13)])
+        self.ledger.append(cast.open_era(0))
+
+
+def make_room(store: Store, clock: Callable[[], int] = now_ms, *, seed: str = "room") -> Room:
+    """A new ledger in an empty store, ready for records of era 0."""
+    ledger = Ledger(store, signers())
+    ledger.append(sign(make_genesis(created_at=from_ms(clock())), *signers()))
+    room = Room(ledger, clock, seed=seed)
+    room.prepare()
+    return room
+
+
+def make_folder(folder: Path) -> Room:
+    """The same in a folder, by the system's clock, as a host would make it."""
+    room = Room(Ledger.create(folder, origin=ORIGIN, bank_keys=[key("bank").keyid]), now_ms, seed=str(folder))
+    room.prepare()
+    return room
+
+
+# --- behind the ledger's back
+
+
+def rows_of(path: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """All that an SQLite file holds."""
+    with closing(sqlite3.connect(path)) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall() for name in sorted(tables)}
+
+
+def edit(path: Path, *statements: str | tuple[str, Sequence[object]]) -> None:
+    """Run SQL on a store's file, as anyone who can write the file may."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for statement in statements:
+            connection.execute(*([statement] if isinstance(statement, str) else statement))
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the write lock of a store's file."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            connection.execute("ROLLBACK")
+
+
+@cache
+def whole_file() -> bytes:
+    """An SQLite file with :func:`whole_history` in it, written by a ledger, without a snapshot."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / LOG
+        write_history(whole_history(), path)
+        return path.read_bytes()
+
+
+def write_history(history: History, path: Path) -> bytes:
+    """Have a ledger write a history anew: it is given what others signed, and must derive the rest by itself. The root."""
+    clock = Clock(0)
+    with Ledger(SqliteStore(path, create=True, clock=clock), signers()) as ledger:
+        for entry in history.entries:
+            if entry.index >= ledger.size:
+                clock.ms = entry.recorded_at_ms
+                ledger.append(entry.verified)
+        assert ledger.state == history.state
+        root = merkle.root(ledger._head.tree)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("DELETE FROM snapshots")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return root
+
+
+def copy_of(folder: Path, name: str = LOG) -> Path:
+    """A fresh copy of :func:`whole_file`."""
+    path = folder / name
+    for suffix in ("-wal", "-shm"):
+        path.with_name(name + suffix).unlink(missing_ok=True)
+    path.write_bytes(whole_file())
+    return path
+
+
+def audit_file(path: Path, against: str | None = None) -> Report:
+    """The audit of an SQLite file."""
+    with closing(SqliteStore(path, read_only=True)) as store:
+        return audit(store, against=against)
+
+
+def stored_of(
+    index: int, recorded_at_ms: int, envelope: Envelope, tree: merkle.Tree
+) -> tuple[StoredEntry, merkle.Tree]:
+    """An entry as the store would keep it, whether it holds or not, and the tree with it."""
+    signatures = encode_signatures(envelope.signatures)
+    data = entry_bytes(index, recorded_at_ms, envelope.payload_type, envelope.payload, signatures)
+    tree, nodes = merkle.append(tree, merkle.SHA256.leaf(data))
+    try:
+        originator = originator_id(verify(envelope))
+    except ProofroomError:
+        originator = UUID(int=index)
+    stored = StoredEntry(
+        originator_id=originator,
+        originator_version=1,
+        topic=envelope.payload_type,
+        state=envelope.payload,
+        index=index,
+        recorded_at_ms=recorded_at_ms,
+        signatures=signatures,
+        nodes=b"".join(nodes),
+    )
+    return stored, tree
+
+
+def note_of(tree: merkle.Tree, signer: Signer | None = None, origin: str = ORIGIN) -> str:
+    """A checkpoint of a tree."""
+    return sign_checkpoint(Checkpoint(origin, tree.size, merkle.root(tree)), signer or key("checkpoint"))
+
+
+def forge(entries: Iterable[tuple[int, Envelope]], store: Store | None = None) -> MemoryStore | Store:
+    """A log of these ``(recorded_at_ms, envelope)``, each with its proper leaf, nodes and checkpoint: only the rules can tell."""
+    store = store or MemoryStore()
+    tree = merkle.Tree()
+    for index, (recorded_at_ms, envelope) in enumerate(entries):
+        stored, tree = stored_of(index, recorded_at_ms, envelope, tree)
+        write(store, [stored], note_of(tree))
+    return store
+
+
+def write(store: Store, entries: Sequence[StoredEntry], note: str) -> None:
+    """Put entries and a checkpoint into a store, with no question asked."""
+    store.append(entries[0].index, lambda _: Batch(entries, note))
+
+
+def entries_of(history: History) -> list[tuple[int, Envelope]]:
+    """A history as :func:`forge` takes it."""
+    return [(e.recorded_at_ms, e.verified.envelope) for e in history.entries]
+
+
+# --- other processes
+
+
+class Worker:
+    """A process that runs one command of ``strategies/worker.py``; its lines are read as they come."""
+
+    def __init__(self, *args: object) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-m", "strategies.worker", *map(str, args)],
+            cwd=TESTS,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.lines: list[str] = []
+        self._ready = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._read, args=(self.process.stdout,)),
+            threading.Thread(target=self._drain, args=(self.process.stderr,)),
+        ]
+        self.errors = ""
+        for thread in self._threads:
+            thread.start()
+
+    def _read(self, pipe: IO[str]) -> None:
+        for line in pipe:
+            if line == "ready\n":
+                self._ready.set()
+            else:
+                self.lines.append(line.strip())
+        self._ready.set()
+
+    def _drain(self, pipe: IO[str]) -> None:
+        self.errors = pipe.read()
+
+    def wait_ready(self) -> None:
+        """Wait until it stands before its work."""
+        assert self._ready.wait(60)
+        assert self.process.poll() is None, self.errors
+
+    def go(self) -> None:
+        """Let it begin."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+
+    def kill(self) -> None:
+        """``kill -9``."""
+        self.process.kill()
+        self._join()
+
+    def finish(self) -> list[str]:
+        """Its lines, once it ended well."""
+        status = self.process.wait(120)
+        self._join()
+        assert status == 0, self.errors
+        return self.lines
+
+    def _join(self) -> None:
+        self.process.wait(60)
+        for thread in self._threads:
+            thread.join(60)
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            assert pipe is not None
+            pipe.close()
+
+
+def run_together(*workers: Worker) -> list[list[str]]:
+    """Start the work of several processes at one moment, and wait for all."""
+    for worker in workers:
+        worker.wait_ready()
+    for worker in workers:
+        worker.go()
+    return [worker.finish() for worker in workers]

@@ -1,0 +1,175 @@
+"""What other processes do to a ledger in the tests: ``python -m strategies.worker COMMAND FOLDER ...`` from the folder ``tests``.
+
+Each says ``ready``, waits for a line, and then prints one line for each thing that it has done, as soon as it is done.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from strategies.rooms import Room
+
+from proofroom.adapters import ledger as ledgers
+from proofroom.adapters.ledger import Ledger
+from proofroom.adapters.stores import now_ms
+from proofroom.domain.envelope import Envelope
+from proofroom.domain.errors import GrantRevoked, ProofroomError
+
+
+def say(*words: object) -> None:
+    """One line, at once."""
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
+
+
+def wait() -> None:
+    """Stand ready until told to begin."""
+    say("ready")
+    sys.stdin.readline()
+
+
+def room_in(folder: str, name: str) -> Room:
+    """The ledger of a folder, opened by this process."""
+    return Room(Ledger.open(folder), now_ms, seed=f"{name} {os.getpid()}")
+
+
+def append(folder: str, name: str, count: str) -> None:
+    """Append records: one by one, by two, by three, and so on in turn; say each place."""
+    room = room_in(folder, name)
+    wait()
+    records = room.records(int(count), operation=name)
+    with room.ledger:
+        for size in itertools.cycle((1, 2, 3)):
+            if not records:
+                return
+            for recorded in room.ledger.append_many(records[:size]):
+                say(recorded.entry_index, recorded.statement)
+            records = records[size:]
+
+
+def tick(folder: str, count: str) -> None:
+    """Let time pass again and again."""
+    room = room_in(folder, "tick")
+    wait()
+    with room.ledger:
+        for _ in range(int(count)):
+            say(room.ledger.tick())
+
+
+def calls(folder: str, name: str) -> None:
+    """Append records in calls of many, for ever: an operation names its call and the size of it."""
+    room = room_in(folder, name)
+    sizes = itertools.cycle((50, 1, 200, 20))
+    prepared = [room.records(size, operation=f"{name}-{i} of {size}") for i, size in zip(range(8), sizes, strict=False)]
+    wait()
+    for i, records in enumerate(prepared):
+        room.ledger.append_many(records)
+        say(f"{name}-{i} of {len(records)}")
+    time.sleep(60)
+
+
+def stream(folder: str, name: str) -> None:
+    """Append a stream of records, committed in groups of 100; their operations number them."""
+    ledgers.STREAM = 100
+    room = room_in(folder, name)
+    records = [room.record(i, operation=f"{name}-{i}") for i in range(600)]
+    wait()
+    for i, _ in enumerate(room.ledger.append_stream(records)):
+        say(f"{name}-{i}")
+    time.sleep(60)
+
+
+def work_until_revoked(folder: str, name: str) -> None:
+    """Append records under the grant until it is refused; say each place, then by which error it ended."""
+    room = room_in(folder, name)
+    room.ledger.refresh()
+    records = room.records(3_000)
+    wait()
+    with room.ledger:
+        for record in records:
+            try:
+                say(room.ledger.append(record).entry_index)
+            except GrantRevoked as e:
+                say("stop", e.code)
+                return
+
+
+def revoke(folder: str, delay_ms: str) -> None:
+    """Revoke the grant after a while; say where."""
+    room = room_in(folder, "revoke")
+    wait()
+    with room.ledger:
+        time.sleep(int(delay_ms) / 1000)
+        say(room.ledger.append(room.cast.grant(created_at=room.cast.now(1_000), revoked=True)).entry_index)
+
+
+def reopen(folder: str, seconds: str) -> None:
+    """Open and close the ledger again and again; say its size."""
+    wait()
+    deadline = time.monotonic() + float(seconds)
+    while time.monotonic() < deadline:
+        with Ledger.open(folder) as ledger:
+            say(ledger.size)
+
+
+def create(folder: str) -> None:
+    """Create the ledger, or say what kept it from that."""
+    wait()
+    try:
+        with Ledger.create(Path(folder)) as ledger:
+            say("created", ledger.size)
+    except ProofroomError as e:
+        say(e.code)
+
+
+def create_for_ever(folder: str) -> None:
+    """Create one ledger after the other."""
+    wait()
+    for i in itertools.count():
+        Ledger.create(Path(folder) / str(i)).close()
+        say(i)
+
+
+def fill(folder: str, mib: str) -> None:
+    """On a file system of this many MiB: append until it is full, then make room and go on."""
+    room = room_in(folder, "fill")
+    wait()
+    ballast = Path(folder) / "ballast"
+    free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
+    ballast.write_bytes(bytes(max(0, free - (1 << 20))))
+    done: list[Envelope] = []
+    code = "none"
+    for _ in range(200):
+        records = room.records(50)
+        try:
+            room.ledger.append_many(records)
+            done += records
+        except ProofroomError as e:
+            code = e.code
+            break
+    size = room.ledger.store.size()
+    ballast.unlink()
+    again = room.ledger.append(room.record()).entry_index
+    room.ledger.close()
+    say(code, size, again, len(done))
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    f.__name__: f
+    for f in (append, tick, calls, stream, work_until_revoked, revoke, reopen, create, create_for_ever, fill)
+}
+
+
+def main(argv: Iterator[str]) -> None:
+    """Run one command."""
+    command, *args = argv
+    COMMANDS[command](*args)
+
+
+if __name__ == "__main__":
+    main(iter(sys.argv[1:]))
