@@ -13,6 +13,7 @@ from pathlib import Path
 from nacl.bindings import crypto_sign_ed25519_sk_to_curve25519, crypto_sign_seed_keypair
 from nacl.signing import SigningKey
 
+from proofroom.domain import hashing
 from proofroom.domain.errors import BadInput, LedgerExists
 from proofroom.domain.ids import KeyId, keyid_of
 
@@ -34,6 +35,11 @@ class Key:
     def sign(self, message: bytes) -> bytes:
         """The Ed25519 signature of ``message``."""
         return self._signing.sign(message).signature
+
+    def derive(self, vault_scope: str, generation: int = 0) -> Key:
+        """The agent service's own key for one vault scope; a later generation replaces one whose certificate ran out (protocol 3)."""
+        number = generation.to_bytes(8, "big")
+        return Key(hashing.digest(hashing.AGENT_KEY, bytes(self._signing), number, vault_scope.encode()))
 
     def exchange_key(self) -> bytes:
         """The secret X25519 key of this pair, for opening what was sealed to it."""

@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 CLAMP_MS = 5_000
 """A clock that went back by no more than this is taken to stand still."""
 
-STREAM = 1_000
+STREAM = 2_000
 """Statements that a stream commits together."""
 
 SNAPSHOT_EVERY = 20_000

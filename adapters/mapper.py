@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 
@@ -59,8 +58,8 @@ class StoredEntry(StoredEvent):
             raise BadEntry(why="the time or the payload type is out of range")
 
 
-def originator_id(verified: Verified) -> UUID:
-    """The store's key of a statement: from its id alone, so that the same statement is found again.
+def originator_id(verified: Verified) -> str:
+    """The store's key of a statement, as 32 hex digits: from its id alone, so that the same statement is found again.
 
     A record's begins with the time in its record id, so that keys of the one high-volume kind rise with time; random keys cost a B-tree
     a factor of nine at a million rows.
@@ -68,7 +67,7 @@ def originator_id(verified: Verified) -> UUID:
     head = bytes(6)
     if isinstance(verified.statement, Activity):
         head = record_id_bytes(verified.statement.record_id)[:6]
-    return UUID(bytes=head + verified.id[:10])
+    return (head + verified.id[:10]).hex()
 
 
 def to_stored_entry(entry: Entry, signatures: bytes, nodes: bytes) -> StoredEntry:

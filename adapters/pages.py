@@ -1,7 +1,7 @@
 """The four receipts as a person reads them: grant, record, round, era, in the shapes of the page.
 
-Each receipt has two functions: ``*_facts`` gives plain values for ``--json``, ``*_page`` the text. Both say only what entries of the log say.
-With ``short`` keys and digests are cut to ``ed25519:8f3c…a1d2``; a text without it is complete.
+Each receipt has two functions: ``*_facts`` gives plain values for ``--json``, ``*_page`` the text. Both say only what entries of the log
+say. With ``short`` keys and digests are cut to ``ed25519:8f3c…a1d2``; a text without it is complete.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from proofroom.domain.statements import Statement
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.attestation import REJECT_REASONS, RoundOpened, RoundTallied, VoteRevealed
 from proofroom.domain.statements.consent import GrantFields
+from proofroom.domain.statements.fields import Model
 from proofroom.domain.statements.settlement import EraPaid, Payout
 from proofroom.domain.voting import at_least, count_votes, read_bitmap, read_vote
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from proofroom.adapters.ledger import Ledger
 
 S = TypeVar("S", bound=Statement)
+M = TypeVar("M", bound=Model)
 Facts = dict[str, Any]
 
 CERE_DECIMALS = 10
@@ -112,14 +114,14 @@ def record_page(entry: Entry, *, short: bool = False) -> str:
         "signatures": list(s.signers.model_dump(by_alias=True)),
     }
     d = s.data
+    traffic = f"{_counted(d.gets, 'get')}, {_counted(d.puts, 'put')}, {_counted(d.bytes_streamed, 'byte')} streamed"
     lines = [
         "{",
         *_aligned(fields, last=True),
         "}",
         "// multi-signed at source · batched under one root · payload off the ledger, hash on it",
         f"// under grant {s.grant} · on {s.node} of {s.cluster} in era {s.era} · paid by {s.customer}",
-        f"// ran {s.started_at} to {s.ended_at} · {_counted(d.gets, 'get')}, {_counted(d.puts, 'put')}, "
-        f"{_counted(d.bytes_streamed, 'byte')} streamed",
+        f"// ran {s.started_at} to {s.ended_at} · {traffic}",
         f"// {_recorded(entry)}",
     ]
     return _finish(lines, short)
@@ -269,14 +271,13 @@ def era_page(ledger: Ledger, cluster: str, era: int, *, short: bool = False) -> 
         ("protocol treasury", "share   ", "treasury", "accrued"),
         ("protocol reserve", "share   ", "reserve", "accrued"),
     ]
-    records = s["records"]
+    attested, recorded = s["records"]["attested"], _counted(s["records"]["recorded"], "record")
     lines = [
         f"event ClusterEraPaid {{ cluster: {cluster}, era: {era} }}",
         "",
         *(f"  {name:<18}  →  {verb}  {totals[key]:>{width}}  {why}" for name, verb, key, why in rows),
         f"// closes the window {s['start']} to {s['end']} · debits equal credits, to the base unit",
-        f"// {records['attested']} of {_counted(records['recorded'], 'record')} attested · {_counted(s['lines'], 'line')} "
-        f"before entry {facts['entry_index']}",
+        f"// {attested} of {recorded} attested · {_counted(s['lines'], 'line')} before entry {facts['entry_index']}",
     ]
     if int(s["totals"]["debt"]):
         lines.insert(-2, f"// not covered by deposits: {totals['debt']}")
@@ -328,7 +329,7 @@ def _finish(lines: list[str], short: bool) -> str:
     return shorten(text) if short else text
 
 
-def _expect(entry: Entry, kind: type[S]) -> S:
+def _expect(entry: Entry, kind: type[M]) -> M:
     if not isinstance(entry.statement, kind):
         raise NoSuchEntry(what=f"{kind.__name__} at entry {entry.index}, which is {entry.statement.kind}")
     return entry.statement

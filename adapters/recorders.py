@@ -162,7 +162,7 @@ def _row(event: StoredEvent, next_index: int) -> tuple[Any, ...]:
 def stored_entry(row: sqlite3.Row) -> StoredEntry:
     """The entry of a row."""
     return StoredEntry(
-        originator_id=_uuid(row["originator_id"]),
+        originator_id=row["originator_id"],
         originator_version=row["originator_version"],
         topic=row["topic"],
         state=row["state"],
@@ -171,14 +171,6 @@ def stored_entry(row: sqlite3.Row) -> StoredEntry:
         signatures=row["signatures"],
         nodes=row["nodes"],
     )
-
-
-def _uuid(text: object) -> UUID | str:
-    """The key of an entry; what someone edited into no UUID stays what it is, for the audit to name."""
-    try:
-        return UUID(str(text))
-    except ValueError:
-        return str(text)
 
 
 class MemoryLogRecorder(POPOApplicationRecorder):

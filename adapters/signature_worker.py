@@ -1,7 +1,7 @@
 """A process that does nothing but check signatures: frames in on standard input, frames out on standard output.
 
-A frame is a big-endian u32 length and that many bytes of ``marshal``: in, a list of ``(message, [(keyid, signature), ...])``; out, for each,
-the first keyid whose signature does not verify, or None. It holds no key and writes nothing.
+A frame is a big-endian u32 length and that many bytes of ``marshal``: in, a list of ``(message, [(keyid, signature), ...])``;
+out, for each, the first keyid whose signature does not verify, or None. It holds no key and writes nothing.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def read_frame(stream: BinaryIO) -> Any:
     data = stream.read(struct.unpack(">I", head)[0]) if len(head) == 4 else b""
     if not data:
         raise EOFError
-    return marshal.loads(data)  # noqa: S302 - from our own child or parent
+    return marshal.loads(data)
 
 
 def main() -> None:

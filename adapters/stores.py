@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import quote
-from uuid import UUID
 
 from eventsourcing.persistence import PersistenceError
 from eventsourcing.sqlite import SQLiteCursor
@@ -79,7 +78,7 @@ class Store(Protocol):
         """Entries from ``start`` on; at the end, waits this long for the next before it stops."""
         ...
 
-    def find(self, originator: UUID) -> int | None:
+    def find(self, originator: str) -> int | None:
         """The index of the entry with this key."""
         ...
 
@@ -161,7 +160,7 @@ class MemoryStore:
     def read_from(self, start: int, wait_seconds: float = 0.0) -> Iterator[StoredEntry]:
         return follow(self, start, wait_seconds)
 
-    def find(self, originator: UUID) -> int | None:
+    def find(self, originator: str) -> int | None:
         return next((e.index for e in self._recorder.select_events(originator) if isinstance(e, StoredEntry)), None)
 
     def node(self, height: int, position: int) -> bytes:
@@ -258,8 +257,8 @@ class SqliteStore:
     def read_from(self, start: int, wait_seconds: float = 0.0) -> Iterator[StoredEntry]:
         return follow(self, start, wait_seconds)
 
-    def find(self, originator: UUID) -> int | None:
-        row = self._row("SELECT log_index FROM log WHERE originator_id = ?", originator.hex)
+    def find(self, originator: str) -> int | None:
+        row = self._row("SELECT log_index FROM log WHERE originator_id = ?", originator)
         return None if row is None else int(row[0])
 
     def node(self, height: int, position: int) -> bytes:

@@ -1,7 +1,8 @@
 """Verifying many envelopes at once, in order.
 
-Signatures are the wall: three of them cost some 180 us, all the rest of a record about 100 us. A :class:`VerifyingPool` parses in threads and
-has signatures checked by processes of its own, which need nothing of the host's program (no ``__main__`` guard, no fork).
+Signatures are the wall: three of them cost some 180 us, all the rest of a record about 100 us. A :class:`VerifyingPool` parses
+in threads and has signatures checked by processes of its own, which need nothing of the host's program (no ``__main__`` guard,
+no fork).
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ class _Worker:
 
     def __init__(self) -> None:
         path = os.pathsep.join(p for p in sys.path if p)
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        self._process = subprocess.Popen(
             [sys.executable, "-m", "proofroom.adapters.signature_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -123,10 +124,12 @@ class _Worker:
 
     def check(self, jobs: Jobs) -> list[KeyId | None]:
         """The process's answer; where it died, our own."""
-        assert self._process.stdin is not None and self._process.stdout is not None
+        to, back = self._process.stdin, self._process.stdout
+        assert to is not None
+        assert back is not None
         try:
-            write_frame(self._process.stdin, jobs)
-            answer: list[KeyId | None] = read_frame(self._process.stdout)
+            write_frame(to, jobs)
+            answer: list[KeyId | None] = read_frame(back)
         except (OSError, EOFError, ValueError):
             return check_all(jobs)
         return answer

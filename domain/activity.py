@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from immutables import Map
+
 from proofroom.domain import charging, hashing, merkle
 from proofroom.domain.consent import check_agent_key, grant_in_force, payer_cap, spend, vault_owner
 from proofroom.domain.entry import Entry
@@ -86,8 +90,10 @@ def apply_activity(state: State, entry: Entry, s: Activity) -> State:
     usage = usage_of(s)
     era = _check_cap(state, era, s, user, ended_at_ms, usage)
     state = spend(state, s, user, version)
-    era = _enqueue(era, s, Pending(entry.index, entry.verified.id, s.agent, s.customer, s.node, usage))
-    era = era._replace(ids=era.ids.set(record_id, entry.index))
+    record = Pending(entry.index, entry.verified.id, s.agent, s.customer, s.node, usage)
+    queue = era.queues.get(s.signers.orchestrator, Queue())
+    queue = Queue(queue.head, queue.tail + 1, queue.records.set(queue.tail, record))
+    era = era._replace(ids=era.ids.set(record_id, entry.index), queues=era.queues.set(s.signers.orchestrator, queue))
     return state._replace(eras=state.eras.set((s.cluster, s.era), era))
 
 
@@ -118,16 +124,6 @@ def _check_cap(state: State, era: Era, s: Activity, user: KeyId, ended_at_ms: in
     return era._replace(capped=era.capped.set((s.customer, s.agent), total))
 
 
-def _enqueue(era: Era, s: Activity, record: Pending) -> Era:
-    queue = era.queues.get(s.signers.orchestrator, Queue())
-    queue = Queue(queue.head, queue.tail + 1, queue.records.set(queue.tail, record))
-    tallies = era.tallies
-    for party in (("agent", s.agent), ("customer", s.customer)):
-        tally = tallies.get(party, Tally())
-        tallies = tallies.set(party, Tally(tally.recorded + 1, tally.attested, tally.usage.plus(record.usage)))
-    return era._replace(queues=era.queues.set(s.signers.orchestrator, queue), tallies=tallies)
-
-
 def seal_batch(state: State, s: BatchSealed) -> tuple[State, tuple[Pending, ...]]:
     """Take the oldest unsealed records of the orchestrator out of its queue, when the batch matches them.
 
@@ -152,8 +148,20 @@ def seal_batch(state: State, s: BatchSealed) -> tuple[State, tuple[Pending, ...]
         for i in range(queue.head, queue.head + s.count):
             del rest[i]
         queue = Queue(queue.head + s.count, queue.tail, rest.finish())
-    era = era._replace(queues=era.queues.set(s.orchestrator, queue), batches=era.batches + 1)
+    era = era._replace(
+        queues=era.queues.set(s.orchestrator, queue), batches=era.batches + 1, tallies=count_recorded(era, records)
+    )
     return state._replace(eras=state.eras.set((s.cluster, s.era), era)), records
+
+
+def count_recorded(era: Era, records: Iterable[Pending]) -> Map[tuple[str, KeyId], Tally]:
+    """The counts and sums of the parties with these records, which leave their queue now."""
+    tallies = era.tallies.mutate()
+    for record in records:
+        for party in (("agent", record.agent), ("customer", record.customer)):
+            tally = tallies.get(party, Tally())
+            tallies[party] = Tally(tally.recorded + 1, tally.attested, tally.usage.plus(record.usage))
+    return tallies.finish()
 
 
 def batch_root(statement_ids: list[bytes]) -> str:
@@ -161,6 +169,6 @@ def batch_root(statement_ids: list[bytes]) -> str:
     return hashing.tagged(merkle.root_of(statement_ids))
 
 
-def unsealed(era: Era) -> int:
-    """How many records of an era are in no batch."""
-    return sum(queue.tail - queue.head for queue in era.queues.values())
+def unsealed(era: Era) -> list[Pending]:
+    """The records of an era that are in no batch, in log order."""
+    return sorted(record for queue in era.queues.values() for record in queue.records.values())

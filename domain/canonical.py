@@ -41,11 +41,16 @@ def millionths(number: float | Decimal | int) -> int:
     Raises:
         BadNumber: negative, 2^53 millionths or more, or with more than six decimals.
     """
-    exact = Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
-    scaled = exact * MILLIONTHS
-    if not (exact.is_finite() and 0 <= scaled <= MAX_SAFE_INTEGER and scaled == scaled.to_integral_value()):
-        raise BadNumber(text=str(number))
-    return int(scaled)
+    if isinstance(number, float):
+        # A double with at most six decimals and below 2^53 millionths is the one nearest to that decimal, so division gives it back.
+        micro = round(number * MILLIONTHS) if 0 <= number < MAX_SAFE_INTEGER / MILLIONTHS else -1
+        exact = micro >= 0 and micro / MILLIONTHS == number
+    else:
+        micro = int(number * MILLIONTHS) if 0 <= number <= MAX_SAFE_INTEGER // MILLIONTHS else -1
+        exact = micro >= 0 and micro == number * MILLIONTHS
+    if not exact:
+        raise BadNumber(text=str(number)[:40])
+    return micro
 
 
 def number_text(micro: int) -> str:

@@ -24,9 +24,9 @@ Reason = RejectReason | AbstainReason
 class Tolerances(NamedTuple):
     """How far a claim may lie above an observation, in 10^18ths of it."""
 
-    cpu: int = 0
-    gpu: int = 0
-    bytes: int = 0
+    cpu: int
+    gpu: int
+    bytes: int
 
 
 class Claim(NamedTuple):
@@ -66,7 +66,7 @@ def is_overclaimed(claimed: int, observed: int | None, tolerance: int) -> bool:
     return observed is not None and claimed * RATIO_ONE > observed * (RATIO_ONE + tolerance)
 
 
-def cross_check(claim: Claim, observation: Observation | None, tolerances: Tolerances = Tolerances()) -> Reason | None:
+def cross_check(claim: Claim, observation: Observation | None, tolerances: Tolerances) -> Reason | None:
     """The reason for which an observation speaks against a claim, or None when it bears it out.
 
     The first that applies, of: ``out-of-scope``, ``result-mismatch``, ``overclaimed-cpu``, ``overclaimed-gpu``, ``overclaimed-bytes``.
@@ -102,9 +102,7 @@ def _traffic(used: UsageSum, seen: Observation) -> list[tuple[int, int | None]]:
     ]
 
 
-def cross_check_all(
-    claim: Claim, observations: Iterable[Observation], tolerances: Tolerances = Tolerances()
-) -> Reason | None:
+def cross_check_all(claim: Claim, observations: Iterable[Observation], tolerances: Tolerances) -> Reason | None:
     """The judgement over several observations: theirs where those that can tell agree, ``observation-conflict`` where not (protocol 5)."""
     reasons = {cross_check(claim, observation, tolerances) for observation in observations} - {"unobserved"}
     if not reasons:

@@ -139,7 +139,7 @@ def apply_era_close(state: State, entry: Entry, s: g.EraClose) -> State:
         TimesOutOfOrder: the end is not after the start, or not yet reached.
     """
     _, era = activity.open_era(state, s.cluster, s.era)
-    late = activity.unsealed(era)
+    late = len(activity.unsealed(era))
     if late:
         raise UnsealedRecords(cluster=s.cluster, era=s.era, records=late)
     end = whole_seconds("end", s.end)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NewType
 
 from proofroom.domain.errors import BadKeyId
@@ -34,6 +35,7 @@ def keyid_of(public_key: bytes) -> KeyId:
     return KeyId("ed25519:" + public_key.hex())
 
 
+@lru_cache(maxsize=4096)
 def public_key_of(keyid: str) -> bytes:
     """The 32 bytes of the public key that ``keyid`` names.
 

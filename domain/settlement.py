@@ -27,6 +27,7 @@ from proofroom.domain.accounts import (
     transfer,
     validator_account,
 )
+from proofroom.domain.activity import count_recorded, unsealed
 from proofroom.domain.canonical import encode
 from proofroom.domain.charging import Parts, charge
 from proofroom.domain.consent import check_not_ahead
@@ -235,7 +236,7 @@ def _seal(state: State, due: Due, era: Era) -> EraSealed:
         end=from_ms(era.end * 1000),
         batches=era.batches,
         recorded=len(era.ids),
-        late=sum(queue.tail - queue.head for queue in era.queues.values()),
+        late=len(unsealed(era)),
     )
 
 
@@ -243,7 +244,7 @@ def apply_era_sealed(state: State, entry: Entry, s: EraSealed) -> State:
     """The era takes no more records; those in no batch are late and never pay."""
     key = (s.cluster, s.era)
     era = state.eras[key]
-    era = era._replace(sealed=True, late=s.late, queues=Map())
+    era = era._replace(sealed=True, late=s.late, queues=Map(), tallies=count_recorded(era, unsealed(era)))
     cluster = state.clusters[s.cluster]._replace(open=False, last_end=era.end)
     state = state._replace(
         clusters=state.clusters.set(s.cluster, cluster),

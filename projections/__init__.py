@@ -1,1 +1,19 @@
 """Read models: tables in DuckDB that are fed from the log and from nothing else. They know the shape of entries, not the rules."""
+
+from __future__ import annotations
+
+from proofroom.projections.activity import ACTIVITY
+from proofroom.projections.attestation import ATTESTATION
+from proofroom.projections.base import Projection
+from proofroom.projections.consent import CONSENT
+from proofroom.projections.governance import GOVERNANCE
+from proofroom.projections.log import LOG
+from proofroom.projections.money import MONEY
+
+__all__ = ["PROJECTIONS", "VERSION"]
+
+VERSION = 1
+"""Raised with every change of a table, view, macro or step; read models of an older version are built anew from the log."""
+
+PROJECTIONS: tuple[Projection, ...] = (LOG, CONSENT, GOVERNANCE, ACTIVITY, ATTESTATION, MONEY)
+"""All of them, in the order in which they are made and fed: views look only at relations before them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +23,13 @@ with pytest.MonkeyPatch.context() as patch:
     from eventsourcing.tests import persistence as library
 
 
+def _join_others() -> None:
+    """The library's concurrent case leaves its two readers to end by themselves."""
+    for thread in threading.enumerate():
+        if thread.name.endswith("(read_continuously)"):
+            thread.join()
+
+
 class _OnFile:
     """Gives each recorder a file of its own."""
 
@@ -34,6 +42,7 @@ class _OnFile:
         recorder.create_table()
         self.addCleanup(folder.cleanup)
         self.addCleanup(datastore.close)
+        self.addCleanup(_join_others)
         return recorder
 
     def addCleanup(self, *args: Any) -> None:  # noqa: N802 -- unittest's name

@@ -5,9 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from strategies.bytes import bit_flipped, mutated
-from strategies.envelopes import envelopes, example_envelope, example_verified
-from strategies.keys import signer
 
 from proofroom.domain import merkle
 from proofroom.domain.entry import (
@@ -20,6 +17,9 @@ from proofroom.domain.entry import (
 )
 from proofroom.domain.envelope import Envelope, RootedPath, Signature, verify
 from proofroom.domain.errors import BadEntry, TooLarge
+from strategies.bytes import bit_flipped, mutated
+from strategies.envelopes import envelopes, example_envelope, example_verified
+from strategies.keys import signer
 
 U64 = st.integers(0, 2**64 - 1)
 HASHES = st.binary(min_size=32, max_size=32)

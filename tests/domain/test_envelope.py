@@ -12,12 +12,11 @@ import pytest
 import securesystemslib.dsse
 from hypothesis import given
 from hypothesis import strategies as st
-from securesystemslib import signer as theirs
 from securesystemslib.exceptions import VerificationError
-from strategies.bytes import bit_flipped, mutated
-from strategies.envelopes import envelopes, example_envelope, example_verified, payload_types
-from strategies.keys import SeedSigner, distinct_signers, signer, signers
-from strategies.statements import example, example_statement, statements
+from securesystemslib.signer._key import Key as TheirKey
+from securesystemslib.signer._key import SSlibKey
+from securesystemslib.signer._signature import Signature as TheirSignature
+from securesystemslib.signer._signer import Signer as TheirPort
 
 from proofroom.domain import canonical
 from proofroom.domain import envelope as module
@@ -52,36 +51,40 @@ from proofroom.domain.errors import (
     UnknownKind,
 )
 from proofroom.domain.statements import GRANT_WIRE, KINDS, payload_type_of
+from strategies.bytes import bit_flipped, mutated
+from strategies.envelopes import envelopes, example_envelope, example_verified, payload_types
+from strategies.keys import SeedSigner, distinct_signers, signer, signers
+from strategies.statements import example, example_statement, statements
 
 ENVELOPE = example_envelope()
 JSON = ENVELOPE.to_json()
 TICK = payload_type_of("tick")
 
 
-class TheirSigner(theirs.Signer):
+class TheirSigner(TheirPort):
     """Our keys behind securesystemslib's port, so that its own code encodes, signs and prints."""
 
     def __init__(self, key: SeedSigner) -> None:
         self._key = key
 
     @property
-    def public_key(self) -> theirs.SSlibKey:
+    def public_key(self) -> SSlibKey:
         """The public key, under our key id."""
         return their_key(self._key)
 
     @classmethod
-    def from_priv_key_uri(cls, priv_key_uri: str, public_key: theirs.Key, secrets_handler: Any = None) -> TheirSigner:
+    def from_priv_key_uri(cls, priv_key_uri: str, public_key: TheirKey, secrets_handler: Any = None) -> TheirSigner:
         """Not needed here."""
         raise NotImplementedError
 
-    def sign(self, payload: bytes) -> theirs.Signature:
+    def sign(self, payload: bytes) -> TheirSignature:
         """A signature of theirs."""
-        return theirs.Signature(self._key.keyid, self._key.sign(payload).hex())
+        return TheirSignature(self._key.keyid, self._key.sign(payload).hex())
 
 
-def their_key(key: SeedSigner) -> theirs.SSlibKey:
+def their_key(key: SeedSigner) -> SSlibKey:
     """A key of ours as theirs."""
-    return theirs.SSlibKey(key.keyid, "ed25519", "ed25519", {"public": key.keyid[8:]})
+    return SSlibKey(key.keyid, "ed25519", "ed25519", {"public": key.keyid[8:]})
 
 
 def as_dict(envelope: Envelope) -> dict[str, Any]:
@@ -144,7 +147,9 @@ def test_order_and_layout_of_the_json_do_not_matter(envelope: Envelope, random: 
 
 
 @given(st.data(), distinct_signers(), distinct_signers())
-def test_statement_id_does_not_depend_on_signatures(data: st.DataObject, some: list[SeedSigner], others: list[SeedSigner]) -> None:
+def test_statement_id_does_not_depend_on_signatures(
+    data: st.DataObject, some: list[SeedSigner], others: list[SeedSigner]
+) -> None:
     """The same statement with other signatures has the same id; another statement has another."""
     statement = data.draw(payload_types().flatmap(statements))
     one, other = verify(sign(statement, *some)), verify(sign(statement, *others))
@@ -157,7 +162,10 @@ def test_statement_id_does_not_depend_on_signatures(data: st.DataObject, some: l
 
 def test_pae_example_of_the_specification() -> None:
     """The encoding that DSSE's own page gives for its example."""
-    assert pae("http://example.com/HelloWorld", b"hello world") == b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+    assert (
+        pae("http://example.com/HelloWorld", b"hello world")
+        == b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+    )
 
 
 @given(st.text(max_size=8), st.binary(max_size=12), st.text(max_size=8), st.binary(max_size=12))
@@ -171,7 +179,9 @@ def test_pae_is_unambiguous(kind: str, payload: bytes, other_kind: str, other_pa
 
 def test_statement_id_is_frozen() -> None:
     """Statement ids stand in every ledger: grants, batches and lines are named by them."""
-    assert example_verified("tick", 1).digest == "blake3:b1ebbf60af7c227ae4f09fc4893d2467cbc568acd17f46c1fcb1e26b30f1d4fb"
+    assert (
+        example_verified("tick", 1).digest == "blake3:b1ebbf60af7c227ae4f09fc4893d2467cbc568acd17f46c1fcb1e26b30f1d4fb"
+    )
 
 
 @given(st.data(), distinct_signers(most=3))
@@ -271,12 +281,17 @@ def test_any_bytes_are_an_envelope_or_a_typed_error(data: bytes) -> None:
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["keyid", "sig", "rooted"]) | st.text(max_size=3), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["keyid", "sig", "rooted"]) | st.text(max_size=3), inner)
+    ),
     max_leaves=6,
 )
 
 
-@given(st.dictionaries(st.sampled_from(["payload", "payloadType", "signatures", "signature"]), JSON_VALUES), st.booleans())
+@given(
+    st.dictionaries(st.sampled_from(["payload", "payloadType", "signatures", "signature"]), JSON_VALUES), st.booleans()
+)
 def test_odd_fields_are_a_typed_error(value: dict[str, Any], compact: bool) -> None:
     """Fields of any type in any place are refused with our own errors, by the quick parser and by the strict one."""
     data = dumped(value) if compact else json.dumps(value).encode()
@@ -430,7 +445,7 @@ def test_sign_refuses_what_could_not_be_read() -> None:
     with pytest.raises(TooLarge):
         sign(KINDS[payload_type_of("grant")].model_validate(value), signer(1))
     value["metadata"]["limits"]["operations"] = operations[:8]
-    assert verify(sign(KINDS[payload_type_of("grant")].model_validate(value), signer(1)))
+    assert verify(sign(KINDS[payload_type_of("grant")].model_validate(value), signer(1))).kind == "grant"
 
 
 # --- the wallet wire form --------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from proofroom.domain import errors
 from proofroom.domain.errors import Conflict, Malformed, ProofroomError, Refused, Unavailable
 
-FAMILIES = {Refused: 3, Malformed: 4, Conflict: 5, Unavailable: 6}
+FAMILIES: dict[type[ProofroomError], int] = {Refused: 3, Malformed: 4, Conflict: 5, Unavailable: 6}
 
 
 def below(kind: type[ProofroomError]) -> Iterator[type[ProofroomError]]:
@@ -90,7 +90,7 @@ def test_message_names_only_fields(kind: type[ProofroomError]) -> None:
 
 
 @every_reason
-@settings(max_examples=settings().max_examples // 4)
+@settings(max_examples=settings().max_examples // 5)
 @given(data=st.data())
 def test_reason_formats_pickles_and_is_json(kind: type[ProofroomError], data: st.DataObject) -> None:
     """Whatever its fields hold, an error can be shown, sent to another process, copied and written as JSON."""

@@ -242,7 +242,9 @@ def test_node_is_no_leaf(size: int) -> None:
         assert hash.leaf(b"") != hash.empty
     naive = NAIVE["sha256"]
     with pytest.raises(BadProof):
-        merkle.verify_inclusion(naive.root(0, size), 0, size, naive.path(0, 0, size)[1:] if size > 1 else [bytes(32)], naive.root(0, size))
+        merkle.verify_inclusion(
+            naive.root(0, size), 0, size, naive.path(0, 0, size)[1:] if size > 1 else [bytes(32)], naive.root(0, size)
+        )
 
 
 def test_certificate_transparency_vectors() -> None:

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nacl import bindings
-from strategies.bytes import bit_flipped
-from strategies.keys import SeedSigner, signer, signers
 
 from proofroom.domain.errors import BadKeyId, BadSignature
 from proofroom.domain.ids import KeyId, keyid_of
 from proofroom.domain.signing import verify_signature
+from strategies.bytes import bit_flipped
+from strategies.keys import SeedSigner, signer, signers
 
 ORDER = 2**252 + 27742317777372353535851937790883648493
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import cache
 
 from hypothesis import strategies as st
-from strategies.keys import distinct_signers, signer
-from strategies.statements import example_statement, statements
 
 from proofroom.domain.envelope import Envelope, Verified, sign, verify
 from proofroom.domain.statements import GRANT_WIRE, KINDS
+from strategies.keys import distinct_signers, signer
+from strategies.statements import example_statement, statements
 
 
 def payload_types() -> st.SearchStrategy[str]:

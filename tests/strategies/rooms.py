@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
@@ -199,19 +199,30 @@ def note_of(tree: merkle.Tree, signer: Signer | None = None, origin: str = ORIGI
     return sign_checkpoint(Checkpoint(origin, tree.size, merkle.root(tree)), signer or key("checkpoint"))
 
 
-def forge(entries: Iterable[tuple[int, Envelope]], store: Store | None = None) -> MemoryStore | Store:
-    """A log of these ``(recorded_at_ms, envelope)``, each with its proper leaf, nodes and checkpoint: only the rules can tell."""
+def forge(entries: Sequence[tuple[int, Envelope]], checkpoints: Collection[int] = (), store: Store | None = None) -> Store:
+    """A log of these ``(recorded_at_ms, envelope)``, each with its proper leaf and nodes, and proper checkpoints at these sizes and at
+    the end: only the rules can tell that something is wrong."""
     store = store or MemoryStore()
-    tree = merkle.Tree()
+    tree, group = merkle.Tree(), []
     for index, (recorded_at_ms, envelope) in enumerate(entries):
         stored, tree = stored_of(index, recorded_at_ms, envelope, tree)
-        write(store, [stored], note_of(tree))
+        group.append(stored)
+        if tree.size in checkpoints or tree.size == len(entries):
+            write(store, group, note_of(tree))
+            group = []
     return store
 
 
 def write(store: Store, entries: Sequence[StoredEntry], note: str) -> None:
     """Put entries and a checkpoint into a store, with no question asked."""
     store.append(entries[0].index, lambda _: Batch(entries, note))
+
+
+@cache
+def whole_checkpoints() -> tuple[int, ...]:
+    """The sizes at which :func:`whole_file` has a checkpoint."""
+    with TemporaryDirectory() as folder:
+        return tuple(row[0] for row in rows_of(copy_of(Path(folder)))["checkpoints"])
 
 
 def entries_of(history: History) -> list[tuple[int, Envelope]]:

@@ -14,11 +14,11 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from hypothesis import strategies as st
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from strategies.bytes import fractions
-from strategies.keys import signer
 
 from proofroom.domain import ids
 from proofroom.domain.statements import KINDS, Statement, fields, payload_type_of
+from strategies.bytes import fractions
+from strategies.keys import signer
 
 LEDGER = "blake3:" + "11" * 32
 GRANT = "blake3:" + "22" * 32

@@ -1,0 +1,71 @@
+"""The gateway: it stands between an agent and the storage and meters each run on its own, never asking the runtime (protocol 5).
+
+What it saw becomes an :class:`~proofroom.domain.crosscheck.Observation`, which validators compare with the record. Here gateway and runtime
+share a machine, so both stand on the same kernel's accounts, read by different ways; a gateway elsewhere would have its own.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from pathlib import Path
+
+from proofroom.adapters.storage import Meter, Storage
+from proofroom.domain.crosscheck import Observation
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class RunMeter:
+    """The meter of one run: made before it begins, read when it has ended.
+
+    Args:
+        storage: whose traffic is counted; runs beside each other on one storage object are not told apart.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._before = storage.meters()
+        self._children_ms = _children_ms()
+        self._process_ms: int | None = None
+
+    def watch(self, pid: int) -> None:
+        """Read the child's account; the last reading, when it has ended and is not reaped, is final."""
+        self._process_ms = process_ms(pid) or self._process_ms
+
+    def observation(self, vault_scope: str) -> Observation:
+        """What was seen of the run. There is no meter for GPU units and none for what was stored over time."""
+        passed = {
+            scope: meter.minus(self._before.get(scope, Meter())) for scope, meter in self._storage.meters().items()
+        }
+        touched = {scope: meter for scope, meter in passed.items() if meter != Meter()}
+        total = Meter()
+        for meter in touched.values():
+            total = total.plus(meter)
+        return Observation(
+            cpu_ms=self._process_ms if self._process_ms is not None else _children_ms() - self._children_ms,
+            bytes_streamed=total.bytes_streamed,
+            puts=total.puts,
+            gets=total.gets,
+            scopes=tuple(sorted(touched)),
+            result_hash=self._storage.last_put(vault_scope) if touched.get(vault_scope, Meter()).puts else None,
+        )
+
+
+def process_ms(pid: int) -> int | None:
+    """Processor time of a process and its waited-for descendants from ``/proc``, in ms; None where that is not to be had.
+
+    The kernel shows whole ticks, rounded down, of four accounts; each is taken to be as large as it may be.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        own, children = fields[11:13], fields[13:15]
+    except (OSError, ValueError):
+        return None
+    counted = [*own, *(ticks for ticks in children if ticks != "0")]
+    return sum((int(ticks) + 1) * 1000 // _TICKS for ticks in counted)
+
+
+def _children_ms() -> int:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return int((used.ru_utime + used.ru_stime) * 1000) + 1

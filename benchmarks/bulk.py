@@ -1,0 +1,109 @@
+"""Bulk append of records with three signatures (A) against bare PyNaCl verification of the same signatures (B), same workers.
+
+A reads envelopes in JSON from a file, verifies, runs the transition, encodes, hashes, and commits durably; each 10,000 records are
+sealed and taken through an attestation round. B has keys, messages and signatures in memory and only verifies.
+"""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+from nacl.signing import VerifyKey
+
+from benchmarks.compare import Sample, compare, measure, run_side
+from benchmarks.room import attest, build, cast_of, grant_of
+from proofroom.adapters.cast import Work
+from proofroom.adapters.ledger import Ledger, Recorded
+from proofroom.domain.envelope import parse_envelope, signed_message
+from proofroom.domain.ids import public_key_of
+
+BATCH = 10_000
+WORKERS = 2
+
+Jobs = list[tuple[bytes, list[tuple[bytes, bytes]]]]
+
+
+def prepare(folder: Path, records: int) -> None:
+    """The room, the envelopes one a line, and the bare signatures."""
+    build(folder / "room")
+    jobs: Jobs = []
+    with Ledger.open(folder / "room") as ledger, (folder / "records.jsonl").open("wb") as lines:
+        cast = cast_of(ledger, folder / "room")
+        grant = grant_of(ledger, cast)
+        for i in range(records):
+            line = cast.activity(grant, 0, Work(cpu_ms=i % 1000, gpu_units=0.83), node=i % 3).to_json()
+            lines.write(line + b"\n")
+            message, signatures = signed_message(parse_envelope(line))
+            jobs.append((message, [(public_key_of(keyid), value) for keyid, value in signatures]))
+    (folder / "jobs.pickle").write_bytes(pickle.dumps(jobs))
+
+
+def append_all(folder: Path, records: int) -> None:
+    """Side A, on a copy of the room."""
+    room = Path(tempfile.mkdtemp(dir=folder)) / "room"
+    shutil.copytree(folder / "room", room)
+    with Ledger.open(room, workers=WORKERS) as ledger, (folder / "records.jsonl").open("rb") as lines:
+        cast = cast_of(ledger, room)
+        list(ledger.append_stream([]))  # the processes start, as B's do
+
+        def work() -> None:
+            source: Iterator[bytes] = islice((line.rstrip() for line in lines), records)
+            while outcomes := list(ledger.append_stream(islice(source, BATCH))):
+                assert all(isinstance(o, Recorded) and not o.repeated for o in outcomes)
+                attest(ledger, cast, 0)
+
+        measure(work)
+    shutil.rmtree(room.parent)
+
+
+def _verify(chunk: Jobs) -> None:
+    for message, signatures in chunk:
+        for key, signature in signatures:
+            VerifyKey(key).verify(message, signature)
+
+
+def verify_all(folder: Path, records: int) -> None:
+    """Side B."""
+    jobs: Jobs = pickle.loads((folder / "jobs.pickle").read_bytes())[:records]  # noqa: S301 - our own file
+    chunks = [jobs[i : i + 64] for i in range(0, len(jobs), 64)]
+    with ProcessPoolExecutor(WORKERS) as pool:
+        list(pool.map(_verify, [chunks[0]] * WORKERS))
+        measure(lambda: list(pool.map(_verify, chunks, chunksize=4)))
+
+
+def main(records: int = 100_000, runs: int = 5) -> None:
+    """Print the figure, and how memory grows with the number of records."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepare(folder, records)
+        few: Sample = run_side(__spec__.name, "append", folder, records // 4)
+        figure = compare(
+            f"bulk append of {records:,} records, {WORKERS} workers, against bare PyNaCl verification",
+            __spec__.name,
+            ("append", folder, records),
+            ("verify", folder, records),
+            goal=0.6,
+            per=records,
+            runs=runs,
+        )
+        print(figure)
+        print(
+            f"  peak memory of A: {few.peak_mib:.0f} MiB at {records // 4:,} records, {figure.a[-1].peak_mib:.0f} MiB at {records:,}"
+        )
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["append", folder, records]:
+            append_all(Path(folder), int(records))
+        case ["verify", folder, records]:
+            verify_all(Path(folder), int(records))
+        case rest:
+            main(*map(int, rest))

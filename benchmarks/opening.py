@@ -1,0 +1,96 @@
+"""Opening a ledger of 1,000,000 entries from its snapshot, and the bytes that the store holds per record.
+
+The ledger is made once and kept in ``build/bench``. Its records are stamped from one template and not signed anew (their signatures are not
+looked at when a snapshot covers them); transition, tree, store, checkpoints and attestation rounds are the real ones. Eras have
+50,000 records; the last era is open, with 20,000 records that no batch has sealed yet.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.compare import measure, run_side
+from benchmarks.room import attest, build, cast_of, grant_of
+from proofroom.adapters.cast import Cast
+from proofroom.adapters.ledger import Ledger
+from proofroom.domain import ids
+from proofroom.domain.envelope import Envelope, Verified, _mint, sign
+from proofroom.domain.statements import parse
+
+ENTRIES = 1_000_000
+ERA = 50_000
+BATCH = 10_000
+OPEN = 20_000
+"""Records that are unsealed in the open era when the ledger is closed: the snapshot holds each of them."""
+
+
+def stamped(cast: Cast, ledger: Ledger, era: int, count: int) -> Iterator[Verified]:
+    """Records that differ in their ids."""
+    record = cast.record(grant_of(ledger, cast), era)
+    envelope = sign(record, cast.derived, cast.orchestrator, cast.runtimes[0])
+    for _ in range(count):
+        fresh = ids.record_id(cast.clock(), cast.randomness(10))
+        payload = envelope.payload.replace(record.record_id.encode(), fresh.encode())
+        yield _mint(
+            Envelope(envelope.payload_type, payload, envelope.signatures), parse(envelope.payload_type, payload)
+        )
+
+
+def prepare(folder: Path, entries: int) -> None:
+    """The ledger, unless it is there."""
+    if (folder / "done").exists():
+        return
+    build(folder)
+    with Ledger.open(folder) as ledger:
+        cast, era = cast_of(ledger, folder), 0
+        while ledger.size < entries:
+            for _ in range(ERA // BATCH):
+                for _ in ledger.append_stream(stamped(cast, ledger, era, BATCH)):
+                    pass
+                attest(ledger, cast, era)
+            time.sleep(max(0.0, 1.1 - time.time() % 1))
+            ledger.append(cast.close_era(era))
+            era += 1
+            ledger.append(cast.open_era(era))
+            print(f"\r  {ledger.size:,} of {entries:,} entries", end="", file=sys.stderr)
+        for _ in ledger.append_stream(stamped(cast, ledger, era, OPEN)):
+            pass
+        print(file=sys.stderr)
+    (folder / "done").touch()
+
+
+def open_once(folder: Path) -> None:
+    """The side that is measured."""
+
+    def work() -> None:
+        Ledger.open(folder, read_only=True).close()
+
+    measure(work)
+
+
+def main(entries: int = ENTRIES, runs: int = 5) -> None:
+    """Print the figures."""
+    folder = Path("build/bench") / f"opening-{entries}"
+    prepare(folder, entries)
+    samples = [run_side(__spec__.name, "open", folder) for _ in range(runs)]
+    seconds = [s.seconds for s in samples]
+    with Ledger.open(folder, read_only=True) as ledger:
+        size = ledger.size
+    print(f"opening a ledger of {size:,} entries from its snapshot, peak {max(s.peak_mib for s in samples):.0f} MiB")
+    verdict = "met" if statistics.median(seconds) < 3 else "MISSED"
+    print(
+        f"  median {statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f}), goal 3 s: {verdict}"
+    )
+    print(f"  {(folder / 'log.db').stat().st_size / size:.0f} bytes in the store per entry (nearly all are records)")
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["open", folder]:
+            open_once(Path(folder))
+        case rest:
+            main(*map(int, rest))

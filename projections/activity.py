@@ -1,0 +1,163 @@
+"""Activity: every record with what it cost, and the batches that seal records.
+
+A batch does not list its records: it seals the oldest ``count`` of its orchestrator's queue. So a record keeps its place in the queue
+(``rank``) and a batch the place it begins at (``first_rank``); who is in which batch follows by comparing the two.
+"""
+
+from __future__ import annotations
+
+from proofroom.projections.base import Projection, Table, View, step
+
+ACTIVITY = Projection(
+    "activity",
+    [
+        Table(
+            "records",
+            "Activity records: one operation of an agent on one vault scope, with what it cost.",
+            """
+            entry_index BIGINT NOT NULL        -- entry that recorded it
+            recorded_at TIMESTAMP NOT NULL     -- when the ledger recorded it, UTC
+            statement_id VARCHAR NOT NULL      -- digest that names the signed record
+            record_id VARCHAR NOT NULL         -- "dac-" and a UUIDv7
+            agent VARCHAR NOT NULL             -- agent service
+            vault_scope VARCHAR NOT NULL       -- "vault / scope" it worked on
+            operation VARCHAR NOT NULL         -- what it did
+            cpu_ms BIGINT NOT NULL             -- processor time, milliseconds
+            gpu_micro BIGINT NOT NULL          -- GPU units, in millionths
+            byte_seconds BIGINT NOT NULL       -- bytes stored, times seconds
+            bytes_streamed BIGINT NOT NULL     -- bytes moved
+            puts BIGINT NOT NULL               -- write operations
+            gets BIGINT NOT NULL               -- read operations
+            result_hash VARCHAR NOT NULL       -- digest of the encrypted result
+            input_commitment VARCHAR NOT NULL  -- salted commitment to the input
+            grant_id VARCHAR NOT NULL          -- statement id of the grant's version it relied on
+            cluster VARCHAR NOT NULL           -- cluster
+            era BIGINT NOT NULL                -- era
+            node VARCHAR NOT NULL              -- node that ran it
+            customer VARCHAR NOT NULL          -- whose deposit pays
+            listing VARCHAR                    -- marketplace listing it is sold under, or null
+            started_at TIMESTAMP NOT NULL      -- begin of the work, UTC
+            ended_at TIMESTAMP NOT NULL        -- end of the work, UTC
+            derived_key VARCHAR NOT NULL       -- signed as agent-derived-key
+            orchestrator VARCHAR NOT NULL      -- signed as orchestrator
+            runtime_key VARCHAR NOT NULL       -- signed as agent-runtime
+            rank BIGINT NOT NULL               -- place in its orchestrator's queue of the era, from 0 in log order
+            """,
+        ),
+        Table(
+            "batches",
+            "Sealed batches: each holds the oldest unsealed records of its orchestrator.",
+            """
+            entry_index BIGINT NOT NULL        -- entry that sealed it
+            cluster VARCHAR NOT NULL           -- cluster
+            era BIGINT NOT NULL                -- era
+            batch BIGINT NOT NULL              -- number in the era, from 0
+            orchestrator VARCHAR NOT NULL      -- who sealed it
+            records BIGINT NOT NULL            -- how many it holds
+            first_rank BIGINT NOT NULL         -- place in the orchestrator's queue of its first record
+            root VARCHAR NOT NULL              -- inner Merkle root over the records' statement ids
+            """,
+        ),
+        Table(
+            "queues",
+            "Orchestrators' queues of eras that are not sealed: the counters behind records.rank and batches.first_rank.",
+            """
+            last_index BIGINT NOT NULL         -- newest record or batch of the queue
+            cluster VARCHAR NOT NULL           -- cluster
+            era BIGINT NOT NULL                -- era
+            orchestrator VARCHAR NOT NULL      -- whose queue it is
+            recorded BIGINT NOT NULL           -- records so far
+            sealed BIGINT NOT NULL             -- of these in batches
+            """,
+        ),
+        View(
+            "record_batches",
+            "Each record with the batch that holds it and its position there; nulls while it is in no batch.",
+            """
+            entry_index  -- entry of the record
+            batch        -- number of the batch in the era
+            position     -- place in the batch, from 0: the bit that votes and tallies speak of
+            batch_index  -- entry that sealed the batch
+            """,
+            """
+            SELECT r.entry_index, r.record_id, r.cluster, r.era, b.batch, (r.rank - b.first_rank)::BIGINT AS position,
+                b.entry_index AS batch_index
+            FROM records r ASOF LEFT JOIN (
+                SELECT cluster, era, orchestrator, first_rank, batch, entry_index FROM batches
+                UNION ALL
+                SELECT cluster, era, orchestrator, sum(records)::BIGINT, NULL, NULL FROM batches GROUP BY cluster, era, orchestrator
+            ) b ON r.cluster = b.cluster AND r.era = b.era AND r.orchestrator = b.orchestrator AND r.rank >= b.first_rank
+            """,
+        ),
+    ],
+    [
+        step(
+            "activity",
+            """
+            INSERT INTO records
+            SELECT b.entry_index, make_timestamp_ms(b.recorded_at_ms), b.statement_id, s.record_id, s.agent, s.vault_scope,
+                s.operation, s.compute.cpu_ms, (s.compute.gpu_units * 1000000)::BIGINT, s.data.byte_seconds,
+                s.data.bytes_streamed, s.data.puts, s.data.gets, s.result_hash, s.input_commitment, s.grant, s.cluster, s.era,
+                s.node, s.customer, s.listing, s.started_at, s.ended_at, s.signers."agent-derived-key",
+                s.signers.orchestrator, s.signers."agent-runtime",
+                coalesce(q.recorded, 0) - 1 + row_number() OVER (
+                    PARTITION BY s.cluster, s.era, s.signers.orchestrator ORDER BY b.entry_index)
+            FROM (SELECT *, from_json(payload, '{
+                "record_id": "VARCHAR", "agent": "VARCHAR", "vault_scope": "VARCHAR", "operation": "VARCHAR",
+                "compute": {"cpu_ms": "BIGINT", "gpu_units": "DECIMAL(18,6)"},
+                "data": {"byte_seconds": "BIGINT", "bytes_streamed": "BIGINT", "puts": "BIGINT", "gets": "BIGINT"},
+                "result_hash": "VARCHAR", "input_commitment": "VARCHAR", "grant": "VARCHAR", "cluster": "VARCHAR",
+                "era": "BIGINT", "node": "VARCHAR", "customer": "VARCHAR", "listing": "VARCHAR", "started_at": "TIMESTAMP",
+                "ended_at": "TIMESTAMP",
+                "signers": {"agent-derived-key": "VARCHAR", "orchestrator": "VARCHAR", "agent-runtime": "VARCHAR"}}') AS s
+                FROM batch WHERE kind = 'activity') b
+            LEFT JOIN queues q ON q.cluster = s.cluster AND q.era = s.era AND q.orchestrator = s.signers.orchestrator
+            ORDER BY b.entry_index
+            """,
+        ),
+        step(
+            "batch-sealed",
+            """
+            INSERT INTO batches
+            SELECT b.entry_index, s.cluster, s.era, s.batch, s.orchestrator, s.count,
+                coalesce(q.sealed, 0) - s.count + sum(s.count) OVER (
+                    PARTITION BY s.cluster, s.era, s.orchestrator ORDER BY b.entry_index),
+                s.root
+            FROM (SELECT *, from_json(payload, '{
+                "cluster": "VARCHAR", "era": "BIGINT", "orchestrator": "VARCHAR", "batch": "BIGINT", "count": "BIGINT",
+                "root": "VARCHAR"}') AS s
+                FROM batch WHERE kind = 'batch-sealed') b
+            LEFT JOIN queues q ON q.cluster = s.cluster AND q.era = s.era AND q.orchestrator = s.orchestrator
+            ORDER BY b.entry_index
+            """,
+        ),
+        step(
+            "activity batch-sealed",
+            """
+            MERGE INTO queues q
+            USING (
+                SELECT max(entry_index) AS last_index, cluster, era, orchestrator, sum(recorded) AS recorded, sum(sealed) AS sealed
+                FROM (
+                    SELECT entry_index, cluster, era, orchestrator, 1 AS recorded, 0 AS sealed
+                    FROM records WHERE entry_index >= getvariable('first_index')
+                    UNION ALL
+                    SELECT entry_index, cluster, era, orchestrator, 0, records
+                    FROM batches WHERE entry_index >= getvariable('first_index'))
+                GROUP BY cluster, era, orchestrator
+            ) n ON q.cluster = n.cluster AND q.era = n.era AND q.orchestrator = n.orchestrator
+            WHEN MATCHED THEN UPDATE
+                SET last_index = n.last_index, recorded = q.recorded + n.recorded, sealed = q.sealed + n.sealed
+            WHEN NOT MATCHED THEN INSERT VALUES (n.last_index, n.cluster, n.era, n.orchestrator, n.recorded, n.sealed)
+            """,
+        ),
+        step(
+            "era-sealed",
+            """
+            DELETE FROM queues
+            USING (SELECT from_json(payload, '{"cluster": "VARCHAR", "era": "BIGINT"}') AS s
+                FROM batch WHERE kind = 'era-sealed') n
+            WHERE queues.cluster = n.s.cluster AND queues.era = n.s.era
+            """,
+        ),
+    ],
+)

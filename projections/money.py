@@ -1,0 +1,158 @@
+"""Money: deposits, payout lines, and the double-entry journal that both write. Amounts are exact: base units, DECIMAL(38,0)."""
+
+from __future__ import annotations
+
+from proofroom.projections.base import Macro, Projection, Table, View, step
+
+MONEY = Projection(
+    "money",
+    [
+        Table(
+            "deposits",
+            "Money that came in from outside, as banks state it.",
+            """
+            entry_index BIGINT NOT NULL        -- entry that recorded it
+            bank VARCHAR NOT NULL              -- bank key that signed
+            reference VARCHAR NOT NULL         -- the bank's own reference, unique
+            cluster VARCHAR NOT NULL           -- cluster
+            account VARCHAR NOT NULL           -- customer, validator-bond or cluster-bond
+            owner VARCHAR NOT NULL             -- customer, validator or manager
+            amount DECIMAL(38,0) NOT NULL      -- base units
+            created_at TIMESTAMP NOT NULL      -- when it was signed, UTC
+            """,
+        ),
+        Table(
+            "payouts",
+            "Lines of eras' settlements: each a transfer between two accounts, with the work behind it.",
+            """
+            entry_index BIGINT NOT NULL        -- entry that states the line
+            cluster VARCHAR NOT NULL           -- cluster
+            era BIGINT NOT NULL                -- era
+            line BIGINT NOT NULL               -- number in the era, from 0
+            role VARCHAR NOT NULL              -- charge, treasury, reserve, validator or provider
+            debit VARCHAR NOT NULL             -- account that gives
+            credit VARCHAR NOT NULL            -- account that receives
+            amount DECIMAL(38,0) NOT NULL      -- base units
+            customer VARCHAR                   -- of a charge
+            node VARCHAR                       -- of a provider's line
+            validator VARCHAR                  -- of a validator's line
+            records BIGINT NOT NULL            -- attested records, or records inspected with the outcome
+            charged_cpu DECIMAL(38,0)          -- of a charge: what the attested usage costs, by part
+            charged_gpu DECIMAL(38,0)          -- likewise
+            charged_streamed DECIMAL(38,0)     -- likewise
+            charged_stored DECIMAL(38,0)       -- likewise
+            charged_puts DECIMAL(38,0)         -- likewise
+            charged_gets DECIMAL(38,0)         -- likewise
+            collected_cpu DECIMAL(38,0)        -- of a charge: what the deposit covered, by part
+            collected_gpu DECIMAL(38,0)        -- likewise
+            collected_streamed DECIMAL(38,0)   -- likewise
+            collected_stored DECIMAL(38,0)     -- likewise
+            collected_puts DECIMAL(38,0)       -- likewise
+            collected_gets DECIMAL(38,0)       -- likewise
+            debt DECIMAL(38,0) NOT NULL        -- of a charge: what the deposit did not cover
+            """,
+        ),
+        Table(
+            "journal",
+            "Double entry: each transfer is two rows of one entry that sum to zero.",
+            """
+            entry_index BIGINT NOT NULL        -- entry that moved the money
+            account VARCHAR NOT NULL           -- account
+            amount DECIMAL(38,0) NOT NULL      -- base units; negative leaves the account
+            cluster VARCHAR NOT NULL           -- cluster
+            era BIGINT                         -- era that was settled; null for a deposit
+            """,
+        ),
+        View(
+            "balances",
+            "What is on each account now. Accounts at zero are left out; all sum to zero, as only banks are below it.",
+            """
+            balance    -- base units
+            last_index -- newest entry that moved it
+            """,
+            """
+            SELECT account, sum(amount) AS balance, max(entry_index) AS last_index
+            FROM journal GROUP BY account HAVING sum(amount) <> 0
+            """,
+        ),
+        Macro(
+            "balances",
+            "What was on each account right after an entry. Accounts at zero are left out.",
+            "as_of_index",
+            """
+            SELECT account, sum(amount) AS balance, max(entry_index) AS last_index
+            FROM journal WHERE entry_index <= as_of_index GROUP BY account HAVING sum(amount) <> 0
+            """,
+        ),
+        View(
+            "balances_per_era",
+            "What the settlement of each paid era moved on each account, and what was on it right after.",
+            """
+            debits     -- what left the account, base units
+            credits    -- what came to it, base units
+            balance    -- what was on it when the era was paid
+            paid_index -- entry that closed the era
+            """,
+            """
+            SELECT m.cluster, m.era, m.account, m.debits, m.credits, h.balance, p.entry_index AS paid_index
+            FROM (SELECT cluster, era, account, coalesce(-sum(amount) FILTER (amount < 0), 0) AS debits,
+                    coalesce(sum(amount) FILTER (amount > 0), 0) AS credits
+                FROM journal WHERE era IS NOT NULL GROUP BY cluster, era, account) m
+            JOIN era_payments p USING (cluster, era)
+            ASOF JOIN (SELECT account, entry_index, sum(amount) OVER (PARTITION BY account ORDER BY entry_index) AS balance
+                FROM journal) h
+                ON h.account = m.account AND h.entry_index <= p.entry_index
+            """,
+        ),
+    ],
+    [
+        step(
+            "deposit",
+            """
+            INSERT INTO deposits
+            SELECT entry_index, s.bank, s.reference, s.cluster, s.account, s.owner, s.amount, s.created_at
+            FROM (SELECT *, from_json(payload, '{
+                "bank": "VARCHAR", "reference": "VARCHAR", "cluster": "VARCHAR", "account": "VARCHAR", "owner": "VARCHAR",
+                "amount": "DECIMAL(38,0)", "created_at": "TIMESTAMP"}') AS s
+                FROM batch WHERE kind = 'deposit')
+            """,
+        ),
+        step(
+            "payout",
+            """
+            INSERT INTO payouts
+            SELECT entry_index, s.cluster, s.era, s.line, s.role, s.debit, s.credit, s.amount, b.customer, b.node, b.validator,
+                coalesce(b.records, 0), b.charged.cpu, b.charged.gpu, b.charged.streamed, b.charged.stored, b.charged.puts,
+                b.charged.gets, b.collected.cpu, b.collected.gpu, b.collected.streamed, b.collected.stored, b.collected.puts,
+                b.collected.gets, coalesce(b.debt, 0)
+            FROM (SELECT *, s.basis AS b
+                FROM (SELECT *, from_json(payload, '{
+                    "cluster": "VARCHAR", "era": "BIGINT", "line": "BIGINT", "role": "VARCHAR", "debit": "VARCHAR",
+                    "credit": "VARCHAR", "amount": "DECIMAL(38,0)", "basis": {
+                        "customer": "VARCHAR", "node": "VARCHAR", "validator": "VARCHAR", "records": "BIGINT",
+                        "charged": {"cpu": "DECIMAL(38,0)", "gpu": "DECIMAL(38,0)", "streamed": "DECIMAL(38,0)",
+                            "stored": "DECIMAL(38,0)", "puts": "DECIMAL(38,0)", "gets": "DECIMAL(38,0)"},
+                        "collected": {"cpu": "DECIMAL(38,0)", "gpu": "DECIMAL(38,0)", "streamed": "DECIMAL(38,0)",
+                            "stored": "DECIMAL(38,0)", "puts": "DECIMAL(38,0)", "gets": "DECIMAL(38,0)"},
+                        "debt": "DECIMAL(38,0)"}}') AS s
+                    FROM batch WHERE kind = 'payout'))
+            """,
+        ),
+        step(
+            "deposit payout",
+            """
+            INSERT INTO journal
+            SELECT entry_index, unnest([debit, credit]), unnest([-amount, amount]), cluster, era
+            FROM (
+                SELECT entry_index, 'bank:' || bank AS debit,
+                    CASE account WHEN 'customer' THEN 'customer' ELSE 'bond' END || ':' || cluster || ':' || owner AS credit,
+                    amount, cluster, NULL AS era
+                FROM deposits WHERE entry_index >= getvariable('first_index')
+                UNION ALL
+                SELECT entry_index, debit, credit, amount, cluster, era
+                FROM payouts WHERE entry_index >= getvariable('first_index'))
+            ORDER BY entry_index
+            """,
+        ),
+    ],
+)

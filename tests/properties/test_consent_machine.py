@@ -1,0 +1,328 @@
+"""Whatever wallets, services, payers and clocks do: a record gets in exactly when the reference model lets it in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from model import SKEW, Certificate, Consent, Model, Promise, Run
+from strategies.histories import History, deterministic_randomness, key
+
+from proofroom.adapters.cast import PARAMETERS, Work
+from proofroom.adapters.keys import Key
+from proofroom.domain import ids
+from proofroom.domain.consent import grant_status
+from proofroom.domain.envelope import Envelope, sign, verify
+from proofroom.domain.errors import ProofroomError
+from proofroom.domain.ids import KeyId, from_ms
+from proofroom.domain.statements.activity import Signers
+from proofroom.domain.statements.consent import (
+    AgentKey,
+    Grant,
+    Limits,
+    Metadata,
+    Payer,
+    ScopeContext,
+    ScopeName,
+    VaultOpened,
+    WireGrant,
+)
+
+ERA_MS = 3_600_000
+PLAIN = PARAMETERS.model_copy(update={"era_seconds": ERA_MS // 1000})
+PRICES = {name: int(price) for name, price in PARAMETERS.prices.to_json().items()}
+WALLETS = [key("wallet-a"), key("wallet-b")]
+AGENTS = [key("agent-a"), key("agent-b")]
+SPONSOR = key("sponsor")
+SCOPES = ["v-0 / mail", "v-0 / notes", "v-1 / mail", "v-2 / mail"]
+OPERATIONS = ["read", "write"]
+
+# Most draws are the plain one, so that long runs of accepted statements happen; the others lie on each side of a limit.
+WHO = st.sampled_from([0, 0, 0, 1])
+OFFSETS = st.sampled_from([0, 0, 0, 0, -1, 1, -1000, SKEW, SKEW + 1, -SKEW, -SKEW - 1])
+LIVES = st.sampled_from([None, None, 1, 0, 1_000, 60_000, ERA_MS])
+SPANS = st.sampled_from([1, 999, 60_000, SKEW, ERA_MS // 2, ERA_MS])
+WORKS = st.builds(
+    Work,
+    st.sampled_from([0, 1, 400, 500, 999]),
+    st.sampled_from([0, 0, 0.25, 1]),
+    st.sampled_from([0, 3599, 10**12]),
+    st.just(0),
+    st.sampled_from([0, 1]),
+    st.just(0),
+)
+
+
+def keys_for(agent: int, scope: str) -> list[Key]:
+    """The derived keys that an agent service may have for a scope."""
+    return [key(f"derived {agent} {scope} {i}") for i in range(2)]
+
+
+class ConsentMachine(RuleBasedStateMachine):
+    """One ledger, one model, the same statements."""
+
+    @initialize(data=st.data())
+    def begin(self, data: st.DataObject) -> None:
+        """A cluster with an open era; the first wallet has a vault, a grant and a certified key, so that work may follow at once."""
+        self.history = History(seed="machine", parameters=PLAIN)
+        self.randomness = deterministic_randomness("machine")
+        self.history.write(*self.history.cast.founding())
+        self.model = Model(PRICES, ERA_MS)
+        self.said: list[tuple[Envelope, Any]] = []
+        self.open_next_era()
+        self.open_vault(0, 0, 0)
+        self.grant(0, 0, {SCOPES[0]}, 0, None, False, False, None, False)
+        self.certify(0, SCOPES[0], 0, 0, ERA_MS)
+
+    # --- what is said to both
+
+    def say(self, envelope: Envelope, thing: Any) -> None:
+        """Give the same to ledger and model; they must agree."""
+        self.history.state_due()
+        now, before = self.history.clock, self.history.state
+        reasons = self.refuses(now, thing)
+        try:
+            self.history.record(envelope)
+        except ProofroomError as e:
+            assert type(e).__name__ in reasons, f"{e!r}, the model says {reasons or 'accept'}"
+            assert self.history.state is before
+        else:
+            assert not reasons, f"accepted, the model says {reasons}"
+            if isinstance(thing, tuple) and type(thing) is tuple:
+                self.model.vaults[thing[1]] = thing[0]
+            else:
+                self.model.record(thing)
+        self.said.append((envelope, thing))
+
+    def refuses(self, now: int, thing: Any) -> set[str]:
+        """The model's reasons."""
+        match thing:
+            case Consent():
+                return self.model.refuses_consent(now, thing)
+            case Certificate():
+                return self.model.refuses_certificate(now, thing)
+            case Promise():
+                return self.model.refuses_promise(now, thing)
+            case Run():
+                return self.model.refuses_run(now, thing)
+        return self.model.refuses_vault(now, thing[1], thing[2])
+
+    # --- time
+
+    @rule(ms=SPANS)
+    def wait(self, ms: int) -> None:
+        """Time passes."""
+        self.history.tick(ms)
+
+    @precondition(lambda self: self.history.clock >= self.model.era_starts[-1] + ERA_MS)
+    @rule()
+    def open_next_era(self) -> None:
+        """The era before has ended by itself; the next begins."""
+        self.history.write(self.history.cast.open_era(len(self.model.era_starts)))
+        self.model.era_starts.append(self.history.clock // 1000 * 1000)
+
+    # --- consent
+
+    @rule(wallet=WHO, vault=st.integers(0, 2), offset=OFFSETS)
+    def open_vault(self, wallet: int, vault: int, offset: int) -> None:
+        """A wallet claims a vault."""
+        user, created = WALLETS[wallet], self.history.clock + offset
+        statement = VaultOpened(
+            ledger=self.history.state.ledger,
+            user_pub_key=user.keyid,
+            vaultId=f"v-{vault}",
+            created_at=from_ms(created),
+        )
+        self.say(sign(statement, user), (user.keyid, f"v-{vault}", created))
+
+    @rule(
+        wallet=WHO,
+        agent=WHO,
+        scopes=st.sampled_from([{SCOPES[0]}, {SCOPES[0]}, {SCOPES[0], SCOPES[1]}, {SCOPES[2]}, set()]),
+        offset=OFFSETS,
+        life=LIVES,
+        revoked=st.sampled_from([False, False, False, True]),
+        replace=st.booleans(),
+        limits=st.none()
+        | st.fixed_dictionaries(
+            {"per": st.sampled_from(["era", "grant"])},
+            optional={
+                "operations": st.sampled_from([["read"], ["read", "write"], ["write"]]),
+                "cpu_ms": st.sampled_from([0, 500, 1_000, 10**6]),
+                "gpu_units": st.sampled_from([0, 0.25, 1]),
+            },
+        ),
+        wire=st.booleans(),
+    )
+    def grant(
+        self,
+        wallet: int,
+        agent: int,
+        scopes: set[str],
+        offset: int,
+        life: int | None,
+        revoked: bool,
+        replace: bool,
+        limits: dict[str, Any] | None,
+        wire: bool,
+    ) -> None:
+        """A wallet grants, renews, narrows, replaces or revokes; in our form or in the wallets'."""
+        user, created = WALLETS[wallet], self.history.clock + offset
+        wire = wire and (limits or {}).get("gpu_units") != 0.25  # test_consent has fractions in the wire form
+        names = [ScopeName(vaultId=s.split(" / ")[0], scopeId=s.split(" / ")[1]) for s in sorted(scopes, reverse=True)]
+        optional: dict[str, Any] = {} if limits is None else {"limits": Limits(**limits)}
+        fields: dict[str, Any] = {
+            "agent_service_pub_key": AGENTS[agent].keyid,
+            "user_pub_key": user.keyid,
+            "created_at": from_ms(created),
+            "expires_at": None if life is None else from_ms(created + life),
+            "revoked": revoked,
+            "metadata": Metadata(scopes=[ScopeContext(context=n) for n in names], replace=replace, **optional),
+        }
+        statement = WireGrant(**fields) if wire else Grant(ledger=self.history.state.ledger, **fields)
+        envelope, given = sign(statement, user), limits or {}
+        gpu = given.get("gpu_units")
+        consent = Consent(
+            id=verify(envelope).digest,
+            user=user.keyid,
+            agent=AGENTS[agent].keyid,
+            created=created,
+            expires=None if life is None else created + life,
+            revoked=revoked,
+            scopes=frozenset(scopes),
+            replace=replace,
+            operations=tuple(given.get("operations", ())),
+            cpu_ms=given.get("cpu_ms"),
+            gpu_micro=None if gpu is None else int(gpu * 10**6),
+            per_era=given.get("per") == "era",
+        )
+        self.say(envelope, consent)
+
+    @rule(
+        agent=WHO,
+        scope=st.sampled_from([SCOPES[0], *SCOPES]),
+        n=WHO,
+        offset=OFFSETS,
+        life=st.sampled_from([ERA_MS, 10 * ERA_MS, 60_000, 1, 0]),
+    )
+    def certify(self, agent: int, scope: str, n: int, offset: int, life: int) -> None:
+        """An agent service certifies a derived key for a scope."""
+        derived, created = keys_for(agent, scope)[n], self.history.clock + offset
+        statement = AgentKey(
+            ledger=self.history.state.ledger,
+            agent=AGENTS[agent].keyid,
+            vault_scope=scope,
+            key=derived.keyid,
+            created_at=from_ms(created),
+            expires_at=from_ms(created + life),
+        )
+        certificate = Certificate(derived.keyid, AGENTS[agent].keyid, scope, created, created + life)
+        self.say(sign(statement, AGENTS[agent], derived), certificate)
+
+    @rule(
+        agent=WHO,
+        cap=st.sampled_from([0, 800_000, 2_000_000, 10**9]),
+        offset=OFFSETS,
+        life=LIVES,
+        revoked=st.sampled_from([False, False, True]),
+        who=st.sampled_from([2, 2, 1]),
+    )
+    def promise(self, agent: int, cap: int, offset: int, life: int | None, revoked: bool, who: int) -> None:
+        """Someone takes on what an agent service burns, or no longer does."""
+        customer, created = [*WALLETS, SPONSOR][who], self.history.clock + offset
+        expires = None if life is None else created + life
+        statement = Payer(
+            ledger=self.history.state.ledger,
+            customer=customer.keyid,
+            agent=AGENTS[agent].keyid,
+            cluster=self.history.cast.cluster,
+            cap_per_era=str(cap),
+            created_at=from_ms(created),
+            expires_at=None if expires is None else from_ms(expires),
+            revoked=revoked,
+        )
+        promise = Promise(customer.keyid, AGENTS[agent].keyid, created, expires, revoked, cap)
+        self.say(sign(statement, customer), promise)
+
+    # --- work
+
+    @rule(data=st.data(), agent=WHO, scope=st.sampled_from([SCOPES[0], SCOPES[0], *SCOPES]), n=WHO, work=WORKS)
+    def run(self, data: st.DataObject, agent: int, scope: str, n: int, work: Work) -> None:
+        """An agent works; times lie now, or on either side of whatever ends or begins."""
+        now, service = self.history.clock, AGENTS[agent].keyid
+        owner = self.model.vaults.get(scope.split(" / ")[0], WALLETS[0].keyid)
+        version = self.model.newest(KeyId(owner), service)
+        edges = [now, self.model.era_starts[-1] - SKEW, *(c.expires for c in self.model.certificates[-2:])]
+        edges += [version.expires] if version is not None and version.expires is not None else []
+        edges += [p.expires for p in self.model.promises[-1:] if p.expires is not None]
+        ended = data.draw(st.sampled_from([now, now, *edges]), "ended") + data.draw(OFFSETS, "offset")
+        started = ended - data.draw(st.sampled_from([0, 0, 1, SKEW, SKEW + 1, -1]), "took")
+        id_ms = now + data.draw(OFFSETS, "id")
+        era = len(self.model.era_starts) - data.draw(st.sampled_from([1, 1, 1, 1, 0, 2]), "era")
+        grants = [version.id] if version is not None else ["blake3:" + "00" * 32]
+        grants += [c.id for c in self.model.consents[-3:]]
+        derived = keys_for(agent, scope)[n]
+        customer = data.draw(st.sampled_from([owner, owner, SPONSOR.keyid, WALLETS[1].keyid]), "customer")
+        run = Run(
+            id=ids.record_id(id_ms, self.randomness(10)),
+            id_ms=id_ms,
+            agent=service,
+            scope=scope,
+            key=derived.keyid,
+            customer=customer,
+            grant=data.draw(st.sampled_from([grants[0], *grants]), "grant"),
+            era=max(era, 0),
+            started=started,
+            ended=ended,
+            operation=data.draw(st.sampled_from(OPERATIONS), "operation"),
+            usage={
+                "cpu_ms": work.cpu_ms,
+                "gpu_micro": int(work.gpu_units * 10**6),
+                "byte_seconds": work.byte_seconds,
+                "bytes_streamed": 0,
+                "puts": work.puts,
+                "gets": 0,
+            },
+        )
+        self.say(self.signed(run, work, derived), run)
+
+    def signed(self, run: Run, work: Work, derived: Key) -> Envelope:
+        """The record of a run."""
+        cast = self.history.cast
+        roles = {"orchestrator": cast.orchestrator.keyid, "agent-runtime": cast.runtimes[0].keyid}
+        statement = cast.record(
+            ids.Digest(run.grant),
+            run.era,
+            work,
+            record_id=run.id,
+            agent=run.agent,
+            vault_scope=run.scope,
+            operation=run.operation,
+            customer=run.customer,
+            started_at=from_ms(run.started),
+            ended_at=from_ms(run.ended),
+            signers=Signers.model_validate({**roles, "agent-derived-key": derived.keyid}),
+        )
+        return sign(statement, derived, cast.orchestrator, cast.runtimes[0])
+
+    @rule(data=st.data())
+    def say_again(self, data: st.DataObject) -> None:
+        """Anything that was said before is said again, whatever became of it."""
+        self.say(*data.draw(st.sampled_from(self.said), "again"))
+
+    # --- always
+
+    @invariant()
+    def statuses_agree(self) -> None:
+        """Each grant has the status that the model gives it, now and around its end."""
+        for user in WALLETS:
+            for agent in AGENTS:
+                version = self.history.state.grants.get((user.keyid, agent.keyid))
+                for at in (self.history.clock, (version.expires_at_ms if version else 0) + 1):
+                    assert grant_status(version, at) == self.model.status(user.keyid, agent.keyid, at)
+
+
+TestConsent = ConsentMachine.TestCase
+TestConsent.settings = settings(stateful_step_count=40)
