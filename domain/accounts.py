@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from immutables import Map
 
-from proofroom.domain.errors import Overflow
 from proofroom.domain.ids import KeyId
-from proofroom.domain.money import AMOUNT_LIMIT
 
 TREASURY = "treasury"
 RESERVE = "reserve"
@@ -46,17 +44,12 @@ def clearing_account(cluster: str, era: int) -> str:
 
 
 def transfer(balances: Map[str, int], debit: str, credit: str, amount: int) -> Map[str, int]:
-    """Move ``amount`` from ``debit`` to ``credit``; accounts at zero are not kept.
-
-    Raises:
-        Overflow: an account would leave the range of amounts.
-    """
+    """Move ``amount`` from ``debit`` to ``credit``. An account at zero is not kept."""
     for account, change in ((debit, -amount), (credit, amount)):
         balance = balances.get(account, 0) + change
-        if abs(balance) >= AMOUNT_LIMIT:
-            raise Overflow(account=account)
         assert balance >= 0 or account.startswith("bank:"), f"{account} would be below zero"
-        balances = (
-            balances.set(account, balance) if balance else balances.delete(account) if account in balances else balances
-        )
+        if balance:
+            balances = balances.set(account, balance)
+        elif account in balances:
+            balances = balances.delete(account)
     return balances

@@ -699,11 +699,11 @@ class UnderBonded(Refused):
 
 @dataclass(eq=False)
 class Overflow(Refused):
-    """An account would exceed the range of amounts."""
+    """Money would exceed the range of amounts."""
 
     account: str
     code: ClassVar[str] = "overflow"
-    message: ClassVar[str] = "account {account} would reach 10^36 base units"
+    message: ClassVar[str] = "{account} would reach 10^36 base units"
     advice: ClassVar[str] = "no honest currency holds this much; check the deposit"
 
 

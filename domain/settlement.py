@@ -32,9 +32,9 @@ from proofroom.domain.canonical import encode
 from proofroom.domain.charging import Parts, charge
 from proofroom.domain.consent import check_not_ahead
 from proofroom.domain.entry import Entry
-from proofroom.domain.errors import AlreadyRecorded, Unregistered
+from proofroom.domain.errors import AlreadyRecorded, Overflow, Unregistered
 from proofroom.domain.ids import KeyId, from_ms
-from proofroom.domain.money import parse_amount, share, split
+from proofroom.domain.money import AMOUNT_LIMIT, parse_amount, share, split
 from proofroom.domain.state import Due, Era, Line, Parameters, State, UsageSum, schedule, unschedule
 from proofroom.domain.statements.settlement import (
     Basis,
@@ -80,7 +80,7 @@ def apply_deposit(state: State, entry: Entry, s: Deposit) -> State:
     Raises:
         Unregistered: no such cluster, or the owner is not the manager whose bond it names.
         AlreadyRecorded: the bank's reference is taken.
-        Overflow: the account would leave the range of amounts.
+        Overflow: all money together would leave the range of amounts, so that one account could in the end.
     """
     check_not_ahead("created_at", s.created_at, entry.recorded_at_ms)
     cluster = state.clusters.get(s.cluster)
@@ -90,9 +90,13 @@ def apply_deposit(state: State, entry: Entry, s: Deposit) -> State:
         raise Unregistered(what="manager", key=s.owner)
     if (s.bank, s.reference) in state.deposits:
         raise AlreadyRecorded(what="deposit", key=s.reference)
+    amount = parse_amount(s.amount)
+    banks = state.founding.bank_keys if state.founding is not None else ()
+    if amount - sum(state.balances.get(bank_account(bank), 0) for bank in banks) >= AMOUNT_LIMIT:
+        raise Overflow(account="all accounts together")
     account = (customer_account if s.account == "customer" else bond_account)(s.cluster, s.owner)
     return state._replace(
-        balances=transfer(state.balances, bank_account(s.bank), account, parse_amount(s.amount)),
+        balances=transfer(state.balances, bank_account(s.bank), account, amount),
         deposits=state.deposits.set((s.bank, s.reference), entry.index),
     )
 

@@ -19,9 +19,12 @@ from proofroom.domain.errors import (
     WrongIndex,
 )
 from proofroom.domain.ids import Digest, KeyId
-from proofroom.domain.state import RULES, Founding, State
+from proofroom.domain.state import Founding, State
 from proofroom.domain.statements import LedgerStatement, Statement
 from proofroom.domain.statements.ledger import Genesis
+
+RULEBOOKS = {1: AUTHORITY}
+"""Rules version -> authority table. A ledger is held to the version of its genesis for ever; a version once released never changes."""
 
 
 def transition(state: State, entry: Entry) -> State:
@@ -41,7 +44,7 @@ def transition(state: State, entry: Entry) -> State:
     statement = entry.statement
     if isinstance(statement, LedgerStatement) and statement.ledger != state.founding.ledger:
         raise OtherLedger(ledger=statement.ledger, expected=state.founding.ledger)
-    rule = AUTHORITY[statement.kind]
+    rule = RULEBOOKS[state.founding.rules][statement.kind]
     _check_due(state, entry, rule)
     check_authority(state, rule, entry.verified)
     state = rule.apply(state, entry, statement)
@@ -82,7 +85,7 @@ def _found(state: State, entry: Entry) -> State:
     genesis = entry.statement
     if not isinstance(genesis, Genesis) or state.founding is not None:
         raise NotGenesis(kind=genesis.kind, index=entry.index)
-    if genesis.rules != RULES:
+    if genesis.rules not in RULEBOOKS:
         raise UnknownRules(rules=genesis.rules)
     check_authority(state, _GENESIS, entry.verified)
     founding = Founding(
