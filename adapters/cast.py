@@ -160,9 +160,9 @@ class Cast:
             "ledger": self.ledger,
             "cluster": self.cluster,
             "manager": self.manager.keyid,
-            "providers": [p.keyid for p in self.providers],
-            "nodes": nodes,
-            "orchestrators": [self.orchestrator.keyid],
+            "providers": tuple(p.keyid for p in self.providers),
+            "nodes": tuple(nodes),
+            "orchestrators": (self.orchestrator.keyid,),
             "parameters": self.parameters,
             "created_at": self.now(),
         }
@@ -247,7 +247,7 @@ class Cast:
                 created_at=created_at or self.now(),
                 expires_at=expires_at or self.now(90 * DAY_MS),
                 revoked=revoked,
-                metadata=Metadata(scopes=contexts, **optional),
+                metadata=Metadata(scopes=tuple(contexts), **optional),
             ),
             self.user,
         )

@@ -9,18 +9,42 @@ from pathlib import Path
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace a file's content durably; only its owner may read it. Missing folders are made, for the owner alone."""
+    temporary = _write_beside(path, data)
+    try:
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file that must not be there yet, otherwise as :func:`write_atomically`.
+
+    Raises:
+        FileExistsError: it is there; it stays as it is.
+    """
+    temporary = _write_beside(path, data)
+    try:
+        path.hardlink_to(temporary)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _write_beside(path: Path, data: bytes) -> Path:
+    """A temporary file of mode 0600 in the same folder, with the data on the disk."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=".", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)  # noqa: PTH105 -- the plain call that is atomic
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        Path(name).unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    return Path(name)
 
 
 def _sync_folder(folder: Path) -> None:

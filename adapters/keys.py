@@ -6,6 +6,7 @@ hardware key) give the ledger anything that has ``keyid`` and ``sign``.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from nacl.bindings import crypto_sign_ed25519_sk_to_curve25519, crypto_sign_seed_keypair
 from nacl.signing import SigningKey
 
+from proofroom.adapters.files import write_new
 from proofroom.domain import hashing
 from proofroom.domain.errors import BadInput, LedgerExists
 from proofroom.domain.ids import KeyId, keyid_of
@@ -60,13 +62,11 @@ def save_key(path: Path, seed: bytes) -> Key:
         LedgerExists: the file is there already.
     """
     key = Key(seed)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    content = json.dumps({"keyid": key.keyid, "seed": seed.hex()}).encode()
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        write_new(path, content)
     except FileExistsError:
         raise LedgerExists(path=str(path)) from None
-    with os.fdopen(handle, "w") as file:
-        json.dump({"keyid": key.keyid, "seed": seed.hex()}, file)
     return key
 
 
@@ -88,4 +88,7 @@ def load_key(path: Path) -> Key:
 
 def load_or_create_key(path: Path) -> Key:
     """The key in a file, which is made when it is not there."""
-    return load_key(path) if path.exists() else save_key(path, os.urandom(32))
+    if not path.exists():
+        with contextlib.suppress(LedgerExists):  # another process was first
+            return save_key(path, os.urandom(32))
+    return load_key(path)

@@ -153,7 +153,7 @@ class Ledger:
                     ledger_recovery_key=keys["ledger-recovery"].keyid,
                     checkpoint_key=keys["checkpoint"].keyid,
                     checkpoint_recovery_key=keys["checkpoint-recovery"].keyid,
-                    bank_keys=banks,
+                    bank_keys=tuple(banks),
                     unit=unit,
                 ),
                 keys["ledger"],

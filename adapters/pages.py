@@ -266,8 +266,13 @@ def era_page(ledger: Ledger, cluster: str, era: int, *, short: bool = False) -> 
     width = max(map(len, totals.values()))
     rows = [
         ("customer deposits", "debited ", "collected", f"from {_counted(receivers['charge'], 'customer')}"),
-        ("node providers", "credited", "providers", "per validated activity"),
-        ("validators", "paid    ", "validators", f"for inspection, to {receivers['validator']}"),
+        (
+            "node providers",
+            "credited",
+            "providers",
+            f"per validated activity, to {_counted(receivers['provider'], 'node')}",
+        ),
+        ("validators", "paid    ", "validators", f"for inspection, to {_counted(receivers['validator'], 'validator')}"),
         ("protocol treasury", "share   ", "treasury", "accrued"),
         ("protocol reserve", "share   ", "reserve", "accrued"),
     ]
@@ -276,7 +281,8 @@ def era_page(ledger: Ledger, cluster: str, era: int, *, short: bool = False) -> 
         f"event ClusterEraPaid {{ cluster: {cluster}, era: {era} }}",
         "",
         *(f"  {name:<18}  →  {verb}  {totals[key]:>{width}}  {why}" for name, verb, key, why in rows),
-        f"// closes the window {s['start']} to {s['end']} · debits equal credits, to the base unit",
+        f"// closes the window {s['start']} to {s['end']} · split set by the cluster's parameters",
+        "// debits equal credits, to the base unit",
         f"// {attested} of {recorded} attested · {_counted(s['lines'], 'line')} before entry {facts['entry_index']}",
     ]
     if int(s["totals"]["debt"]):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import marshal
 import struct
 import sys
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from proofroom.domain.errors import Malformed
 from proofroom.domain.ids import KeyId
@@ -35,14 +35,14 @@ def _holds(keyid: KeyId, message: bytes, value: bytes) -> bool:
     return True
 
 
-def write_frame(stream: BinaryIO, value: Any) -> None:
+def write_frame(stream: IO[bytes], value: Any) -> None:
     """Send one frame."""
     data = marshal.dumps(value)
     stream.write(struct.pack(">I", len(data)) + data)
     stream.flush()
 
 
-def read_frame(stream: BinaryIO) -> Any:
+def read_frame(stream: IO[bytes]) -> Any:
     """The next frame.
 
     Raises:

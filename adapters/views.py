@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -38,7 +39,7 @@ from proofroom.domain.errors import (
 from proofroom.domain.ids import KeyId
 from proofroom.domain.statements import KINDS
 from proofroom.projections import PROJECTIONS, VERSION
-from proofroom.projections.base import BATCH, Table
+from proofroom.projections.base import BATCH, FIRST_INDEX, Batch, Table
 from proofroom.projections.consent import grant_status
 
 PAGE = 5_000
@@ -134,8 +135,8 @@ class Views:
             if not self._continues(store):
                 self._reset()
             start = self._position
-            while page := store.read(self._position, self._page):
-                self._take(page, store)
+            for table in self._pages(store):
+                self._take(table, store)
                 if progress is not None:
                     progress(self._position)
             return self._position - start
@@ -242,19 +243,36 @@ class Views:
         """The log still begins with what was taken in: its tree had the same root at that size."""
         return store.size() >= self._position and _root_at(store, self._position) == self._root
 
-    def _take(self, page: Sequence[StoredEntry], store: Store) -> None:
-        missing = next((i for i, entry in enumerate(page, self._position) if entry.index != i), None)
-        if missing is not None:
-            raise HistoryChanged(size=store.size(), why=f"entry {missing} is missing")
-        position = page[-1].index + 1
+    def _pages(self, store: Store) -> Iterator[pa.Table]:
+        """What is new, page by page; the next page is read and hashed while DuckDB works on the last."""
+
+        def read(start: int) -> pa.Table | None:
+            page = store.read(start, self._page)
+            missing = next((i for i, entry in enumerate(page, start) if entry.index != i), None)
+            if missing is not None:
+                raise HistoryChanged(size=store.size(), why=f"entry {missing} is missing")
+            return to_arrow(page) if page else None
+
+        table = read(self._position)
+        if table is None or table.num_rows < self._page:
+            yield from [] if table is None else [table]
+            return
+        with ThreadPoolExecutor(1, thread_name_prefix="proofroom-views") as ahead:
+            start = self._position
+            while table is not None:
+                start += table.num_rows
+                following = ahead.submit(read, start)
+                yield table
+                table = following.result()
+
+    def _take(self, table: pa.Table, store: Store) -> None:
+        position = self._position + table.num_rows
         root = _root_at(store, position)
-        table = to_arrow(page)
-        kinds = set(table["kind"].unique().to_pylist())
+        batch = Batch(table)
         with self._transaction():
-            self._connection.register(BATCH, table)
-            self._connection.execute("SET VARIABLE first_index = ?", [page[0].index])
+            self._connection.execute(f"SET VARIABLE {FIRST_INDEX} = ?", [self._position])
             for projection in PROJECTIONS:
-                projection.apply(self._connection, kinds)
+                projection.apply(self._connection, batch)
             self._connection.execute("UPDATE read_models SET position = ?, root = ?", [position, root])
         self._connection.unregister(BATCH)
         self._position, self._root = position, root

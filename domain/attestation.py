@@ -169,8 +169,8 @@ def _opening(state: State, due: Due, parameters: Parameters, round: Round, now_m
         batch=round.batch,
         round=due.number,
         seed=hashing.tagged(seed),
-        committee=list(compute_committee(seed, round.eligible, parameters.committee)),
-        missing=missing[:MISSING_LISTED],
+        committee=compute_committee(seed, round.eligible, parameters.committee),
+        missing=tuple(missing[:MISSING_LISTED]),
         commit_until=from_ms(now_ms + parameters.commit_ms),
         reveal_until=from_ms(now_ms + parameters.commit_ms + parameters.reveal_ms),
         assurance=Assurance(
@@ -190,7 +190,7 @@ def apply_round_opened(state: State, entry: Entry, s: RoundOpened) -> State:
     commit_until = entry.recorded_at_ms + parameters.commit_ms
     round = state.rounds[key]._replace(
         digest=entry.verified.id,
-        committee=tuple(s.committee),
+        committee=s.committee,
         missing=s.assurance.missing,
         commit_until=commit_until,
         reveal_until=commit_until + parameters.reveal_ms,
@@ -294,7 +294,7 @@ def apply_round_tallied(state: State, entry: Entry, s: RoundTallied) -> State:
         eras=state.eras.set(era_key, era),
         agenda=unschedule(state.agenda, Due(0, "round", *key)),
     )
-    return settlement.settle_if_final(state, entry, s.cluster, s.era)
+    return settlement.settle_if_final(state, s.cluster, s.era)
 
 
 def _with_outcome(ballot: Ballot, attested: int, rejected: int) -> int:

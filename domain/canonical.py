@@ -8,6 +8,7 @@ property test holds against an independent JCS library.
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from typing import Any, NoReturn, cast
 
@@ -33,6 +34,10 @@ MAX_SAFE_INTEGER = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""
 
 MILLIONTHS = 10**6
+
+_QUICK = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+_ODD = re.compile(rb'(?:":|[\[,])(?![0-9]{1,9}\.[0-9]{0,5}[1-9][,}\]])-?[0-9]+[.eE]')
+"""A number with a fraction or exponent that is not a plain short fraction (or text in a string that looks like one)."""
 
 
 def millionths(number: float | Decimal | int) -> int:
@@ -72,16 +77,17 @@ def encode(value: dict[str, Any]) -> bytes:
 def decode(payload: bytes) -> dict[str, Any]:
     """The object that canonical ``payload`` writes.
 
-    The quick way: what a fast parser reads and prints back to the same bytes has no duplicate key, blank, escape variant or unsorted
-    key. Number ranges are left to the schema. Everything else goes the slow way, which accepts the rare odd fraction and names the fault.
+    The quick way: what a fast parser reads and prints back to the same bytes has no duplicate key, blank, escape variant, unsorted key
+    or long integer. Everything else, and any number that is neither an integer nor a plain short fraction, goes the slow way, which
+    decides exactly and names the fault.
 
     Raises:
         TooLarge, TooDeep, NotJson, DuplicateKey, LoneSurrogate, BadNumber, NotCanonical: each says what and where.
     """
     _check_size(payload)
     try:
-        value = orjson.loads(payload)
-        if orjson.dumps(value, option=orjson.OPT_SORT_KEYS) == payload and isinstance(value, dict):
+        value = orjson.loads(payload) if _is_plain(payload) else None
+        if isinstance(value, dict) and orjson.dumps(value, option=_QUICK) == payload and not _ODD.search(payload):
             return value
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         pass
@@ -91,6 +97,11 @@ def decode(payload: bytes) -> dict[str, Any]:
         at = next((i for i, (a, b) in enumerate(zip(canonical, payload, strict=False)) if a != b), len(canonical))
         raise NotCanonical(at=min(at, len(payload)))
     return value
+
+
+def _is_plain(payload: bytes) -> bool:
+    """ASCII sorts alike by code point and by UTF-16 unit, and few brackets cannot nest deep."""
+    return payload.isascii() and payload.count(b"{") + payload.count(b"[") <= MAX_DEPTH
 
 
 def parse_strict(data: bytes, *, fractions: bool = False, limit: int = MAX_PAYLOAD) -> dict[str, Any]:
@@ -108,7 +119,7 @@ def parse_strict(data: bytes, *, fractions: bool = False, limit: int = MAX_PAYLO
     try:
         value = _decoder(fractions).decode(text)
     except json.JSONDecodeError as e:
-        raise NotJson(at=e.pos, why=e.msg) from None
+        raise NotJson(at=len(text[: e.pos].encode()), why=e.msg) from None
     if not isinstance(value, dict):
         raise NotJson(at=0, why="not an object")
     _check_strings(value)

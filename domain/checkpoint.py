@@ -106,8 +106,8 @@ def parse_note(note: str) -> tuple[Checkpoint, list[tuple[str, bytes]]]:
 def _signature_line(line: str) -> tuple[str, bytes]:
     dash, _, rest = line.partition(" ")
     name, _, blob = rest.partition(" ")
-    if dash != "—" or not name:
-        raise BadNote(why="a signature line does not begin with an em dash and a name")
+    if dash != "—" or not name or "+" in name or name.split() != [name]:
+        raise BadNote(why="a signature line does not begin with an em dash and a key name")
     raw = _base64(blob)
     if len(raw) < 5:
         raise BadNote(why="a signature is too short")

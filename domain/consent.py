@@ -105,7 +105,7 @@ def _version(entry: Entry, s: GrantFields, created_at_ms: int, scopes: tuple[str
         expires_at_ms=to_ms(s.expires_at) if s.expires_at is not None else 0,
         revoked=s.revoked,
         scopes=scopes,
-        operations=tuple(limits.operations) if limits is not None else (),
+        operations=limits.operations if limits is not None else (),
         cpu_ms=limits.cpu_ms if limits is not None and "cpu_ms" in given else -1,
         gpu_micro=limits.gpu_micro if limits is not None and "gpu_units" in given else -1,
         per_era=limits is not None and limits.per == "era",

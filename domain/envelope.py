@@ -105,6 +105,9 @@ class Verified:
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("a Verified never changes")
 
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError("a Verified never changes")
+
     def __init_subclass__(cls) -> None:
         raise TypeError("a Verified has no other kinds")
 

@@ -77,5 +77,5 @@ def to_ms(time: str) -> int:
 
 def from_ms(ms: int) -> str:
     """The RFC 3339 text of a time in ms; milliseconds are written when they are not zero."""
-    moment = datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{moment}.{ms % 1000:03d}Z" if ms % 1000 else f"{moment}Z"
+    moment = (_EPOCH + ms * _MILLISECOND).isoformat(timespec="milliseconds" if ms % 1000 else "seconds")
+    return moment.removesuffix("+00:00") + "Z"

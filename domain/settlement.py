@@ -201,8 +201,11 @@ def _pay_nodes(work: Work, remaining: Mapping[KeyId, int]) -> tuple[dict[str, in
     return dict(sorted(paid.items())), orphaned
 
 
-def settle_if_final(state: State, entry: Entry, cluster: str, number: int) -> State:
-    """Once an era is sealed and its last round is final, compute its lines and state them now."""
+def settle_if_final(state: State, cluster: str, number: int) -> State:
+    """Once an era is sealed and its last round is final, compute its lines.
+
+    They come before anything else that is due, so that no other era is settled from deposits that these lines have yet to charge.
+    """
     era = state.eras[cluster, number]
     if not era.sealed or era.open_rounds:
         return state
@@ -217,7 +220,7 @@ def settle_if_final(state: State, entry: Entry, cluster: str, number: int) -> St
         providers={name: node.provider for name, node in state.clusters[cluster].nodes.items()},
     )
     era = era._replace(lines=compute_lines(cluster, number, work))
-    agenda = schedule(state.agenda, Due(entry.recorded_at_ms, "era", cluster, number))
+    agenda = schedule(state.agenda, Due(0, "era", cluster, number))
     return state._replace(eras=state.eras.set((cluster, number), era), agenda=agenda)
 
 
@@ -255,7 +258,7 @@ def apply_era_sealed(state: State, entry: Entry, s: EraSealed) -> State:
         eras=state.eras.set(key, era),
         agenda=unschedule(state.agenda, Due(0, "era", *key)),
     )
-    return settle_if_final(state, entry, s.cluster, s.era)
+    return settle_if_final(state, s.cluster, s.era)
 
 
 def _payout(state: State, due: Due, era: Era) -> Payout:

@@ -275,6 +275,7 @@ class Due(NamedTuple):
     """Something the ledger itself must state from ``at_ms`` on. Ordered by time, then by what it is about."""
 
     at_ms: int
+    """0 for what comes before anything else."""
     subject: str
     """``"round"`` or ``"era"``."""
     cluster: str

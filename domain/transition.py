@@ -94,7 +94,7 @@ def _found(state: State, entry: Entry) -> State:
         rules=genesis.rules,
         ledger_key=genesis.ledger_key,
         checkpoint_key=genesis.checkpoint_key,
-        bank_keys=tuple(genesis.bank_keys),
+        bank_keys=genesis.bank_keys,
         unit=genesis.unit,
     )
     return state._replace(size=1, recorded_at_ms=entry.recorded_at_ms, founding=founding)

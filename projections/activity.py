@@ -110,9 +110,8 @@ ACTIVITY = Projection(
                 "era": "BIGINT", "node": "VARCHAR", "customer": "VARCHAR", "listing": "VARCHAR", "started_at": "TIMESTAMP",
                 "ended_at": "TIMESTAMP",
                 "signers": {"agent-derived-key": "VARCHAR", "orchestrator": "VARCHAR", "agent-runtime": "VARCHAR"}}') AS s
-                FROM batch WHERE kind = 'activity') b
+                FROM batch) b
             LEFT JOIN queues q ON q.cluster = s.cluster AND q.era = s.era AND q.orchestrator = s.signers.orchestrator
-            ORDER BY b.entry_index
             """,
         ),
         step(
@@ -126,9 +125,8 @@ ACTIVITY = Projection(
             FROM (SELECT *, from_json(payload, '{
                 "cluster": "VARCHAR", "era": "BIGINT", "orchestrator": "VARCHAR", "batch": "BIGINT", "count": "BIGINT",
                 "root": "VARCHAR"}') AS s
-                FROM batch WHERE kind = 'batch-sealed') b
+                FROM batch) b
             LEFT JOIN queues q ON q.cluster = s.cluster AND q.era = s.era AND q.orchestrator = s.orchestrator
-            ORDER BY b.entry_index
             """,
         ),
         step(
@@ -155,7 +153,7 @@ ACTIVITY = Projection(
             """
             DELETE FROM queues
             USING (SELECT from_json(payload, '{"cluster": "VARCHAR", "era": "BIGINT"}') AS s
-                FROM batch WHERE kind = 'era-sealed') n
+                FROM batch) n
             WHERE queues.cluster = n.s.cluster AND queues.era = n.s.era
             """,
         ),

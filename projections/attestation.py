@@ -183,7 +183,7 @@ ATTESTATION = Projection(
             INSERT INTO validators SELECT entry_index, s.cluster, s.validator, s.controller, s.created_at
             FROM (SELECT *, from_json(payload, '{
                 "cluster": "VARCHAR", "validator": "VARCHAR", "controller": "VARCHAR", "created_at": "TIMESTAMP"}') AS s
-                FROM batch WHERE kind = 'validator-registered')
+                FROM batch)
             """,
         ),
         step(
@@ -192,7 +192,7 @@ ATTESTATION = Projection(
             INSERT INTO beacons SELECT entry_index, s.cluster, s.round, s.validator, s.value
             FROM (SELECT *, from_json(payload, '{
                 "cluster": "VARCHAR", "round": "BIGINT", "validator": "VARCHAR", "value": "VARCHAR"}') AS s
-                FROM batch WHERE kind = 'beacon-revealed')
+                FROM batch)
             """,
         ),
         step(
@@ -206,7 +206,7 @@ ATTESTATION = Projection(
                 "committee": ["VARCHAR"], "missing": ["VARCHAR"], "commit_until": "TIMESTAMP", "reveal_until": "TIMESTAMP",
                 "assurance": {"eligible": "BIGINT", "colluding": "BIGINT", "threshold": "BIGINT", "missing": "BIGINT",
                     "capture": "BIGINT"}}') AS s
-                FROM batch WHERE kind = 'round-opened')
+                FROM batch)
             """,
         ),
         step(
@@ -215,7 +215,7 @@ ATTESTATION = Projection(
             INSERT INTO vote_commits SELECT entry_index, s.cluster, s.round, s.validator, s.commitment
             FROM (SELECT *, from_json(payload, '{
                 "cluster": "VARCHAR", "round": "BIGINT", "validator": "VARCHAR", "commitment": "VARCHAR"}') AS s
-                FROM batch WHERE kind = 'vote-committed')
+                FROM batch)
             """,
         ),
         step(
@@ -225,7 +225,7 @@ ATTESTATION = Projection(
             FROM (SELECT *, from_base64(s.vote.agree) AS agree
                 FROM (SELECT *, from_json(payload, '{
                     "cluster": "VARCHAR", "round": "BIGINT", "validator": "VARCHAR", "vote": {"agree": "VARCHAR"}}') AS s
-                    FROM batch WHERE kind = 'vote-revealed'))
+                    FROM batch))
             """,
         ),
         step(
@@ -238,7 +238,7 @@ ATTESTATION = Projection(
                 FROM (SELECT *, from_json(payload, '{
                     "cluster": "VARCHAR", "round": "BIGINT", "validator": "VARCHAR",
                     "vote": {"reasons": "MAP(VARCHAR, VARCHAR)"}}') AS s
-                    FROM batch WHERE kind = 'vote-revealed'))
+                    FROM batch))
             """,
         ),
         step(
@@ -253,7 +253,7 @@ ATTESTATION = Projection(
                 "committed": "BIGINT", "revealed": "BIGINT", "agree": "BIGINT", "attested": "VARCHAR", "rejected": "VARCHAR",
                 "records": "BIGINT", "records_attested": "BIGINT", "records_rejected": "BIGINT", "records_observed": "BIGINT",
                 "catch": "BIGINT"}') AS s
-                FROM batch WHERE kind = 'round-tallied')
+                FROM batch)
             """,
         ),
     ],

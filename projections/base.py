@@ -1,21 +1,30 @@
 """What a read model is made of: tables, views and macros written as SQL, and the steps that feed the tables.
 
 A table is written as its columns, one a line, each with its meaning behind ``--``; the meanings become comments of the catalogue, so
-that a stranger finds their way with ``DESCRIBE`` and ``duckdb_columns()``. A step is one ``INSERT INTO .. SELECT`` over ``batch``, which
-holds the entries that are new: JSON is decoded by DuckDB, never row by row in Python.
+that a stranger finds their way with ``duckdb_columns()``. A step is one ``INSERT INTO .. SELECT`` over ``batch``, which holds the new
+entries of the step's kinds: JSON is decoded by DuckDB, never row by row in Python.
+
+A step may also look at rows that were added in the same batch, ``WHERE entry_index >= getvariable('first_index')``. It never looks at all of a
+table, so that a batch costs what it adds and not what is there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 BATCH = "batch"
-"""The name under which steps find the new entries: ``entry_index BIGINT, recorded_at_ms BIGINT, kind VARCHAR, statement_id VARCHAR,
-payload VARCHAR``, rising by index."""
+"""The name under which a step finds the new entries of its kinds: ``entry_index BIGINT, recorded_at_ms BIGINT, kind VARCHAR,
+statement_id VARCHAR, payload VARCHAR``, rising by index."""
+
+FIRST_INDEX = "first_index"
+"""The variable that holds the index of the first new entry."""
 
 
 class Table(NamedTuple):
@@ -65,8 +74,32 @@ class Macro(NamedTuple):
         yield f"COMMENT ON MACRO TABLE {self.name} IS {_text(self.comment)}"
 
 
+class Batch:
+    """New entries, and those of any kinds among them.
+
+    Args:
+        entries: an Arrow table with the columns of :data:`BATCH`.
+    """
+
+    def __init__(self, entries: pa.Table) -> None:
+        self._entries = entries
+        self._kinds = set(entries["kind"].unique().to_pylist())
+        self._of: dict[frozenset[str], pa.Table] = {}
+
+    def of(self, kinds: frozenset[str]) -> pa.Table | None:
+        """The entries of these kinds; None when there are none."""
+        if not kinds or kinds >= self._kinds:
+            return self._entries
+        if kinds.isdisjoint(self._kinds):
+            return None
+        if kinds not in self._of:
+            wanted = pc.is_in(self._entries["kind"], pa.array(sorted(kinds)))
+            self._of[kinds] = self._entries.filter(wanted)
+        return self._of[kinds]
+
+
 class Step(NamedTuple):
-    """One statement of SQL over :data:`BATCH`, needed only when the batch holds one of its kinds (none named: always)."""
+    """One statement of SQL over :data:`BATCH`, left out when nothing of its kinds is new. No kind means all of them."""
 
     kinds: frozenset[str]
     sql: str
@@ -90,10 +123,12 @@ class Projection(NamedTuple):
             for statement in relation.statements():
                 connection.execute(statement)
 
-    def apply(self, connection: DuckDBPyConnection, kinds: Set[str]) -> None:
-        """Take in the entries of :data:`BATCH`, which has these kinds, within the caller's transaction."""
-        for kinds_needed, sql in self.steps:
-            if not kinds_needed or not kinds_needed.isdisjoint(kinds):
+    def apply(self, connection: DuckDBPyConnection, batch: Batch) -> None:
+        """Take in a batch, within the caller's transaction."""
+        for kinds, sql in self.steps:
+            entries = batch.of(kinds)
+            if entries is not None:
+                connection.register(BATCH, entries)
                 connection.execute(sql)
 
 

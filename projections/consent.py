@@ -95,7 +95,7 @@ CONSENT = Projection(
             """
             INSERT INTO vaults SELECT entry_index, s.vaultId, s.user_pub_key, s.created_at
             FROM (SELECT *, from_json(payload, '{"vaultId": "VARCHAR", "user_pub_key": "VARCHAR", "created_at": "TIMESTAMP"}') AS s
-                FROM batch WHERE kind = 'vault-opened')
+                FROM batch)
             """,
         ),
         step(
@@ -115,7 +115,7 @@ CONSENT = Projection(
                     "scopes": [{"context": {"vaultId": "VARCHAR", "scopeId": "VARCHAR"}}],
                     "limits": {"operations": ["VARCHAR"], "cpu_ms": "BIGINT", "gpu_units": "DECIMAL(18,6)", "per": "VARCHAR"},
                     "delegable": "BOOLEAN", "replace": "BOOLEAN"}}') AS s
-                FROM batch WHERE kind IN ('grant', 'grant-wire'))
+                FROM batch)
             """,
         ),
         step(
@@ -125,7 +125,7 @@ CONSENT = Projection(
             FROM (SELECT *, from_json(payload, '{
                 "agent": "VARCHAR", "vault_scope": "VARCHAR", "key": "VARCHAR", "created_at": "TIMESTAMP",
                 "expires_at": "TIMESTAMP"}') AS s
-                FROM batch WHERE kind = 'agent-key')
+                FROM batch)
             """,
         ),
         step(
@@ -136,7 +136,7 @@ CONSENT = Projection(
             FROM (SELECT *, from_json(payload, '{
                 "customer": "VARCHAR", "agent": "VARCHAR", "cluster": "VARCHAR", "cap_per_era": "DECIMAL(38,0)",
                 "created_at": "TIMESTAMP", "expires_at": "TIMESTAMP", "revoked": "BOOLEAN"}') AS s
-                FROM batch WHERE kind = 'payer')
+                FROM batch)
             """,
         ),
     ],

@@ -142,7 +142,7 @@ GOVERNANCE = Projection(
             FROM (SELECT *, from_json(payload, '{
                 "cluster": "VARCHAR", "manager": "VARCHAR", "providers": ["VARCHAR"], "orchestrators": ["VARCHAR"],
                 "created_at": "TIMESTAMP"}') AS s
-                FROM batch WHERE kind = 'cluster-founded')
+                FROM batch)
             """,
         ),
         step(
@@ -152,7 +152,7 @@ GOVERNANCE = Projection(
             FROM (SELECT entry_index, s.cluster, unnest(s.nodes) AS n
                 FROM (SELECT *, from_json(payload, '{
                     "cluster": "VARCHAR", "nodes": [{"node": "VARCHAR", "provider": "VARCHAR", "runtime_key": "VARCHAR"}]}') AS s
-                    FROM batch WHERE kind = 'cluster-founded'))
+                    FROM batch))
             """,
         ),
         step(
@@ -175,7 +175,7 @@ GOVERNANCE = Projection(
                     "bonds": {"cluster_minimum": "DECIMAL(38,0)", "validator_minimum": "DECIMAL(38,0)",
                         "slash_floor": "DECIMAL(38,0)", "slash_multiple": "BIGINT"},
                     "era_seconds": "BIGINT", "late_records": "VARCHAR"}}') AS s
-                    FROM batch WHERE kind = 'cluster-founded'))
+                    FROM batch))
             """,
         ),
         step(
@@ -183,7 +183,7 @@ GOVERNANCE = Projection(
             """
             INSERT INTO era_openings SELECT entry_index, s.cluster, s.era, s.start
             FROM (SELECT *, from_json(payload, '{"cluster": "VARCHAR", "era": "BIGINT", "start": "TIMESTAMP"}') AS s
-                FROM batch WHERE kind = 'era-opened')
+                FROM batch)
             """,
         ),
         step(
@@ -193,7 +193,7 @@ GOVERNANCE = Projection(
             FROM (SELECT *, from_json(payload, '{
                 "cluster": "VARCHAR", "era": "BIGINT", "start": "TIMESTAMP", "end": "TIMESTAMP", "batches": "BIGINT",
                 "recorded": "BIGINT", "late": "BIGINT"}') AS s
-                FROM batch WHERE kind = 'era-sealed')
+                FROM batch)
             """,
         ),
         step(
@@ -213,7 +213,7 @@ GOVERNANCE = Projection(
                         "providers": "DECIMAL(38,0)", "validators": "DECIMAL(38,0)", "treasury": "DECIMAL(38,0)",
                         "reserve": "DECIMAL(38,0)"},
                     "lines_root": "VARCHAR", "completeness_root": "VARCHAR", "note": "VARCHAR"}') AS s
-                    FROM batch WHERE kind = 'era-paid'))
+                    FROM batch))
             """,
         ),
     ],

@@ -50,7 +50,7 @@ LOG = Projection(
             FROM (SELECT *, from_json(payload, '{
                 "origin": "VARCHAR", "created_at": "TIMESTAMP", "rules": "BIGINT", "ledger_key": "VARCHAR",
                 "checkpoint_key": "VARCHAR", "bank_keys": ["VARCHAR"], "unit": "VARCHAR"}') AS s
-                FROM batch WHERE kind = 'genesis')
+                FROM batch)
             """,
         ),
     ],

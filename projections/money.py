@@ -114,7 +114,7 @@ MONEY = Projection(
             FROM (SELECT *, from_json(payload, '{
                 "bank": "VARCHAR", "reference": "VARCHAR", "cluster": "VARCHAR", "account": "VARCHAR", "owner": "VARCHAR",
                 "amount": "DECIMAL(38,0)", "created_at": "TIMESTAMP"}') AS s
-                FROM batch WHERE kind = 'deposit')
+                FROM batch)
             """,
         ),
         step(
@@ -135,7 +135,7 @@ MONEY = Projection(
                         "collected": {"cpu": "DECIMAL(38,0)", "gpu": "DECIMAL(38,0)", "streamed": "DECIMAL(38,0)",
                             "stored": "DECIMAL(38,0)", "puts": "DECIMAL(38,0)", "gets": "DECIMAL(38,0)"},
                         "debt": "DECIMAL(38,0)"}}') AS s
-                    FROM batch WHERE kind = 'payout'))
+                    FROM batch))
             """,
         ),
         step(

@@ -1,7 +1,7 @@
 """A reference model of consent and activity: protocol 2 and 3 as lists of reasons, written without looking at how the domain decides.
 
-Each ``refuses_...`` names *all* rules that a statement breaks, by the class of their error; the empty set means that it must be recorded. The
-domain stops at the first fault it meets, so its error has to be one of the set.
+Each ``refuses_...`` names *all* rules that a statement breaks, by the class of their error; the empty set means that it must be
+recorded. The domain stops at the first fault it meets, so its error has to be one of the set.
 """
 
 from __future__ import annotations
@@ -160,9 +160,7 @@ class Model:
         version = self.newest(user, r.agent)
         if version is None:
             return {"GrantAbsent"}
-        counted = [
-            q for q in self.runs if q.grant == version.id and q.scope.split(" / ")[0] in self._vaults_of(user)
-        ]
+        counted = [q for q in self.runs if q.grant == version.id and q.scope.split(" / ")[0] in self._vaults_of(user)]
         if version.per_era:
             counted = [q for q in counted if q.era == r.era]
         cpu = r.usage["cpu_ms"] + sum(q.usage["cpu_ms"] for q in counted)

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 import click
 
 from proofroom.adapters.cli import audit, demo, room, show, sql, submit
+from proofroom.adapters.cli.options import INTERRUPTED
 from proofroom.adapters.cli.output import print_error, print_json, to_stderr
 from proofroom.domain.errors import ProofroomError, StoreUnavailable
 
-INTERRUPTED = 130
 NO_READER = 141
 OUR_FAULT = 1
 
@@ -109,11 +109,12 @@ def _explained(run: Callable[[], int], as_json: bool) -> int:
     except ProofroomError as e:
         print_error(e, as_json)
         return e.exit_status
+    except click.exceptions.NoArgsIsHelpError as e:
+        e.show()
+        return e.exit_code
     except click.ClickException as e:
-        if as_json:
-            print_json({"error": {"code": "usage", "message": e.format_message(), "advice": "see proofroom --help"}})
-        else:
-            e.show()
+        path = e.ctx.command_path if isinstance(e, click.UsageError) and e.ctx else "proofroom"
+        _say("usage", e.format_message(), f"see {path} --help", as_json)
         return e.exit_code
     except (KeyboardInterrupt, click.Abort):
         to_stderr("interrupted")
@@ -133,11 +134,16 @@ def _our_fault(error: Exception, as_json: bool) -> int:
         raise error
     message = f"a fault in proofroom itself: {type(error).__name__}: {error}"
     advice = "please report it, with what PROOFROOM_TRACEBACK=1 in the environment prints"
+    _say("internal", message, advice, as_json)
+    return OUR_FAULT
+
+
+def _say(code: str, message: str, advice: str, as_json: bool) -> None:
+    """What is wrong, where it is no error of the ledger."""
     if as_json:
-        print_json({"error": {"code": "internal", "message": message, "advice": advice}})
+        print_json({"error": {"code": code, "message": message, "advice": advice}})
     else:
         to_stderr(f"error: {message}", f"hint: {advice}")
-    return OUR_FAULT
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import click
 
 from proofroom.adapters.cli.meter import Meter
 from proofroom.adapters.cli.options import json_option, read_text, room_option
-from proofroom.adapters.cli.output import plain, print_json, style
+from proofroom.adapters.cli.output import plain, print_json, print_sentence
 
 MAX_NOTE = 64 * 1024
 
@@ -33,8 +33,8 @@ Examples:
 def audit(against: Path | None, room: Path, as_json: bool) -> int:
     """Replay every entry from genesis and believe nothing.
 
-    Signatures, tree, order, rules, what the ledger derived, and checkpoints are all recomputed. Needs no key and writes nothing, so it works
-    on a copy, also on one that is damaged: then it names the first entry that does not hold, and why.
+    Signatures, tree, order, rules, what the ledger derived, and checkpoints are all recomputed. It needs no key and
+    writes nothing, so it works on a copy. On a damaged one it names the first entry that does not hold, and why.
 
     Exit status: 0 VALID, 10 INVALID, 11 INCOMPLETE, 12 FORKED.
     """
@@ -52,6 +52,5 @@ def audit(against: Path | None, room: Path, as_json: bool) -> int:
     if as_json:
         print_json({**report.to_json(), "exit_status": int(report.verdict), "sentence": report.sentence()})
     else:
-        verdict, rest = report.verdict.name, plain(report.sentence())
-        click.echo(style(verdict, fg=_COLOURS[verdict], bold=True) + rest.removeprefix(verdict))
+        print_sentence(plain(report.sentence()), fg=_COLOURS[report.verdict.name])
     return int(report.verdict)

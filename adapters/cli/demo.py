@@ -25,22 +25,23 @@ Examples:
 )
 @room_option
 @json_option
-def demo(calendar: Path | None, room: Path, as_json: bool) -> int | None:
-    """Run the main job on a real calendar and show its four receipts.
+def demo(calendar: Path | None, room: Path, as_json: bool) -> int:
+    """Run the main job and print its four receipts.
 
     The calendar is encrypted under the wallet's key; the wallet grants its scope to an agent; the agent runs in a process of its own and is
     measured; its record is co-signed, sealed, cross-checked and voted on by five of seven validators; the era is settled from a deposit.
-    Everything stays in the room, for show, sql and audit. Run it again for the next era.
+    Everything stays in the room, for show, sql and audit. Run it again for the next era. The exit status is the audit's.
     """
     from proofroom.adapters.demo import run_demo
 
     result = run_demo(room, calendar, say=_say_nothing if as_json else _say)
-    print_json(result)
-    return None
+    if as_json:
+        print_json(result.to_json())
+    return int(result.report.verdict)
 
 
-def _say(text: str) -> None:
-    click.echo(plain(text))
+def _say(paragraph: str) -> None:
+    click.echo(f"{plain(paragraph)}\n")
 
 
 def _say_nothing(_: str) -> None:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from proofroom.domain.errors import BadInput, NoSuchEntry
+from proofroom.domain.errors import BadInput, NoSuchEntry, StoreLocked, StoreReadOnly
 
 if TYPE_CHECKING:
     from proofroom.adapters.ledger import Ledger
     from proofroom.domain.state import Founding
 
 MAX_NUMBER = 2**53 - 1
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
 
 Verb = Callable[..., Any]
 
@@ -46,11 +48,11 @@ def open_to_read(room: Path) -> Ledger:
     return Ledger.open(room, read_only=True)
 
 
-def open_to_write(room: Path) -> Ledger:
-    """The ledger of a room, with its keys."""
+def open_to_write(room: Path, *, workers: int = 0) -> Ledger:
+    """The ledger of a room, with its keys; ``workers`` processes check the signatures of streams."""
     from proofroom.adapters.ledger import Ledger
 
-    return Ledger.open(room)
+    return Ledger.open(room, workers=workers)
 
 
 def founding_of(ledger: Ledger) -> Founding:
@@ -85,9 +87,20 @@ def read_text(path: Path, limit: int) -> str:
 
 
 def open_views(room: Path) -> Ledger:
-    """The ledger of a room, for questions to its read models; they are kept in the room where it can be written."""
+    """The ledger of a room, for questions to its read models.
+
+    They are kept in the room. Where that cannot be written, or another process has them open, they are made in memory for this once.
+    """
     from proofroom.adapters.ledger import Ledger
 
     if os.access(room, os.W_OK):
-        return Ledger.open(room, signers=())
+        ledger = Ledger.open(room, signers=())
+        try:
+            ledger.sql("SELECT 1")
+            return ledger
+        except (StoreLocked, StoreReadOnly):
+            ledger.close()
+        except BaseException:
+            ledger.close()
+            raise
     return open_to_read(room)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import IO, Any
 
@@ -84,6 +86,14 @@ def screen_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
+def print_sentence(text: str, *, fg: str) -> None:
+    """Prose, broken between words where the terminal ends; what stands before its first colon is coloured."""
+    if width := screen_width():
+        text = textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+    head, colon, rest = text.partition(":")
+    click.echo(style(head, fg=fg, bold=True) + colon + rest)
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Callable[[int], bool]) -> None:
     """A table; where it is wider than the terminal, each row as a block of ``column  value`` lines.
 
@@ -118,24 +128,12 @@ def _render(names: list[str], cells: list[list[str]], right: Callable[[int], boo
     for row in cells:
         table.add_row(*map(Text, row))
     colours = has_colours(sys.stdout)
-    console = Console(file=_Nowhere(), force_terminal=colours, no_color=not colours, width=100_000, highlight=False)
+    console = Console(file=io.StringIO(), force_terminal=colours, no_color=not colours, width=100_000, highlight=False)
     with console.capture() as capture:
         console.print(table)
     width = console.measure(table).maximum
     return "\n".join(line.rstrip() for line in capture.get().splitlines()), width
 
 
-class _Nowhere:
-    """A file of which only the encoding is asked."""
-
-    encoding = "utf-8"
-
-    def write(self, text: str) -> int:
-        return len(text)
-
-    def flush(self) -> None:
-        pass
-
-
 def _is_utf8(stream: IO[str]) -> bool:
-    return (stream.encoding or "").lower().replace("-", "") == "utf8"
+    return (getattr(stream, "encoding", None) or "").lower().replace("-", "") == "utf8"

@@ -80,6 +80,13 @@ def _era(state: State, cluster: str, number: int) -> dict[str, Any]:
     }
 
 
+_TABLES = {
+    "clusters": ("cluster", "nodes", "validators", "eras", "open_era", "rounds"),
+    "unpaid_eras": ("cluster", "era", "status", "end", "records", "unsealed", "open_rounds"),
+}
+"""What of the facts a screen has room for."""
+
+
 def _print_status(facts: dict[str, Any]) -> None:
     print_pairs(
         [
@@ -89,10 +96,10 @@ def _print_status(facts: dict[str, Any]) -> None:
             ("grants", facts["grants"]),
         ]
     )
-    for title in ("clusters", "unpaid_eras"):
+    for title, names in _TABLES.items():
         click.echo()
         if rows := facts[title]:
-            _print_rows(rows)
+            _print_rows([{name: row[name] for name in names} for row in rows])
         else:
             click.echo(f"no {title.replace('_', ' ')}")
     if facts["balances"]:
@@ -102,11 +109,13 @@ def _print_status(facts: dict[str, Any]) -> None:
 
 def _by_kind(balances: dict[str, str], unit: str) -> list[dict[str, Any]]:
     """Balances summed by kind of account, so that they fit a screen whatever the number of parties."""
+    from proofroom.adapters.pages import money_text
+
     kinds: dict[str, list[int]] = defaultdict(list)
     for account, amount in balances.items():
         kinds[account.partition(":")[0]].append(int(amount))
     return [
-        {"accounts": kind, "number": len(amounts), f"balance (base units of {unit})": f"{sum(amounts):,}"}
+        {"accounts": kind, "number": len(amounts), "balance": money_text(sum(amounts), unit)}
         for kind, amounts in sorted(kinds.items())
     ]
 
@@ -114,7 +123,7 @@ def _by_kind(balances: dict[str, str], unit: str) -> list[dict[str, Any]]:
 def _print_rows(rows: list[dict[str, Any]]) -> None:
     columns = [name.replace("_", " ") for name in rows[0]]
     cells = [["-" if value is None else value for value in row.values()] for row in rows]
-    texts = ("cluster", "status", "start", "end", "accounts")
+    texts = ("cluster", "status", "end", "accounts")
     print_table(columns, cells, right=lambda i: columns[i] not in texts)
 
 
@@ -153,9 +162,9 @@ def tick(room: Path, as_json: bool) -> None:
     with open_to_write(room) as ledger:
         before = ledger.refresh()
         size = ledger.tick()
-        stated = [{"index": e.index, "kind": e.statement.kind} for e in ledger.read(before, size - before)]
+        stated = [{"entry_index": e.index, "kind": e.statement.kind} for e in ledger.read(before, size - before)]
     if as_json:
         print_json({"size": size, "stated": stated})
         return
     for entry in stated:
-        click.echo(f"entry {entry['index']}: {entry['kind']}")
+        click.echo(f"entry {entry['entry_index']}: {entry['kind']}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-import datetime
+import datetime as dt
 import math
 import sys
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ _NUMBERS = (*_WIDE, "BIGINT", "INTEGER", "SMALLINT", "TINYINT", "DOUBLE", "FLOAT
     epilog="""\b
 Examples:
   proofroom sql "SHOW TABLES"
-  proofroom sql "SELECT * FROM balances ORDER BY amount DESC LIMIT 5"
+  proofroom sql "SELECT * FROM balances ORDER BY balance DESC LIMIT 5"
   proofroom sql "SELECT * FROM records" --csv > records.csv
 """
 )
@@ -42,7 +43,9 @@ Examples:
 @room_option
 @json_option
 def sql(query: str, as_csv: bool, room: Path, as_json: bool) -> None:
-    """Query the read models with SQL (DuckDB), brought up to date first.
+    """Ask the read models in SQL.
+
+    QUERY is in the dialect of DuckDB; the tables are brought up to date first.
 
     A result that is wider than the terminal is shown as a block for each row. With --json one array of objects is printed; DECIMAL and
     128-bit integers, so all amounts, are strings in it, so that no reader rounds them.
@@ -65,27 +68,20 @@ def sql(query: str, as_csv: bool, room: Path, as_json: bool) -> None:
 
 
 class _Rows:
-    """The rows of a relation, page by page. The first is fetched at once, so that a query that fails prints nothing."""
+    """The rows of a relation, as they are computed. The first page is there at once, so that a query that fails prints nothing."""
 
-    def __init__(self, relation: DuckDBPyRelation | None) -> None:
-        self.columns: list[str] = []
-        self.types: list[str] = []
-        self._relation = relation
-        self.first: list[tuple[Any, ...]] = []
-        if relation is not None:
-            self.columns, self.types = list(relation.columns), [str(t) for t in relation.types]
-            self._relation = _with_zones_as_text(relation, self.columns, self.types)
-            self.first = self._relation.fetchmany(PAGE)
+    def __init__(self, relation: DuckDBPyRelation) -> None:
+        self.columns, self.types = relation.columns, [str(t) for t in relation.types]
+        self._rest = _with_zones_as_text(relation, self.columns, self.types).iter_rows(PAGE)
+        self.first = list(islice(self._rest, PAGE))
 
-    def pages(self) -> Iterator[list[tuple[Any, ...]]]:
-        page = self.first
-        while page and self._relation is not None:
-            yield page
-            page = self._relation.fetchmany(PAGE)
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        yield from self.first
+        yield from self._rest
 
     def more(self) -> bool:
         """Whether there are rows beyond the first page."""
-        return self._relation is not None and len(self.first) == PAGE and bool(self._relation.fetchmany(1))
+        return next(self._rest, None) is not None
 
 
 def _with_zones_as_text(relation: DuckDBPyRelation, columns: list[str], types: list[str]) -> DuckDBPyRelation:
@@ -101,12 +97,11 @@ def _with_zones_as_text(relation: DuckDBPyRelation, columns: list[str], types: l
 
 def _print_json(rows: _Rows) -> None:
     between = "[\n"
-    for page in rows.pages():
-        for row in page:
-            values = map(_value, row, rows.types)
-            text = json_text(dict(zip(_distinct(rows.columns), values, strict=True)), indent=None)
-            click.echo(between + text, nl=False)
-            between = ",\n"
+    names = _distinct(rows.columns)
+    for row in rows:
+        values = map(_value, row, rows.types)
+        click.echo(between + json_text(dict(zip(names, values, strict=True)), indent=None), nl=False)
+        between = ",\n"
     click.echo("[]" if between == "[\n" else "\n]")
 
 
@@ -139,7 +134,7 @@ def _value(value: Any, kind: str) -> Any:
             return [_value(item, "") for item in value]
         case dict():
             return {str(key): _value(item, "") for key, item in value.items()}
-        case datetime.datetime():
+        case dt.datetime():
             return value.isoformat()
         case _:
             return str(value)
@@ -148,14 +143,10 @@ def _value(value: Any, kind: str) -> Any:
 def _print_csv(rows: _Rows) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\r\n")
     writer.writerow(rows.columns)
-    for page in rows.pages():
-        writer.writerows([["" if v is None else _cell(v) for v in row] for row in page])
+    writer.writerows(["" if v is None else _cell(v) for v in row] for row in rows)
 
 
 def _print_table(rows: _Rows) -> None:
-    if not rows.columns:
-        click.echo("done; no rows")
-        return
     cells = [["NULL" if v is None else _cell(v) for v in row] for row in rows.first]
     print_table(rows.columns, cells, right=lambda i: rows.types[i].startswith(_NUMBERS) and "[" not in rows.types[i])
     more = rows.more()

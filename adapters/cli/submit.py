@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -12,15 +13,28 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import click
 
 from proofroom.adapters.cli.meter import Meter
-from proofroom.adapters.cli.options import json_option, open_to_write, room_option
-from proofroom.adapters.cli.output import json_text, one_line, style
-from proofroom.domain.errors import BadInput, ProofroomError, TooLarge
+from proofroom.adapters.cli.options import INTERRUPTED, json_option, open_to_write, room_option
+from proofroom.adapters.cli.output import json_text, one_line, print_error, style
+from proofroom.domain.errors import BadInput, ProofroomError, TooLarge, Unavailable
 
 if TYPE_CHECKING:
     from proofroom.adapters.ledger import Ledger, Recorded
 
 SKIP_BYTES = 1 << 20
 """How much of a line that is too long is thrown away at once."""
+
+
+LARGE_BYTES = 4 << 20
+"""From this size on it pays to start processes that check signatures."""
+
+
+class Interrupted(Unavailable):
+    """The person stopped the submission."""
+
+    code = "interrupted"
+    message = "interrupted; what has a result is recorded"
+    advice = "submit the file again: what is recorded is found, the rest follows"
+    exit_status = INTERRUPTED
 
 
 class Line(NamedTuple):
@@ -51,11 +65,14 @@ def submit(file: str, room: Path, as_json: bool) -> int:
     Exit status: 0 when every line is recorded, now or before; otherwise the highest status among the lines that are not: 3 refused,
     4 malformed, 5 conflict, 6 unavailable.
 
-    With --json: {"lines": [{"line", "status", "index", ...} or {"line", "status": "error", "error"}], "counts", "size", "exit_status"}, and
-    "error" where the store failed on the way; one line of text for each element, written as it goes.
+    With --json one object, written as it goes, each element of "lines" on a line of its own: {"lines": [{"line",
+    "status", "entry_index", "id", "recorded_at_ms"} or {"line", "status": "error", "error"}, ...], "counts", "size",
+    "exit_status"}, and "error" where the store failed on the way.
     """
-    with _open(file) as (source, total), open_to_write(room) as ledger, Meter("recording", total) as meter:
-        return _Submission(ledger, source, meter, _JsonReport() if as_json else _Report()).run()
+    with _open(file) as (source, total):
+        workers = 0 if total is not None and total < LARGE_BYTES else os.cpu_count() or 1
+        with open_to_write(room, workers=workers) as ledger, Meter("recording", total) as meter:
+            return _Submission(ledger, source, meter, _JsonReport() if as_json else _Report()).run()
 
 
 @contextlib.contextmanager
@@ -87,11 +104,12 @@ class _Report:
         else:
             click.echo(f"line {number}: {style('recorded', fg='green')} at {outcome.entry_index}")
 
-    def end(self, counts: Counter[str], size: int, status: int, error: ProofroomError | None) -> None:
+    def end(self, summary: dict[str, Any], error: ProofroomError | None) -> None:
+        counts = summary["counts"]
         parts = [f"{counts[name]} {text}" for name, text in _COUNTS.items() if counts[name] or name == "recorded"]
-        click.echo(f"{sum(counts.values())} lines: {', '.join(parts)}; the log has {size} entries")
+        click.echo(f"{sum(counts.values())} envelopes: {', '.join(parts)}; the log has {summary['size']} entries")
         if error is not None:
-            raise error
+            print_error(error, as_json=False)
 
 
 class _JsonReport:
@@ -104,11 +122,9 @@ class _JsonReport:
         click.echo(self._between + json_text(_result(number, outcome), indent=None), nl=False)
         self._between = ",\n"
 
-    def end(self, counts: Counter[str], size: int, status: int, error: ProofroomError | None) -> None:
-        opening = self._between if self._between != ",\n" else ""
-        facts: dict[str, Any] = {"counts": {name: counts[name] for name in _COUNTS}, "size": size, "exit_status": status}
-        if error is not None:
-            facts["error"] = error.to_json()
+    def end(self, summary: dict[str, Any], error: ProofroomError | None) -> None:
+        opening = "" if self._between == ",\n" else self._between
+        facts = summary if error is None else {**summary, "error": error.to_json()}
         click.echo(f"{opening}\n], {json_text(facts, indent=None)[1:]}")
 
 
@@ -125,7 +141,7 @@ def _result(number: int, outcome: Recorded | ProofroomError) -> dict[str, Any]:
     result: dict[str, Any] = {"line": number, "status": _status(outcome)}
     if isinstance(outcome, ProofroomError):
         return {**result, "error": outcome.to_json()}
-    where = {"index": outcome.entry_index, "statement": outcome.statement, "recorded_at_ms": outcome.recorded_at_ms}
+    where = {"entry_index": outcome.entry_index, "id": outcome.statement, "recorded_at_ms": outcome.recorded_at_ms}
     return result | where
 
 
@@ -141,13 +157,20 @@ class _Submission:
 
     def run(self) -> int:
         """Record what can be recorded; the exit status."""
-        failed: ProofroomError | None = None
         try:
             for outcome in self._ledger.append_stream(self._envelopes()):
                 self._take(outcome)
         except ProofroomError as e:  # the store failed; what was given before is recorded
-            failed, self._worst = e, max(self._worst, e.exit_status)
-        self._report.end(self._counts, self._ledger.size, self._worst, failed)
+            return self._end(e)
+        except KeyboardInterrupt:
+            return self._end(Interrupted())
+        return self._end(None)
+
+    def _end(self, error: ProofroomError | None) -> int:
+        if error is not None:
+            self._worst = max(self._worst, error.exit_status)
+        counts = {name: self._counts[name] for name in _COUNTS}
+        self._report.end({"counts": counts, "size": self._ledger.size, "exit_status": self._worst}, error)
         return self._worst
 
     def _take(self, outcome: Recorded | ProofroomError) -> None:

@@ -82,7 +82,7 @@ def parse(payload_type: str, payload: bytes) -> Statement:
     statement = KINDS.get(payload_type)
     if statement is None:
         raise UnknownKind(payload_type=payload_type[:200])
-    value = canonical.parse_strict(payload) if payload_type == GRANT_WIRE else canonical.decode(payload)
+    value = canonical.parse_strict(payload, fractions=True) if payload_type == GRANT_WIRE else canonical.decode(payload)
     try:
         return statement.model_validate(value)
     except ValidationError as e:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, PlainSerializer
 
 from proofroom.domain.statements.fields import (
     Bitmap,
@@ -77,8 +79,8 @@ class RoundOpened(LedgerStatement):
     batch: Count
     round: Count
     seed: Blake3
-    committee: list[Key]
-    missing: Annotated[list[Key], Field(max_length=128)]
+    committee: Annotated[tuple[Key, ...], Field(strict=False)]
+    missing: Annotated[tuple[Key, ...], Field(strict=False, max_length=128)]
     """The first 128 eligible validators, in key order, that did not reveal."""
     commit_until: Time
     reveal_until: Time
@@ -100,7 +102,9 @@ class Vote(Model):
     """A judgement of each position of a batch: agreed, or doubted for at least one reason."""
 
     agree: Bitmap
-    reasons: dict[RejectReason | AbstainReason, Bitmap]
+    reasons: Annotated[
+        Mapping[RejectReason | AbstainReason, Bitmap], AfterValidator(MappingProxyType), PlainSerializer(dict)
+    ]
 
 
 class VoteRevealed(LedgerStatement):

@@ -15,6 +15,7 @@ from proofroom.domain.statements.fields import (
     Model,
     Name,
     Scope,
+    Sparse,
     Statement,
     Text,
     Time,
@@ -42,7 +43,7 @@ class ScopeContext(Model):
 class Limits(Model):
     """What a grant allows at most; what is absent is not limited."""
 
-    operations: Annotated[list[Text], Field(min_length=1, max_length=64)] = []
+    operations: Annotated[tuple[Text, ...], Field(strict=False, min_length=1, max_length=64)] = ()
     cpu_ms: Count = 0
     gpu_units: Units = 0
     per: Literal["era", "grant"] = "grant"
@@ -54,10 +55,10 @@ class Limits(Model):
         return millionths(self.gpu_units)
 
 
-class Metadata(Model):
+class Metadata(Sparse):
     """What is granted."""
 
-    scopes: Annotated[list[ScopeContext], Field(max_length=64)]
+    scopes: Annotated[tuple[ScopeContext, ...], Field(strict=False, max_length=64)]
     limits: Limits | None = None
     delegable: bool = False
     replace: bool = False

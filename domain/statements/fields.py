@@ -10,7 +10,7 @@ import base64
 import binascii
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from proofroom.domain import ids, money
 from proofroom.domain.canonical import MAX_SAFE_INTEGER, encode, millionths
@@ -89,6 +89,17 @@ class Model(BaseModel):
     def to_json(self) -> dict[str, Any]:
         """The object as plain JSON values, with the fields that were given."""
         return self.model_dump(exclude_unset=True)
+
+
+class Sparse(Model):
+    """An object with fields that may be absent; absent is not null."""
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _no_null(cls, value: object) -> object:
+        if value is None:
+            raise ValueError("null; leave it out")
+        return value
 
 
 class Statement(Model):

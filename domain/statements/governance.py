@@ -80,10 +80,10 @@ class ClusterFounded(LedgerStatement):
 
     cluster: Name
     manager: Key
-    providers: Annotated[list[Key], Field(min_length=3, max_length=64)]
-    nodes: Annotated[list[Node], Field(min_length=1, max_length=128)]
+    providers: Annotated[tuple[Key, ...], Field(strict=False, min_length=3, max_length=64)]
+    nodes: Annotated[tuple[Node, ...], Field(strict=False, min_length=1, max_length=128)]
     """The first nodes, admitted by this statement."""
-    orchestrators: Annotated[list[Key], Field(min_length=1, max_length=16)]
+    orchestrators: Annotated[tuple[Key, ...], Field(strict=False, min_length=1, max_length=16)]
     """Keys that co-sign records and seal batches."""
     parameters: Parameters
     created_at: Time

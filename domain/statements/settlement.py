@@ -6,7 +6,18 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from proofroom.domain.statements.fields import Amount, Blake3, Count, Key, LedgerStatement, Model, Name, Text, Time
+from proofroom.domain.statements.fields import (
+    Amount,
+    Blake3,
+    Count,
+    Key,
+    LedgerStatement,
+    Model,
+    Name,
+    Sparse,
+    Text,
+    Time,
+)
 
 
 class Deposit(LedgerStatement):
@@ -51,7 +62,7 @@ class ChargeParts(Model):
     gets: Amount
 
 
-class Basis(Model):
+class Basis(Sparse):
     """The work behind a line; the fields that fit its role."""
 
     customer: Key | None = None

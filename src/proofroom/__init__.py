@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from proofroom.adapters.audit import audit
-    from proofroom.adapters.ledger import Ledger, Receipt
+    from proofroom.adapters.ledger import Ledger
     from proofroom.domain.envelope import sign, verify
     from proofroom.domain.errors import ProofroomError
+    from proofroom.domain.receipt import Receipt, verify_receipt
 
     __version__: str
 
@@ -24,16 +25,18 @@ __all__ = [
     "audit",
     "sign",
     "verify",
+    "verify_receipt",
 ]
 
 # To add a public name: here, in `__all__`, and in the block for type checkers. tests/test_packaging.py holds the three together.
 _HOMES = {
     "Ledger": "proofroom.adapters.ledger",
     "ProofroomError": "proofroom.domain.errors",
-    "Receipt": "proofroom.adapters.ledger",
+    "Receipt": "proofroom.domain.receipt",
     "audit": "proofroom.adapters.audit",
     "sign": "proofroom.domain.envelope",
     "verify": "proofroom.domain.envelope",
+    "verify_receipt": "proofroom.domain.receipt",
 }
 
 

@@ -323,7 +323,9 @@ def test_each_node_is_the_root_of_its_leaves(store: Store) -> None:
 
 
 @given(data=st.data())
-def test_paths_from_stored_nodes_hold_at_every_size(long_log: tuple[MemoryStore, list[bytes]], data: st.DataObject) -> None:
+def test_paths_from_stored_nodes_hold_at_every_size(
+    long_log: tuple[MemoryStore, list[bytes]], data: st.DataObject
+) -> None:
     """The nodes that are kept suffice for inclusion in any tree of the past."""
     store, leaves = long_log
     size = data.draw(st.integers(1, len(leaves)))

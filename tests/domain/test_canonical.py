@@ -270,6 +270,15 @@ def test_encode_lone_surrogate() -> None:
             encode(value)
 
 
+@pytest.mark.parametrize(
+    "text", ['{"a":"\\ud800"}', '{"\\udc00":1}', '{"a":[{"b":"x\\ud83d"}]}', '{"a":"\\ude00\\ud83d"}']
+)
+def test_lone_surrogate_is_seen_in_any_layout(text: str) -> None:
+    """The strict parser refuses half a pair by itself, since a wallet's payload is never printed again."""
+    with pytest.raises(LoneSurrogate):
+        canonical.parse_strict(text.encode())
+
+
 def test_duplicate_key_is_named() -> None:
     """The error names the first key that stands twice."""
     with pytest.raises(DuplicateKey) as refusal:

@@ -105,6 +105,15 @@ def test_wrong_origin_is_refused(checkpoint: Checkpoint, origin: str) -> None:
             verify_checkpoint(sign_checkpoint(checkpoint, LOG), origin, LOG.keyid)
 
 
+@given(CHECKPOINTS, ORIGINS)
+def test_origin_is_that_of_the_first_line(checkpoint: Checkpoint, origin: str) -> None:
+    """The name on the signature line does not make up for another origin in the text, though the log's key signed it."""
+    if origin != checkpoint.origin:
+        blob = note_key_id(origin, LOG.keyid) + LOG.sign(checkpoint.body().encode())
+        with pytest.raises(BadNote):
+            verify_checkpoint(checkpoint.body() + "\n" + cosignature(origin, blob), origin, LOG.keyid)
+
+
 @given(CHECKPOINTS, CHECKPOINTS)
 def test_signature_is_of_one_checkpoint(one: Checkpoint, other: Checkpoint) -> None:
     """A signature cannot be moved to another size, root or origin."""

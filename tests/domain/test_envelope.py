@@ -566,6 +566,8 @@ def test_statement_inside_never_changes() -> None:
     verified = verify(example_envelope("vote-revealed", 1))
     with pytest.raises((TypeError, ValueError)):
         verified.statement.round = 5  # type: ignore[attr-defined]
+    with pytest.raises((TypeError, AttributeError)):
+        verified.statement.vote.reasons["unobserved"] = ""  # type: ignore[attr-defined]
     assert verified.statement.payload() == verified.envelope.payload
     grant = verify(example_envelope("grant", 1))
     scopes = grant.statement.metadata.scopes  # type: ignore[attr-defined]
@@ -584,7 +586,7 @@ def test_copies_are_the_same() -> None:
     assert not hasattr(verified, "model_copy")
 
 
-@given(st.sampled_from(["activity", "grant", "tick"]), st.integers(0, pickle.HIGHEST_PROTOCOL))
+@given(st.sampled_from(["activity", "grant", "tick", "vote-revealed"]), st.integers(0, pickle.HIGHEST_PROTOCOL))
 def test_pickle_verifies_again(kind: str, protocol: int) -> None:
     """Between processes the bytes travel, and whoever changes them on the way is refused."""
     verified = example_verified(kind)

@@ -29,7 +29,7 @@ def below(kind: type[ProofroomError]) -> Iterator[type[ProofroomError]]:
 
 
 ALL = sorted(set(below(ProofroomError)), key=lambda kind: kind.__name__)
-REASONS = [kind for kind in ALL if kind not in FAMILIES and kind.__module__ == errors.__name__]
+REASONS = [kind for kind in ALL if kind not in FAMILIES and kind.__module__.startswith(errors.__name__)]
 every_reason = pytest.mark.parametrize("kind", REASONS, ids=lambda kind: kind.__name__)
 
 VALUES: dict[Any, st.SearchStrategy[Any]] = {

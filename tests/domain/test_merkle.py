@@ -13,6 +13,7 @@ from proofroom.domain.errors import BadProof
 from proofroom.domain.merkle import INNER, SHA256, Tree, TreeHash
 
 MOST = 130
+HASH32 = st.binary(min_size=32, max_size=32)
 HASHES = {"sha256": SHA256, "inner": INNER}
 
 LEAVES = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]
@@ -218,6 +219,16 @@ def test_corrupted_proof_is_refused(place: tuple[int, int], data: st.DataObject)
         refused(leaf, index, size, [*path[:at], path[at][:-1], *path[at + 1 :]], root)
     if len(path) > 1:
         refused(leaf, index, size, path[::-1], root)
+
+
+@given(proofs(), HASH32, st.booleans())
+def test_path_cannot_go_on_above_the_root(place: tuple[int, int], sibling: bytes, left: bool) -> None:
+    """A path that is too long is refused even if it leads to the claimed root: its length follows from index and size."""
+    index, size = place
+    naive = NAIVE["sha256"]
+    root = naive.root(0, size)
+    above = SHA256.node(sibling, root) if left else SHA256.node(root, sibling)
+    refused(naive.leaves[index], index, size, [*naive.path(index, 0, size), sibling], above)
 
 
 @given(proofs(), st.integers(-1, MOST))

@@ -131,6 +131,15 @@ def test_invalid_length(key: SeedSigner, message: bytes, length: int) -> None:
         verify_signature(key.keyid, message, stretched)
 
 
+@given(signers(), st.binary(min_size=1, max_size=20), st.integers(1, 20))
+def test_invalid_border_between_signature_and_message(key: SeedSigner, message: bytes, shift: int) -> None:
+    """The border between signature and message cannot be moved, though the bytes of both together stay the same."""
+    joined = key.sign(message) + message
+    for at in (64 - shift, min(64 + shift, len(joined))):
+        with pytest.raises(BadSignature):
+            verify_signature(key.keyid, joined[at:], joined[:at])
+
+
 @given(signers(), st.binary(max_size=20))
 def test_invalid_s_not_below_the_order(key: SeedSigner, message: bytes) -> None:
     """S + L satisfies the same equation and would give every statement a second signature; it is refused."""

@@ -214,7 +214,7 @@ def wire_grant(history: History, wallet: Key, vault: str, **changes: Any) -> Env
         "created_at": from_ms(history.clock),
         "expires_at": None,
         "revoked": False,
-        "metadata": Metadata(scopes=[ScopeContext(context=ScopeName(vaultId=vault, scopeId="mail"))]),
+        "metadata": Metadata(scopes=(ScopeContext(context=ScopeName(vaultId=vault, scopeId="mail")),)),
     }
     return sign(WireGrant(**fields | changes), wallet)
 

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +20,6 @@ from typing import IO, Any
 from uuid import UUID
 
 from hypothesis import settings
-from strategies.histories import ORIGIN, History, deterministic_randomness, key, make_genesis, whole_history
 
 from proofroom.adapters.audit import Report, audit
 from proofroom.adapters.cast import Cast, Work
@@ -33,6 +33,7 @@ from proofroom.domain.envelope import Envelope, sign, verify
 from proofroom.domain.errors import ProofroomError
 from proofroom.domain.ids import Digest, from_ms
 from proofroom.domain.signing import Signer
+from strategies.histories import ORIGIN, History, deterministic_randomness, key, make_genesis, whole_history
 
 TESTS = Path(__file__).parents[1]
 
@@ -106,13 +107,17 @@ def make_folder(folder: Path) -> Room:
 def rows_of(path: Path) -> dict[str, list[tuple[Any, ...]]]:
     """All that an SQLite file holds."""
     with closing(sqlite3.connect(path)) as connection:
-        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        connection.text_factory = bytes
+        tables = [
+            name.decode() for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
         return {name: connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall() for name in sorted(tables)}
 
 
 def edit(path: Path, *statements: str | tuple[str, Sequence[object]]) -> None:
     """Run SQL on a store's file, as anyone who can write the file may."""
     with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA synchronous=OFF")
         for statement in statements:
             connection.execute(*([statement] if isinstance(statement, str) else statement))
 
@@ -177,12 +182,8 @@ def stored_of(
     signatures = encode_signatures(envelope.signatures)
     data = entry_bytes(index, recorded_at_ms, envelope.payload_type, envelope.payload, signatures)
     tree, nodes = merkle.append(tree, merkle.SHA256.leaf(data))
-    try:
-        originator = originator_id(verify(envelope))
-    except ProofroomError:
-        originator = UUID(int=index)
     stored = StoredEntry(
-        originator_id=originator,
+        originator_id=_originator(envelope) or UUID(int=index),
         originator_version=1,
         topic=envelope.payload_type,
         state=envelope.payload,
@@ -194,18 +195,33 @@ def stored_of(
     return stored, tree
 
 
+@cache
+def _originator(envelope: Envelope) -> UUID | None:
+    try:
+        return originator_id(verify(envelope))
+    except ProofroomError:
+        return None
+
+
 def note_of(tree: merkle.Tree, signer: Signer | None = None, origin: str = ORIGIN) -> str:
     """A checkpoint of a tree."""
     return sign_checkpoint(Checkpoint(origin, tree.size, merkle.root(tree)), signer or key("checkpoint"))
 
 
-def forge(entries: Sequence[tuple[int, Envelope]], checkpoints: Collection[int] = (), store: Store | None = None) -> Store:
+def forge(
+    entries: Sequence[tuple[int, Envelope]], checkpoints: Collection[int] = (), store: Store | None = None
+) -> Store:
     """A log of these ``(recorded_at_ms, envelope)``, each with its proper leaf and nodes, and proper checkpoints at these sizes and at
     the end: only the rules can tell that something is wrong."""
     store = store or MemoryStore()
-    tree, group = merkle.Tree(), []
+    tree = merkle.Tree()
+    group: list[StoredEntry] = []
+    seen: set[bytes] = set()
     for index, (recorded_at_ms, envelope) in enumerate(entries):
         stored, tree = stored_of(index, recorded_at_ms, envelope, tree)
+        if envelope.payload in seen:
+            stored = replace(stored, originator_id=UUID(int=index).hex)  # no store takes a key twice
+        seen.add(envelope.payload)
         group.append(stored)
         if tree.size in checkpoints or tree.size == len(entries):
             write(store, group, note_of(tree))

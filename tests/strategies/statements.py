@@ -6,6 +6,7 @@ A strategy here draws the JSON value of a statement, with optional fields presen
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from copy import deepcopy
 from functools import cache
 from types import NoneType, UnionType
@@ -71,14 +72,15 @@ def _of_type(hint: Any) -> st.SearchStrategy[Any]:  # noqa: C901 -- one line a f
             return strategy
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return _constrained(args[0], next(a for a in args[1:] if isinstance(a, FieldInfo)))
+        limits = next((a for a in args[1:] if isinstance(a, FieldInfo)), None)
+        return _of_type(args[0]) if limits is None else _constrained(args[0], limits)
     if origin is Literal:
         return st.sampled_from(args)
     if origin in (Union, UnionType):
         return st.one_of([_of_type(arg) for arg in args])
-    if origin is list:
+    if origin in (list, tuple):
         return st.lists(_of_type(args[0]), max_size=3)
-    if origin is dict:
+    if origin in (dict, Mapping):
         return st.dictionaries(_of_type(args[0]), _of_type(args[1]), max_size=3)
     if hint is NoneType:
         return st.none()
@@ -98,7 +100,7 @@ def _constrained(hint: Any, field: FieldInfo) -> st.SearchStrategy[Any]:
         return st.from_regex(pattern, fullmatch=True)
     if hint is int:
         return st.integers(limits["ge"], limits["le"])
-    if get_origin(hint) is list:
+    if get_origin(hint) in (list, tuple):
         least = limits.get("min_length", 0)
         return st.lists(
             _of_type(get_args(hint)[0]), min_size=least, max_size=min(limits.get("max_length", 99), least + 2)

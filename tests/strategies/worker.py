@@ -12,13 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from strategies.rooms import Room
-
 from proofroom.adapters import ledger as ledgers
 from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.stores import now_ms
 from proofroom.domain.envelope import Envelope
 from proofroom.domain.errors import GrantRevoked, ProofroomError
+from strategies.rooms import Room
 
 
 def say(*words: object) -> None:

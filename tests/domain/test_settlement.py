@@ -1,0 +1,179 @@
+"""Settlement: the lines of an era, against a naive second implementation with fractions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from naive_settlement import PARTS, Settlement
+from proofroom.adapters.cast import PARAMETERS
+from proofroom.domain.governance import read_parameters
+from proofroom.domain.ids import KeyId
+from proofroom.domain.money import AMOUNT_LIMIT
+from proofroom.domain.settlement import Work, compute_lines
+from proofroom.domain.state import Parameters, UsageSum
+from strategies.keys import signer
+
+ONE = 10**18
+PLAIN = read_parameters(PARAMETERS)
+CUSTOMERS = sorted(signer(n).keyid for n in range(4))
+VALIDATORS = sorted(signer(n).keyid for n in range(10, 14))
+NODES = ["alpha", "beta", "gamma"]
+PROVIDERS = {"alpha": signer(30).keyid, "beta": signer(31).keyid, "gamma": signer(30).keyid}
+PRICES = ("cpu_second", "gpu_unit", "mib_streamed", "mib_stored_month", "put", "get")
+
+_SIZES = st.sampled_from([0, 0, 1, 3]) | st.integers(0, 10**9)
+_HUGE = st.integers(0, 10**19)
+USAGES = st.builds(UsageSum, *[_SIZES] * 6) | st.builds(UsageSum, *[_HUGE] * 6) | st.just(UsageSum())
+
+
+@st.composite
+def parameters(draw: st.DrawFn) -> Parameters:
+    """Prices from nothing to the limit; shares from nothing to exactly the whole, down to one 10^18th."""
+    price = st.sampled_from([0, 1, 7, ONE - 1]) | st.integers(0, 10**7)
+    cut = st.sampled_from([0, 1, ONE // 3, ONE - 1, ONE, ONE]) | st.integers(0, ONE)
+    a, b, c = sorted(draw(st.tuples(cut, cut, cut)))
+    prices = {name: draw(price) for name in PRICES}
+    return PLAIN._replace(**prices, treasury_share=a, reserve_share=b - a, validators_share=c - b)
+
+
+@st.composite
+def works(draw: st.DrawFn) -> Work:
+    """Eras of several customers and nodes, with deposits that cover all, some or nothing."""
+    places = draw(st.lists(st.tuples(st.sampled_from(CUSTOMERS), st.sampled_from(NODES)), max_size=7, unique=True))
+    deposit = st.sampled_from([0, 1, 10**9, AMOUNT_LIMIT - 1]) | st.integers(0, 10**20)
+    return Work(
+        parameters=draw(parameters()),
+        seconds=draw(st.sampled_from([1, 60, 86_400, 2_630_016, 2_630_017, 366 * 86_400]) | st.integers(1, 10**7)),
+        usage={place: draw(USAGES) for place in places},
+        served={place: draw(st.integers(1, 9)) for place in places},
+        inspected=draw(st.dictionaries(st.sampled_from(VALIDATORS), st.sampled_from([0, 1, 1, 2, 100]))),
+        deposits={customer: draw(deposit) for customer in CUSTOMERS},
+        providers=PROVIDERS,
+    )
+
+
+def naive(work: Work) -> Settlement:
+    """The same era in the other implementation's terms."""
+    p = work.parameters
+    return Settlement(
+        prices={name: getattr(p, name) for name in PRICES},
+        shares=(p.treasury_share, p.reserve_share, p.validators_share),
+        seconds=work.seconds,
+        usage={place: usage._asdict() for place, usage in work.usage.items()},
+        inspected={str(v): n for v, n in work.inspected.items()},
+        deposits={str(c): a for c, a in work.deposits.items()},
+        providers={n: str(p) for n, p in work.providers.items()},
+        cluster="c",
+        era=7,
+    )
+
+
+@given(works())
+def test_lines_agree_with_the_naive_settlement(work: Work) -> None:
+    """Every line, in order, and every charge by its parts."""
+    expected, lines = naive(work), compute_lines("c", 7, work)
+    assert [(line.role, line.party, line.debit, line.credit, line.amount) for line in lines] == expected.lines
+    for line in lines:
+        if line.role == "charge":
+            assert dict(zip(PARTS, line.charged, strict=True)) == expected.charged[line.party]
+            assert dict(zip(PARTS, line.collected, strict=True)) == expected.collected[line.party]
+            assert line.records == sum(n for place, n in work.served.items() if place[0] == line.party)
+
+
+@given(works())
+def test_debits_equal_credits(work: Work) -> None:
+    """What goes into an era's pot comes out of it, to the unit, and nobody pays more than there is or than it cost."""
+    lines = compute_lines("c", 7, work)
+    assert sum(line.amount for line in lines if line.credit == "clearing:c:7") == sum(
+        line.amount for line in lines if line.debit == "clearing:c:7"
+    )
+    for line in lines:
+        assert line.amount >= 0
+        if line.role == "charge":
+            assert sum(line.collected) == line.amount == min(sum(line.charged), work.deposits[KeyId(line.party)])
+            assert all(paid <= owed for paid, owed in zip(line.collected, line.charged, strict=True))
+
+
+@given(works(), st.sampled_from(CUSTOMERS), st.integers(0, 10**12))
+def test_more_money_takes_from_nobody(work: Work, customer: KeyId, more: int) -> None:
+    """A larger deposit lowers no line by more than the rounding of the splits it passes through."""
+    richer = work._replace(deposits={**work.deposits, customer: work.deposits[customer] + more})
+    after = {(line.role, line.party): line.amount for line in compute_lines("c", 7, richer)}
+    for line in compute_lines("c", 7, work):
+        slack = {"charge": 0, "treasury": 0, "reserve": len(CUSTOMERS), "validator": 1, "provider": 5 * len(CUSTOMERS)}
+        assert after.get((line.role, line.party), 0) >= line.amount - slack[line.role]
+
+
+@given(works())
+def test_money_of_a_customer_stays_with_its_nodes(work: Work) -> None:
+    """A node earns at most what the customers that it served have paid."""
+    lines = compute_lines("c", 7, work)
+    paid = {line.party: line.amount for line in lines if line.role == "charge"}
+    for line in lines:
+        if line.role == "provider":
+            assert line.amount <= sum(paid[c] for c, node in work.usage if node == line.party)
+
+
+def era(usage: dict[tuple[int, str], int], deposits: dict[int, int], **changes: Any) -> Work:
+    """An era of whole CPU seconds at 1,000 units each."""
+    return Work(
+        parameters=PLAIN._replace(cpu_second=1000, treasury_share=0, reserve_share=0, validators_share=0, **changes),
+        seconds=60,
+        usage={(CUSTOMERS[c], node): UsageSum(cpu_ms=seconds * 1000) for (c, node), seconds in usage.items()},
+        served={(CUSTOMERS[c], node): 1 for c, node in usage},
+        inspected={},
+        deposits={CUSTOMERS[c]: amount for c, amount in deposits.items()},
+        providers=PROVIDERS,
+    )
+
+
+def amounts(work: Work) -> dict[tuple[str, str], int]:
+    """The lines' amounts by role and party."""
+    return {(line.role, line.party): line.amount for line in compute_lines("c", 0, work)}
+
+
+def test_a_node_with_a_customer_of_its_own_farms_nothing() -> None:
+    """Customer 1 uses a lot on gamma and pays nothing: the money of customer 0 goes to alpha, all of it."""
+    assert amounts(era({(0, "alpha"): 1, (1, "gamma"): 1_000}, {0: 1_000, 1: 0})) == {
+        ("charge", CUSTOMERS[0]): 1_000,
+        ("charge", CUSTOMERS[1]): 0,
+        ("provider", "alpha"): 1_000,
+    }
+
+
+def test_ties_go_to_the_first_in_key_order() -> None:
+    """Ten units over three equal nodes: the odd one goes to alpha."""
+    paid = amounts(era({(0, "gamma"): 1, (0, "beta"): 1, (0, "alpha"): 1}, {0: 10}))
+    assert [paid["provider", node] for node in NODES] == [4, 3, 3]
+
+
+def test_shares_of_the_whole_leave_providers_nothing() -> None:
+    """100 % is allowed: 60, 30 and 10 of 100, and no provider line."""
+    work = era({(0, "alpha"): 1}, {0: 100})
+    shared = work.parameters._replace(
+        treasury_share=6 * ONE // 10, reserve_share=3 * ONE // 10, validators_share=ONE // 10
+    )
+    lines = amounts(work._replace(parameters=shared, inspected={VALIDATORS[0]: 1}))
+    assert lines == {
+        ("charge", CUSTOMERS[0]): 100,
+        ("treasury", ""): 60,
+        ("reserve", ""): 30,
+        ("validator", VALIDATORS[0]): 10,
+    }
+
+
+@pytest.mark.parametrize("inspected", [{}, {VALIDATORS[0]: 0}])
+def test_money_without_a_receiver_goes_to_the_reserve(inspected: dict[KeyId, int]) -> None:
+    """Nobody judged as the rounds did: the validators' share is the reserve's."""
+    work = era({(0, "alpha"): 1}, {0: 1_000})
+    lines = amounts(work._replace(parameters=work.parameters._replace(validators_share=ONE // 10), inspected=inspected))
+    assert lines["reserve", ""] == 100
+
+
+def test_an_era_without_work_has_no_lines() -> None:
+    """Nothing attested, nothing charged."""
+    assert compute_lines("c", 0, era({}, {})) == ()
