@@ -325,7 +325,7 @@ def _inline(value: object) -> str:
         return str(value)
     if isinstance(value, dict) and value:
         return "{ " + ", ".join(f"{json.dumps(k)}: {_inline(v)}" for k, v in value.items()) + " }"
-    if isinstance(value, list) and value and isinstance(value[0], dict):
+    if isinstance(value, (list, tuple)) and value and isinstance(value[0], dict):
         return "[ " + ", ".join(map(_inline, value)) + " ]"
     return json.dumps(value, ensure_ascii=False)
 

@@ -24,11 +24,11 @@ from proofroom.domain.ids import KeyId, public_key_of
 from proofroom.domain.signing import Signer, verify_signature
 
 MAX_NOTE = 64 * 1024
-ORIGIN_PATTERN = r"^[!-*,-~]{1,200}\z"
+ORIGIN_PATTERN = r"^[!-*,-~]{1,200}$"
 """An origin is a schema-less URL such as ``example.org/room``: printable ASCII, no blank, no plus sign (signed-note)."""
 
-_ORIGIN = re.compile(ORIGIN_PATTERN.replace(r"\z", r"\Z"))
-_SIZE = re.compile(r"(0|[1-9][0-9]{0,18})\Z", re.ASCII)
+_ORIGIN = re.compile(ORIGIN_PATTERN)
+_SIZE = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 _ED25519 = b"\x01"
 
 
@@ -95,7 +95,7 @@ def parse_note(note: str) -> tuple[Checkpoint, list[tuple[str, bytes]]]:
     if not separator or not signatures.endswith("\n") or len(lines) != 3:
         raise BadNote(why="not three lines, an empty line and signature lines")
     origin, size, root = lines
-    if not _ORIGIN.match(origin) or not _SIZE.match(size):
+    if not _ORIGIN.fullmatch(origin) or not _SIZE.fullmatch(size):
         raise BadNote(why="the origin or the size is not of its form")
     checkpoint = Checkpoint(origin, int(size), _base64(root))
     if len(checkpoint.root) != 32:
@@ -106,7 +106,7 @@ def parse_note(note: str) -> tuple[Checkpoint, list[tuple[str, bytes]]]:
 def _signature_line(line: str) -> tuple[str, bytes]:
     dash, _, rest = line.partition(" ")
     name, _, blob = rest.partition(" ")
-    if dash != "—" or not name or "+" in name or name.split() != [name]:
+    if dash != "—" or not name or "+" in name or name.split() != [name] or not name.isprintable():
         raise BadNote(why="a signature line does not begin with an em dash and a key name")
     raw = _base64(blob)
     if len(raw) < 5:

@@ -245,7 +245,8 @@ def _unbase64(field: str, text: object) -> bytes:
     if not isinstance(text, str):
         raise BadEnvelope(why=f"{field} is not text")
     try:
-        standard = text.translate(_URL_SAFE) if "-" in text or "_" in text else text
+        url_safe = "-" in text or "_" in text
+        standard = text.translate(_URL_SAFE) if url_safe else text
         raw = binascii.a2b_base64(standard, strict_mode=True)
     except (binascii.Error, ValueError):
         raise BadBase64(field=field) from None
@@ -254,7 +255,8 @@ def _unbase64(field: str, text: object) -> bytes:
     return raw
 
 
-_URL_SAFE = str.maketrans("-_", "+/")
+_URL_SAFE = str.maketrans("-_+/", "+/**")
+"""To the standard alphabet; what mixes both alphabets is left invalid."""
 _WIRE_SIGNER = re.compile(r"(?:ed25519:|0x)?([0-9a-f]{64})\Z")
 _WIRE_VALUE = re.compile(r"0x([0-9a-f]{128})\Z")
 

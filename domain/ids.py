@@ -15,13 +15,13 @@ KeyId = NewType("KeyId", str)
 Digest = NewType("Digest", str)
 """``blake3:`` (ours) or ``blake2:`` (BLAKE2b-256, accepted for results) and 64 lowercase hex digits."""
 
-KEYID_PATTERN = r"^ed25519:[0-9a-f]{64}\z"
-DIGEST_PATTERN = r"^blake3:[0-9a-f]{64}\z"
-RESULT_DIGEST_PATTERN = r"^blake[23]:[0-9a-f]{64}\z"
-RECORD_ID_PATTERN = r"^dac-[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\z"
-TIME_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,3})?Z\z"
+KEYID_PATTERN = r"^ed25519:[0-9a-f]{64}$"
+DIGEST_PATTERN = r"^blake3:[0-9a-f]{64}$"
+RESULT_DIGEST_PATTERN = r"^blake[23]:[0-9a-f]{64}$"
+RECORD_ID_PATTERN = r"^dac-[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+TIME_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3])(:[0-5][0-9]){2}(\.[0-9]{1,3})?Z$"
 
-_KEYID = re.compile(KEYID_PATTERN.replace(r"\z", r"\Z"))
+_KEYID = re.compile(KEYID_PATTERN)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -42,7 +42,7 @@ def public_key_of(keyid: str) -> bytes:
     Raises:
         BadKeyId: not the exact form.
     """
-    if not _KEYID.match(keyid):
+    if not _KEYID.fullmatch(keyid):
         raise BadKeyId(keyid=keyid[:80])
     return bytes.fromhex(keyid[8:])
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal
 
+from immutables import Map
 from pydantic import AfterValidator, Field, PlainSerializer
 
 from proofroom.domain.statements.fields import (
@@ -102,9 +102,7 @@ class Vote(Model):
     """A judgement of each position of a batch: agreed, or doubted for at least one reason."""
 
     agree: Bitmap
-    reasons: Annotated[
-        Mapping[RejectReason | AbstainReason, Bitmap], AfterValidator(MappingProxyType), PlainSerializer(dict)
-    ]
+    reasons: Annotated[Mapping[RejectReason | AbstainReason, Bitmap], AfterValidator(Map), PlainSerializer(dict)]
 
 
 class VoteRevealed(LedgerStatement):

@@ -65,20 +65,20 @@ Blake3 = Annotated[Digest, Field(pattern=ids.DIGEST_PATTERN)]
 ResultDigest = Annotated[Digest, Field(pattern=ids.RESULT_DIGEST_PATTERN)]
 RecordId = Annotated[str, Field(pattern=ids.RECORD_ID_PATTERN)]
 Time = Annotated[str, Field(pattern=ids.TIME_PATTERN), AfterValidator(_time)]
-Amount = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,35})\z"), AfterValidator(_amount)]
-Ratio = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,18})\z"), AfterValidator(_ratio)]
+Amount = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,35})$"), AfterValidator(_amount)]
+Ratio = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,18})$"), AfterValidator(_ratio)]
 Count = Annotated[int, Field(strict=True, ge=0, le=MAX_SAFE_INTEGER)]
 Units = Annotated[int | float, AfterValidator(_units)]
 """``gpu_units``: the one field with decimals, at most six, kept as integer millionths by every rule."""
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}\z")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 """Of a cluster or a node."""
-Scope = Annotated[str, Field(pattern=r"^[!-.0-~]{1,128}\z")]
+Scope = Annotated[str, Field(pattern=r"^[!-.0-~]{1,128}$")]
 """``scopeId`` and ``vaultId``: printable ASCII without blanks and without ``/``, which separates the two on the record."""
-VaultScope = Annotated[str, Field(pattern=r"^[!-.0-~]{1,128} / [!-.0-~]{1,128}\z")]
+VaultScope = Annotated[str, Field(pattern=r"^[!-.0-~]{1,128} / [!-.0-~]{1,128}$")]
 Text = Annotated[str, Field(min_length=1, max_length=256)]
 Bitmap = Annotated[str, Field(max_length=1668), AfterValidator(_base64)]
 """A set of batch positions: bit ``i`` is bit ``i % 8`` of byte ``i // 8``; base64."""
-Bytes32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}\z")]
+Bytes32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Model(BaseModel):

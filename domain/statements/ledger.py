@@ -31,7 +31,7 @@ class Genesis(Statement):
     checkpoint_recovery_key: Key
     bank_keys: Annotated[tuple[Key, ...], Field(strict=False, min_length=1, max_length=32)]
     """Each may state that money came in from outside."""
-    unit: Annotated[str, Field(pattern=r"^[A-Z]{2,12}\z")]
+    unit: Annotated[str, Field(pattern=r"^[A-Z]{2,12}$")]
     """Name of the currency; amounts are its base units (for CERE 10^-10)."""
 
 

@@ -167,7 +167,7 @@ def test_a_ledger_can_be_audited_while_it_is_written(tmp_path: Path) -> None:
     thread.start()
     try:
         with Ledger.open(tmp_path, read_only=True) as ledger:
-            for _ in range(25):
+            for _ in range(10):
                 report = audit(ledger.store, against=ledger.checkpoint())
                 assert report.verdict is Verdict.VALID, report.sentence()
     finally:

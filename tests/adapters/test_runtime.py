@@ -37,7 +37,8 @@ def spend_below(data):
     subprocess.run([sys.executable, "-c", f"import time\\nwhile time.process_time() < {float(data)}: pass"], check=True)
     return b"spent below"
 def look_around(data):
-    return json.dumps({"env": dict(os.environ), "argv": sys.argv, "files": sorted(os.listdir("/proc/self/fd")), "cwd": os.getcwd()}).encode()
+    files = sorted(os.listdir("/proc/self/fd"))
+    return json.dumps({"env": dict(os.environ), "argv": sys.argv, "files": files, "cwd": os.getcwd()}).encode()
 def chatter(data):
     print("not the result"); os.write(1, b"nor this"); return b"result"
 def ignores_input(data): return b"x" * 100_000

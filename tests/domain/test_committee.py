@@ -41,13 +41,13 @@ def test_a_draw_is_without_replacement(seed: bytes, sizes: tuple[int, int]) -> N
 def test_draws_are_even() -> None:
     """Over many fresh seeds each of the ten pairs of five, in each order, comes about equally often."""
     start = secrets.token_bytes(16)
-    print(f"seeds begin with {start.hex()}")
     eligible, rounds = keys(5), 4_000
     seen = Counter(compute_committee(start + b"%016d" % i, eligible, 2) for i in range(rounds))
     expected = rounds / 20
     assert len(seen) == 20
     chi_square = sum((count - expected) ** 2 / expected for count in seen.values())
-    assert chi_square < 60  # 19 degrees of freedom: more than this comes once in 250,000 runs
+    # 19 degrees of freedom: more than 60 comes once in 250,000 runs.
+    assert chi_square < 60, f"seeds that begin with {start.hex()}"
 
 
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=5), st.integers(1, 2**63))
@@ -111,7 +111,8 @@ def test_vectors_by_a_plain_shuffle(vector: dict[str, Any]) -> None:
     assert blake3(bytes.fromhex(vector["batch_root"]) + reveals, derive_key_context=context).digest() == seed
     stream = blake3(seed, derive_key_context="proofroom 2026 v1 committee draw").digest(length=8 * 4_096)
     words = [int.from_bytes(stream[i : i + 8], "big") for i in range(0, len(stream), 8)]
-    pool, drawn = list(vector["eligible"]), []
+    pool: list[str] = list(vector["eligible"])
+    drawn: list[str] = []
     while len(drawn) < vector["size"]:
         left, at = len(pool), len(drawn)
         word = words.pop(0)

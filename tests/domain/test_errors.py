@@ -9,7 +9,7 @@ import re
 import string
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 import pytest
 from hypothesis import given, settings
@@ -45,7 +45,7 @@ VALUES: dict[Any, st.SearchStrategy[Any]] = {
 def field_values(kind: type[ProofroomError]) -> st.SearchStrategy[dict[str, Any]]:
     """Values for the fields of a reason."""
     hints = get_type_hints(kind)
-    return st.fixed_dictionaries({field.name: VALUES[hints[field.name]] for field in fields(kind)})
+    return st.fixed_dictionaries({field.name: VALUES[hints[field.name]] for field in fields(cast(Any, kind))})
 
 
 def test_reasons_are_found() -> None:
@@ -85,8 +85,8 @@ def test_reason_speaks(kind: type[ProofroomError]) -> None:
 def test_message_names_only_fields(kind: type[ProofroomError]) -> None:
     """The message is filled from the fields, each of which it names."""
     named = {name.partition(".")[0] for _, name, _, _ in string.Formatter().parse(kind.message) if name is not None}
-    assert named == {field.name for field in fields(kind)}
-    assert not {"code", "message", "advice"} & {field.name for field in fields(kind)}
+    assert named == {field.name for field in fields(cast(Any, kind))}
+    assert not {"code", "message", "advice"} & {field.name for field in fields(cast(Any, kind))}
 
 
 @every_reason
@@ -111,7 +111,7 @@ def test_reason_is_raised_and_noted(kind: type[ProofroomError]) -> None:
     """A raised error with a cause, a traceback and notes still pickles and is JSON."""
     zero: dict[Any, Any] = {int: 0, str: "x", tuple[str, ...]: ("x",), bool: False, str | None: None, int | None: None}
     hints = get_type_hints(kind)
-    values = {field.name: zero[hints[field.name]] for field in fields(kind)}
+    values = {field.name: zero[hints[field.name]] for field in fields(cast(Any, kind))}
     with pytest.raises(ProofroomError) as caught:
         raise kind(**values) from ValueError("cause")
     caught.value.add_note("seen by a test")

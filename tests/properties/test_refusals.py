@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable
 from functools import cache
 from types import ModuleType, TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 
@@ -779,7 +779,7 @@ def refusal(case: Case) -> tuple[str, str, int]:
     if case.error is errors.EraFull:
         expected["limit"] = 1
     assert {name: getattr(caught.value, name) for name in expected} == expected
-    assert set(expected) == {field.name for field in dataclasses.fields(case.error)}
+    assert set(expected) == {field.name for field in dataclasses.fields(cast(Any, case.error))}
     assert history.state is before
     assert encode_state(history.state, b"") == digest
     return raised_at(caught.value.__traceback__)

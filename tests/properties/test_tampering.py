@@ -37,7 +37,7 @@ from strategies.rooms import (
 
 SIZE = len(whole_history().entries)
 COLUMNS = ("originator_id", "originator_version", "topic", "state", "recorded_at_ms", "signatures", "nodes")
-some = settings(max_examples=soak(50, 3_000))
+some = settings(max_examples=soak(25, 3_000))
 
 
 @pytest.fixture(scope="module")
@@ -281,7 +281,7 @@ def test_a_checkpoint_of_an_empty_log_is_out_of_order(folder: Path) -> None:
 # --- the tail
 
 
-@some
+@settings(max_examples=soak(8, 300))
 @given(size=st.sampled_from(whole_checkpoints()[:-1]))
 def test_a_removed_tail_is_seen_only_against_a_checkpoint_kept_elsewhere(folder: Path, size: int) -> None:
     """Together with its checkpoints it is gone without a trace; the sentence says that this would not be seen."""
@@ -339,7 +339,7 @@ def test_the_honest_history_is_valid_when_it_is_forged_unchanged() -> None:
     }
 
 
-@pytest.mark.parametrize("index", DERIVED[:: soak(3, 1)])
+@pytest.mark.parametrize("index", DERIVED[:: soak(4, 1)])
 def test_a_derived_statement_that_is_left_out_is_found(index: int) -> None:
     """All that follows is re-bound and re-signed; the rules still miss the tally or the payout, exactly where it was due."""
     forged = envelopes()
@@ -354,7 +354,7 @@ OUTSTANDING = [
 """Those that were due already when the entry before them was recorded, not only later."""
 
 
-@pytest.mark.parametrize("index", OUTSTANDING[:: soak(3, 1)])
+@pytest.mark.parametrize("index", OUTSTANDING[:: soak(4, 1)])
 def test_a_log_that_stops_before_a_derived_statement_is_found(index: int) -> None:
     """Hiding what is due by ending the log there does not help: no checkpoint of an honest ledger stands there."""
     report = audit_forged(envelopes()[:index], index - 1)

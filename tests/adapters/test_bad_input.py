@@ -1,0 +1,253 @@
+"""Bad input: each fault has its own typed error with code and advice, by whatever way it comes in, and leaves the ledger as it was."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from strategies.histories import key, resign
+from strategies.rooms import Clock, Room, make_room, signers
+
+from proofroom.adapters.cast import DAY_MS, Cast
+from proofroom.adapters.ledger import Ledger, Recorded
+from proofroom.adapters.stores import MemoryStore
+from proofroom.domain import errors
+from proofroom.domain.canonical import encode
+from proofroom.domain.envelope import Envelope, Signature, pae, sign
+from proofroom.domain.errors import ProofroomError
+from proofroom.domain.ids import from_ms
+
+START = 1_772_355_600_000
+
+
+class Place:
+    """A ledger after a day of work, and the bad input that somebody brings."""
+
+    def __init__(self) -> None:
+        self.clock = Clock(START)
+        self.room = make_room(MemoryStore(self.clock), self.clock)
+        self.cast: Cast = self.room.cast
+        self.good = self.room.record()
+        self.value: dict[str, Any] = json.loads(self.good.to_json())
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.room.ledger
+
+    def changed(self, **changes: Any) -> bytes:
+        """The good envelope with other outer fields."""
+        return json.dumps(self.value | changes).encode()
+
+    def payload(self, payload: bytes) -> Envelope:
+        """Any bytes as the payload, duly signed."""
+        kind = self.good.payload_type
+        keys = (self.cast.derived, self.cast.orchestrator, self.cast.runtimes[0])
+        return Envelope(kind, payload, tuple(sorted(Signature(k.keyid, k.sign(pae(kind, payload))) for k in keys)))
+
+    def other(self, **fields: Any) -> Envelope:
+        """The good record with other fields, duly signed."""
+        return resign(self.good, **fields)
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    made = Place()
+    with made.ledger:
+        yield made
+
+
+Bad = Callable[[Place], bytes | Envelope]
+
+
+def revoked(place: Place) -> Envelope:
+    place.ledger.append(place.cast.grant(created_at=place.cast.now(1), revoked=True))
+    return place.good
+
+
+def expired(place: Place) -> Envelope:
+    place.ledger.append(place.cast.grant(created_at=place.cast.now(1), expires_at=place.cast.now(1_000)))
+    place.clock.ms += 2_000
+    return place.room.record()
+
+
+def superseded(place: Place) -> Envelope:
+    place.ledger.append(place.cast.grant(created_at=place.cast.now(1)))
+    return place.good
+
+
+def out_of_scope(place: Place) -> Envelope:
+    place.ledger.append(place.cast.grant([("v-7c21", "mail")], created_at=place.cast.now(1), replace=True))
+    return place.room.record()
+
+
+def by_one_key(place: Place) -> Envelope:
+    names = {"agent-derived-key": place.cast.derived.keyid, "orchestrator": place.cast.runtimes[0].keyid}
+    names["agent-runtime"] = place.cast.runtimes[0].keyid
+    return place.other(signers=names)._replace(
+        signatures=tuple(sorted(signature(place, k, names) for k in (place.cast.derived, place.cast.runtimes[0])))
+    )
+
+
+def signature(place: Place, signer: Any, names: dict[str, Any]) -> Signature:
+    payload = place.other(signers=names).payload
+    return Signature(signer.keyid, signer.sign(pae(place.good.payload_type, payload)))
+
+
+def wrong_key(place: Place) -> Envelope:
+    """Signed by a key that is not the one it names."""
+    first, *rest = place.good.signatures
+    false = key("stranger").sign(pae(*place.good[:2]))
+    return place.good._replace(signatures=(first._replace(value=false), *rest))
+
+
+def another_ledger(place: Place) -> Envelope:
+    elsewhere = make_room(MemoryStore(Clock(START + 1)), Clock(START + 1), seed="elsewhere")
+    with elsewhere.ledger:
+        return elsewhere.record()
+
+
+def without(place: Place, count: int) -> Envelope:
+    return place.good._replace(signatures=place.good.signatures[:-count])
+
+
+def unknown_kind(place: Place) -> bytes:
+    return place.changed(payloadType="application/vnd.proofroom.bribe.v1+json")
+
+
+def wire(place: Place, **changes: Any) -> bytes:
+    raw = base64.urlsafe_b64encode(b"{}").decode()
+    form = {"algorithm": "ed25519", "signer": "00" * 32, "value": "0x" + "00" * 64}
+    return json.dumps({"payload": raw, "signature": form | changes}).encode()
+
+
+BAD: dict[str, tuple[Bad, type[ProofroomError], str]] = {
+    "nothing": (lambda p: b"", errors.NotJson, "not-json"),
+    "truncated": (lambda p: p.good.to_json()[:-7], errors.NotJson, "not-json"),
+    "truncated payload": (lambda p: p.payload(p.good.payload[:-9]), errors.NotJson, "not-json"),
+    "not UTF-8": (lambda p: b"\xff" + p.good.to_json(), errors.NotJson, "not-json"),
+    "two objects": (lambda p: p.good.to_json() * 2, errors.NotJson, "not-json"),
+    "oversized envelope": (lambda p: p.good.to_json() + b" " * 98_304, errors.TooLarge, "too-large"),
+    "oversized payload": (lambda p: p.payload(b'{"a":"' + b"a" * 32_768 + b'"}'), errors.TooLarge, "too-large"),
+    "too deep": (lambda p: p.payload(b'{"a":' * 40 + b"1" + b"}" * 40), errors.TooDeep, "too-deep"),
+    "duplicated outer key": (lambda p: b'{"payload":"",' + p.good.to_json()[1:], errors.DuplicateKey, "duplicate-key"),
+    "duplicated key": (lambda p: p.payload(b'{"agent":"",' + p.good.payload[1:]), errors.DuplicateKey, "duplicate-key"),
+    "not canonical": (lambda p: p.payload(p.good.payload.replace(b":", b": ", 1)), errors.NotCanonical, "not-canonical"),
+    "a number beyond": (lambda p: p.payload(p.good.payload.replace(b'"puts":0', b'"puts":9007199254740992')), errors.BadNumber, "bad-number"),
+    "a fraction": (lambda p: p.payload(p.good.payload.replace(b'"puts":0', b'"puts":0.5')), errors.ProofroomError, "bad-number bad-field"),
+    "lone surrogate": (lambda p: p.payload(p.good.payload.replace(b"read + inference", b"\\ud800")), errors.LoneSurrogate, "lone-surrogate"),
+    "missing field": (lambda p: p.payload(encode({k: v for k, v in json.loads(p.good.payload).items() if k != "node"})), errors.BadField, "bad-field"),
+    "unknown field": (lambda p: p.payload(encode({**json.loads(p.good.payload), "tip": 1})), errors.BadField, "bad-field"),
+    "missing outer key": (lambda p: json.dumps({"payload": "", "payloadType": ""}).encode(), errors.BadEnvelope, "bad-envelope"),
+    "a list": (lambda p: b"[]", errors.ProofroomError, "not-json bad-envelope"),
+    "wrong base64": (lambda p: p.changed(payload=p.value["payload"] + "!"), errors.BadBase64, "bad-base64"),
+    "base64 without padding": (lambda p: p.changed(payload="YQ"), errors.BadBase64, "bad-base64"),
+    "base64 with other last bits": (lambda p: p.changed(payload="YR=="), errors.BadBase64, "bad-base64"),
+    "wrong base64 of a signature": (lambda p: p.changed(signatures=[{"keyid": key("wallet").keyid, "sig": "?"}]), errors.BadBase64, "bad-base64"),
+    "a short signature": (lambda p: p.changed(signatures=[{"keyid": key("wallet").keyid, "sig": "YQ=="}]), errors.BadSignature, "bad-signature"),
+    "not a key id": (lambda p: p.changed(signatures=[{"keyid": "rsa:1", "sig": ""}]), errors.BadKeyId, "bad-keyid"),
+    "no signature": (lambda p: p.changed(signatures=[]), errors.BadEnvelope, "bad-envelope"),
+    "wrong key": (wrong_key, errors.BadSignature, "bad-signature"),
+    "changed after signing": (lambda p: p.good._replace(payload=p.good.payload.replace(b"412", b"413")), errors.BadSignature, "bad-signature"),
+    "signed as another kind": (lambda p: p.good._replace(payload_type=p.good.payload_type.replace("activity", "tick")), errors.BadField, "bad-field"),
+    "twice by one key": (lambda p: p.changed(signatures=[*p.value["signatures"], p.value["signatures"][0]]), errors.DuplicateSignature, "duplicate-signature"),
+    "rooted": (lambda p: p.changed(signatures=[{**p.value["signatures"][0], "rooted": {}}]), errors.RootedUnsupported, "rooted-unsupported"),
+    "missing role": (lambda p: without(p, 1), errors.MissingRole, "missing-role"),
+    "two missing roles": (lambda p: without(p, 2), errors.MissingRole, "missing-role"),
+    "a role too many": (lambda p: resign(p.good, extra=[key("stranger")]), errors.ExtraSignature, "extra-signature"),
+    "two roles by one key": (by_one_key, errors.SharedKey, "shared-key"),
+    "another ledger's": (another_ledger, errors.OtherLedger, "other-ledger"),
+    "unknown kind": (unknown_kind, errors.UnknownKind, "unknown-kind"),
+    "a second genesis": (lambda p: resign(sign_genesis(p)), errors.NotGenesis, "not-genesis"),
+    "replayed created_at": (lambda p: p.cast.grant(expires_at=None, limits=None, delegable=True), errors.StaleVersion, "stale-version"),
+    "created in the future": (lambda p: p.cast.grant(created_at=p.cast.now(300_001)), errors.FromTheFuture, "from-the-future"),
+    "other scopes over an active grant": (lambda p: p.cast.grant([("v-7c21", "mail")], created_at=p.cast.now(1)), errors.ScopesInForce, "scopes-in-force"),
+    "another wallet's vault": (lambda p: sign_grant_by(p, "thief"), errors.NotOwner, "not-owner"),
+    "revoked grant": (revoked, errors.GrantRevoked, "grant-revoked"),
+    "expired grant": (expired, errors.GrantExpired, "grant-expired"),
+    "superseded grant": (superseded, errors.GrantSuperseded, "grant-superseded"),
+    "out-of-scope grant": (out_of_scope, errors.OutOfScope, "out-of-scope"),
+    "a vault that nobody opened": (lambda p: p.other(vault_scope="v-9 / calendar"), errors.OutOfScope, "out-of-scope"),
+    "absent grant": (lambda p: p.other(agent=key("stranger").keyid), errors.ProofroomError, "grant-absent key-not-in-force"),
+    "not the payer": (lambda p: p.other(customer=key("stranger").keyid), errors.NotPayer, "not-payer"),
+    "an era that is not open": (lambda p: p.other(era=1), errors.EraNotOpen, "era-not-open"),
+    "an unknown cluster": (lambda p: p.other(cluster="dragon-2"), errors.Unregistered, "unregistered"),
+    "another node's runtime": (lambda p: p.other(node="node-1"), errors.KeyNotInForce, "key-not-in-force"),
+    "an end before the start": (lambda p: p.other(ended_at=from_ms(START - 1)), errors.TimesOutOfOrder, "times-out-of-order"),
+    "an end ahead of the clock": (lambda p: p.other(ended_at=from_ms(START + DAY_MS)), errors.FromTheFuture, "from-the-future"),
+    "a batch out of turn": (lambda p: p.cast.seal(0, 4, [bytes(32)]), errors.WrongNumber, "wrong-number"),
+    "a batch of nothing there": (lambda p: p.cast.seal(0, 0, [bytes(32)]), errors.BatchMismatch, "batch-mismatch"),
+    "a beacon of no round": (lambda p: p.cast.reveal_beacon(0, 0), errors.WrongPhase, "wrong-phase"),
+    "a deposit twice": (lambda p: second_deposit(p), errors.AlreadyRecorded, "already-recorded"),
+    "a deposit by no bank": (lambda p: no_bank(p), errors.ProofroomError, "key-not-in-force"),
+    "a wire form of no grant": (lambda p: wire(p), errors.ProofroomError, "bad-signature bad-field"),
+    "a wire form by another algorithm": (lambda p: wire(p, algorithm="rsa"), errors.BadEnvelope, "bad-envelope"),
+}  # fmt: skip
+
+
+def sign_genesis(place: Place) -> Envelope:
+    from strategies.histories import make_genesis
+
+    return sign(make_genesis(unit="EUR"), *signers())
+
+
+def sign_grant_by(place: Place, name: str) -> Envelope:
+    return resign(
+        place.cast.grant(created_at=place.cast.now(1)),
+        without=[place.cast.user.keyid],
+        extra=[key(name)],
+        user_pub_key=key(name).keyid,
+    )
+
+
+def second_deposit(place: Place) -> Envelope:
+    place.ledger.append(place.cast.deposit(place.cast.user.keyid, 5, reference="wire-1"))
+    return place.cast.deposit(place.cast.user.keyid, 6, reference="wire-1")
+
+
+def no_bank(place: Place) -> Envelope:
+    deposit = place.cast.deposit(place.cast.user.keyid, 5)
+    return resign(deposit, without=[place.cast.bank.keyid], extra=[key("thief")], bank=key("thief").keyid)
+
+
+def picture(ledger: Ledger) -> tuple[object, ...]:
+    """All that must not change."""
+    return (ledger.state, ledger.store.size(), ledger.store.read(ledger.size - 1), ledger.store.checkpoints())
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_input_is_named_and_leaves_nothing(place: Place, what: str) -> None:
+    """Alone, among good ones in an atomic call, and in a stream, where only it is kept out."""
+    make, kind, codes = BAD[what]
+    bad = make(place)
+    before = picture(place.ledger)
+    with pytest.raises(kind) as refused:
+        place.ledger.append(bad)
+    error = refused.value
+    assert error.code in codes.split(), error
+    assert error.advice
+    assert str(error)
+    assert error.to_json()["code"] == error.code
+    assert picture(place.ledger) == before
+    good = place.cast.deposit(place.cast.user.keyid, 1)
+    with pytest.raises(kind):
+        place.ledger.append_many([good, bad])
+    assert picture(place.ledger) == before
+    outcomes = list(place.ledger.append_stream([bad, good, bad]))
+    assert [isinstance(o, Recorded) for o in outcomes] == [False, True, False]
+    assert [o.code for o in outcomes if isinstance(o, ProofroomError)] == [error.code, error.code]
+    assert place.ledger.size == before[1] + 1  # type: ignore[operator]
+
+
+def test_the_good_one_is_good(place: Place) -> None:
+    """What the bad ones are made from is accepted."""
+    assert isinstance(place.ledger.append(place.good), Recorded)
+    assert isinstance(place.ledger.append(place.payload(place.room.record().payload)), Recorded)
+
+
+def test_every_room_is_its_own(place: Place) -> None:
+    """The helper that makes another ledger's statement does make another ledger."""
+    assert json.loads(another_ledger(place).payload)["ledger"] != place.ledger.id
+    assert isinstance(place.room, Room)

@@ -1,0 +1,418 @@
+"""Read models are the log's and nothing else's: however they were taken in, interrupted, or asked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies.histories import History, store_of, whole_history
+from strategies.rooms import TESTS, copy_of, edit, entries_of, forge, soak
+from strategies.worlds import content, histories
+
+from proofroom.adapters.mapper import StoredEntry
+from proofroom.adapters.stores import PAGE, MemoryStore, SqliteStore, Store
+from proofroom.adapters.views import Views, ViewsLocked, ViewsTooNew
+from proofroom.domain.errors import (
+    Closed,
+    HistoryChanged,
+    NoSuchEntry,
+    NotALedger,
+    QueryFailed,
+    StoreUnavailable,
+)
+from proofroom.domain.ids import KeyId
+
+Content = dict[str, list[tuple[Any, ...]]]
+
+
+def rebuilt(store: Store) -> Content:
+    """What one pass over a log gives."""
+    views = Views(None)
+    views.project(store)
+    found = content(views)
+    views.close()
+    return found
+
+
+class Spoiled(MemoryStore):
+    """The first entries of a store, of which one cannot be read as its kind."""
+
+    def __init__(self, store: Store, bad: int) -> None:
+        super().__init__()
+        self._store, self._bad = store, bad
+
+    def size(self) -> int:
+        return self._store.size()
+
+    def node(self, height: int, position: int) -> bytes:
+        return self._store.node(height, position)
+
+    def read(self, start: int, limit: int = PAGE) -> list[StoredEntry]:
+        return [self._spoil(e) if e.index == self._bad else e for e in self._store.read(start, limit)]
+
+    def _spoil(self, entry: StoredEntry) -> StoredEntry:
+        return StoredEntry(**{**vars(entry), "state": b'{"cluster":7}', "topic": entry.topic})
+
+
+@settings(max_examples=soak(6, 200))
+@given(st.data())
+def test_any_split_gives_the_same_tables(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    """Pages of any size, a log that grows meanwhile, and restarts in between: identical to one pass over all."""
+    history = data.draw(histories())
+    entries = entries_of(history)
+    path = tmp_path_factory.mktemp("views") / "views.duckdb"
+    sizes = data.draw(st.lists(st.integers(1, len(entries)), max_size=3).map(sorted))
+    for size in [*sizes, len(entries)]:
+        views = Views(path, page=data.draw(st.integers(1, 60)))
+        store = forge(entries[:size])
+        before = views.position
+        assert views.project(store) == size - before
+        assert views.position == size
+        if data.draw(st.booleans()):
+            assert views.project(store) == 0
+        last = content(views)
+        views.close()
+    assert last == rebuilt(store_of(history))
+
+
+@pytest.mark.parametrize("page", [1, 2, 50, 5_000])
+def test_pages_of_the_whole_history(page: int) -> None:
+    """Every kind of statement, in pages of every size."""
+    store = store_of(whole_history())
+    views = Views(None, page=page)
+    positions: list[int] = []
+    views.project(store, positions.append)
+    assert positions[-1] == store.size()
+    assert all(b - a == page for a, b in zip(positions, positions[1:-1], strict=False))
+    assert content(views) == rebuilt(store)
+    assert views.sql("SELECT count(*) FROM log").fetchall() == [(store.size(),)]
+    views.close()
+
+
+def test_every_kind_of_row_is_there() -> None:
+    """The whole history leaves no table empty but the queues, which are those of open eras."""
+    found = rebuilt(store_of(whole_history()))
+    assert {name for name, rows in found.items() if not rows} == {"queues"}
+
+
+def test_log_is_the_log() -> None:
+    """Index, time, kind and id of each entry."""
+    history = whole_history()
+    views = Views(None)
+    views.project(store_of(history))
+    rows = views.sql(
+        "SELECT entry_index, recorded_at_ms, epoch_ms(recorded_at), kind, statement_id FROM log ORDER BY 1"
+    )
+    expected = [
+        (e.index, e.recorded_at_ms, e.recorded_at_ms, e.statement.kind, e.verified.digest) for e in history.entries
+    ]
+    assert rows.fetchall() == expected
+    views.close()
+
+
+# --- interruptions
+
+
+WORKER = """
+import sys
+from pathlib import Path
+from proofroom.adapters.stores import SqliteStore
+from proofroom.adapters.views import Views
+views = Views(Path(sys.argv[2]), page=3)
+print("open", flush=True)
+if sys.argv[3] == "hold":
+    sys.stdin.readline()
+views.project(SqliteStore(sys.argv[1], read_only=True), lambda position: print(position, flush=True))
+"""
+
+
+def start(log: Path, file: Path, how: str) -> subprocess.Popen[str]:
+    """Another process that has the read models open, and projects by threes."""
+    command = [sys.executable, "-c", WORKER, str(log), str(file), how]
+    process = subprocess.Popen(command, cwd=TESTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "open\n"
+    return process
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """``kill -9``, and let go of its pipes."""
+    process.kill()
+    process.communicate()
+
+
+def test_killed_between_or_within_pages_it_resumes(tmp_path: Path) -> None:
+    """What was said to be taken in is there, whole pages and nothing else; the next one goes on."""
+    log, file = copy_of(tmp_path), tmp_path / "views.duckdb"
+    store = SqliteStore(log, read_only=True)
+    for lines in (0, 1, 5, 9):
+        process = start(log, file, "run")
+        assert process.stdout is not None
+        said = [int(process.stdout.readline()) for _ in range(lines)]
+        kill(process)
+        views = Views(file)
+        assert views.position % 3 == 0
+        assert views.position >= max(said, default=0)
+        prefix = forge(entries_of(whole_history())[: views.position]) if views.position else MemoryStore()
+        assert content(views) == rebuilt(prefix)
+        views.close()
+    views = Views(file)
+    views.project(store)
+    assert content(views) == rebuilt(store)
+    views.close()
+    store.close()
+
+
+def test_locked_by_another_process(tmp_path: Path) -> None:
+    """DuckDB admits one process; who comes second is told so, and may come again."""
+    log, file = copy_of(tmp_path), tmp_path / "views.duckdb"
+    process = start(log, file, "hold")
+    try:
+        with pytest.raises(ViewsLocked) as refused:
+            Views(file)
+        assert refused.value.code == "views-locked"
+        assert "read-only" in refused.value.advice
+    finally:
+        kill(process)
+    Views(file).close()
+
+
+def test_a_bad_entry_leaves_whole_pages() -> None:
+    """A batch that fails leaves nothing behind; what came before it stays, and once it is mended all goes on."""
+    good = store_of(whole_history())
+    bad = next(e.index for e in whole_history().entries if e.statement.kind == "payout")
+    views = Views(None, page=10)
+    with pytest.raises(StoreUnavailable, match="NOT NULL"):
+        views.project(Spoiled(good, bad))
+    assert views.position == bad // 10 * 10
+    assert content(views) == rebuilt(forge(entries_of(whole_history())[: views.position]))
+    views.project(good)
+    assert content(views) == rebuilt(good)
+    views.close()
+
+
+def test_a_gap_is_not_passed_over(tmp_path: Path) -> None:
+    """A log with an entry missing is not taken in as if nothing was."""
+    log = copy_of(tmp_path)
+    edit(log, "DELETE FROM log WHERE log_index = 30")
+    views = Views(None)
+    store = SqliteStore(log, read_only=True)
+    with pytest.raises(HistoryChanged, match="entry 30 is missing"):
+        views.project(store)
+    assert views.position == 0
+    views.close()
+    store.close()
+
+
+# --- files that are not ours
+
+
+@pytest.mark.parametrize("cut", [0, 1, 40])
+def test_a_shorter_log_is_taken_in_anew(tmp_path: Path, cut: int) -> None:
+    """After a rollback of the log the read models follow it back."""
+    views = Views(tmp_path / "views.duckdb")
+    views.project(store_of(whole_history()))
+    shorter = forge(entries_of(whole_history())[:cut]) if cut else MemoryStore()
+    assert views.project(shorter) == cut
+    assert content(views) == rebuilt(shorter)
+    views.close()
+
+
+def test_another_ledgers_log_is_taken_in_anew(tmp_path: Path) -> None:
+    """As is one that went another way in the middle and came to the same last statement at the same place."""
+    views = Views(tmp_path / "views.duckdb")
+    views.project(store_of(whole_history()))
+    other = History(seed="other", genesis={"origin": "example.org/other"})
+    other.found()
+    views.project(store_of(other))
+    assert content(views) == rebuilt(store_of(other))
+    entries = entries_of(other)
+    forked = [*entries[:10], entries[11], entries[10], *entries[12:]]
+    views.project(forge(forked))
+    assert content(views) == rebuilt(forge(forked))
+    assert content(views) != rebuilt(forge(entries))
+    views.close()
+
+
+def test_an_older_version_is_made_anew(tmp_path: Path) -> None:
+    """With all that was in it, views and macros too."""
+    file, store = tmp_path / "views.duckdb", store_of(whole_history())
+    views = Views(file)
+    views.project(store)
+    views.close()
+    with duckdb.connect(file) as connection:
+        connection.execute("UPDATE read_models SET version = 0")
+        connection.execute("DELETE FROM log")
+        connection.execute("CREATE TABLE old_table AS SELECT 1 AS x")
+        connection.execute("CREATE VIEW old_view AS SELECT * FROM old_table")
+        connection.execute("CREATE MACRO old_macro(i) AS TABLE SELECT * FROM old_table WHERE x = i")
+    views = Views(file)
+    assert views.position == 0
+    views.project(store)
+    assert content(views) == rebuilt(store)
+    views.close()
+
+
+def test_a_newer_version_is_refused(tmp_path: Path) -> None:
+    """Nothing is dropped that this release does not understand."""
+    file = tmp_path / "views.duckdb"
+    Views(file).close()
+    with duckdb.connect(file) as connection:
+        connection.execute("UPDATE read_models SET version = version + 1")
+    with pytest.raises(ViewsTooNew, match="of version 2, this release knows 1"):
+        Views(file)
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    """Another DuckDB database, an SQLite file, a folder: none of them is touched."""
+    other = tmp_path / "other.duckdb"
+    with duckdb.connect(other) as connection:
+        connection.execute("CREATE TABLE mine AS SELECT 1 AS x")
+    with pytest.raises(NotALedger):
+        Views(other)
+    with duckdb.connect(other) as connection:
+        assert connection.execute("FROM mine").fetchall() == [(1,)]
+    with pytest.raises(StoreUnavailable):
+        Views(copy_of(tmp_path))
+    with pytest.raises(StoreUnavailable):
+        Views(tmp_path)
+
+
+# --- SQL
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "DELETE FROM log",
+        "INSERT INTO log SELECT * FROM log",
+        "UPDATE log SET kind = 'x'",
+        "DROP TABLE log",
+        "CREATE TABLE mine AS SELECT 1",
+        "CREATE TEMP TABLE mine AS SELECT 1",
+        "ALTER TABLE log ADD COLUMN x INT",
+        "COPY log TO 'x.csv'",
+        "EXPLAIN ANALYZE DELETE FROM log",
+        "WITH gone AS (DELETE FROM log RETURNING *) SELECT * FROM gone",
+        "SELECT 1; DELETE FROM log",
+        "COMMIT",
+        "BEGIN",
+        "SET TimeZone = 'Asia/Tokyo'",
+        "ATTACH 'x.duckdb'",
+        "CHECKPOINT",
+        "SELECT * FROM nothing",
+        "SELECT * FROM query",
+        "SELEC 1",
+        "",
+        "-- nothing",
+    ],
+)
+def test_invalid_query_changes_nothing(query: str) -> None:
+    """The read models follow the log: a user's SQL reads, and is told why when it does not."""
+    store = store_of(whole_history())
+    views = Views(None)
+    views.project(store)
+    with pytest.raises(QueryFailed):
+        views.sql(query).fetchall()
+    assert content(views) == rebuilt(store)
+    views.close()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT kind, count(*) FROM log GROUP BY kind",
+        "FROM balances",
+        "FROM balances(10)",
+        "FROM grant_status(now())",
+        "FROM grant_status('2026-03-01')",
+        "FROM grant_status(TIMESTAMP '2026-03-01 10:00:00')",
+        "SHOW TABLES",
+        "DESCRIBE records",
+        "SUMMARIZE journal",
+        "EXPLAIN SELECT 1",
+        "PIVOT (SELECT kind, entry_index FROM log) ON kind USING count(*)",
+        "WITH x AS (SELECT 1 AS y) SELECT * FROM x",
+        "VALUES (1)",
+    ],
+)
+def test_valid_query(query: str) -> None:
+    """What reads is let through."""
+    views = Views(None)
+    views.project(store_of(whole_history()))
+    assert views.sql(query).fetchall()
+    views.close()
+
+
+def test_a_relation_sees_the_moment_it_was_made() -> None:
+    """A relation is fetched late, refined, and used beside others while the log goes on; it changes nothing."""
+    history = whole_history()
+    views = Views(None)
+    views.project(forge(entries_of(history)[:50]))
+    relation, other = views.sql("SELECT * FROM log"), views.sql("SELECT count(*) FROM log")
+    views.project(store_of(history))
+    assert len(relation.fetchall()) == 50
+    assert relation.filter("entry_index < 7").aggregate("count(*)").fetchall() == [(7,)]
+    assert other.fetchall() == [(50,)]
+    with pytest.raises(duckdb.TransactionException, match="read-only"):
+        relation.create("mine")
+    assert len(views.sql("SELECT * FROM log").fetchall()) == len(history.entries)
+    views.close()
+
+
+def test_threads_ask_while_the_log_is_taken_in() -> None:
+    """Each sees whole pages only."""
+    store = store_of(whole_history())
+    views = Views(None, page=5)
+    seen: list[tuple[int, int]] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            ((count, last),) = views.sql("SELECT count(*), coalesce(max(entry_index) + 1, 0) FROM log").fetchall()
+            seen.append((count, last))
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    views.project(store)
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert seen
+    assert all(count == last and (count % 5 == 0 or count == store.size()) for count, last in seen)
+    views.close()
+
+
+def test_closed_read_models_say_so(tmp_path: Path) -> None:
+    """Closing twice does nothing; the file is free at once, whatever relations are still held."""
+    file = tmp_path / "views.duckdb"
+    views = Views(file)
+    relation = views.sql("SELECT * FROM log")
+    views.close()
+    views.close()
+    for ask in (lambda: views.sql("SELECT 1"), lambda: views.project(MemoryStore())):
+        with pytest.raises(Closed):
+            ask()
+    with pytest.raises(duckdb.Error):
+        relation.fetchall()
+    code = "import duckdb, sys; duckdb.connect(sys.argv[1]).close()"
+    subprocess.run([sys.executable, "-c", code, str(file)], check=True)
+
+
+def test_grant_status_of_an_entry_that_is_not_there() -> None:
+    """An index beyond the log is an error, not an absence."""
+    views = Views(None)
+    user = agent = KeyId("ed25519:" + "0" * 64)
+    assert views.grant_status(user, agent) == "absent"
+    for index in (0, -1):
+        with pytest.raises(NoSuchEntry):
+            views.grant_status(user, agent, index=index)
+    views.close()

@@ -1,0 +1,145 @@
+"""Consent: versions, limits and status, by example; ``tests/properties`` has every sequence."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proofroom.adapters.cast import Work
+from proofroom.domain.consent import GrantStatus, grant_status
+from proofroom.domain.errors import GrantRevoked, GrantSuperseded, OverLimit, ScopesInForce
+from proofroom.domain.ids import Digest, from_ms
+from proofroom.domain.state import GrantVersion
+from proofroom.domain.statements.consent import Limits, Metadata, ScopeContext, ScopeName
+from strategies.histories import START_MS, History, key, wire_grant
+
+
+def started() -> History:
+    """A founded cluster with an open era 0, two seconds in."""
+    history = History()
+    history.found()
+    history.write(history.cast.open_era(0))
+    history.sleep(2_000)
+    return history
+
+
+VERSION = GrantVersion(Digest(""), 0, 1, "", 0, "", 0, False, (), (), -1, -1, False)
+
+
+@given(st.integers(0, 100), st.booleans(), st.integers(0, 100))
+def test_status_at_a_time(expires: int, revoked: bool, at: int) -> None:
+    """Revoked for ever, or expired after its last moment, or active; a grant without an end never expires."""
+    version = VERSION._replace(expires_at_ms=expires, revoked=revoked)
+    expected: GrantStatus = "revoked" if revoked else "expired" if 0 < expires < at else "active"
+    assert grant_status(version, at) == expected
+    assert grant_status(None, at) == "absent"
+
+
+def test_versions_are_kept_as_they_were_signed() -> None:
+    """A new version replaces all of the old one: scopes sorted and once each, limits that were not given absent."""
+    history = started()
+    cast = history.cast
+    history.write(
+        cast.grant(
+            [("v-7c21", "mail"), ("v-7c21", "calendar"), ("v-7c21", "mail")],
+            replace=True,
+            limits=Limits(operations=("read",), cpu_ms=0, per="era"),
+            expires_at="2026-03-02T00:00:00.5Z",
+        )
+    )
+    version = history.state.grants[cast.user.keyid, cast.agent.keyid]
+    assert version == GrantVersion(
+        digest=history.entries[-1].verified.digest,
+        log_index=history.entries[-1].index,
+        version=2,
+        created_at="2026-03-01T09:00:02Z",
+        created_at_ms=START_MS + 2_000,
+        expires_at="2026-03-02T00:00:00.5Z",
+        expires_at_ms=START_MS + 15 * 3_600_000 + 500,
+        revoked=False,
+        scopes=("v-7c21 / calendar", "v-7c21 / mail"),
+        operations=("read",),
+        cpu_ms=0,
+        gpu_micro=-1,
+        per_era=True,
+    )
+
+
+def test_the_wire_form_of_a_grant_may_hold_a_fraction() -> None:
+    """``gpu_units`` has up to six decimals in either form of a grant (protocol 1.1)."""
+    history = started()
+    scope = ScopeContext(context=ScopeName(vaultId="v-2", scopeId="mail"))
+    metadata = Metadata(scopes=(scope,), limits=Limits(gpu_units=0.25))
+    history.write(wire_grant(history, key("wallet-2"), "v-2", metadata=metadata))
+    version = history.state.grants[key("wallet-2").keyid, history.cast.agent.keyid]
+    assert (version.gpu_micro, version.cpu_ms) == (250_000, -1)
+
+
+def test_a_conflict_names_what_is_in_force() -> None:
+    """A create over other scopes is a conflict until it says ``replace``, or until the grant is revoked."""
+    history = started()
+    other = [("v-7c21", "mail")]
+    with pytest.raises(ScopesInForce) as refused:
+        history.record(history.cast.grant(other))
+    assert refused.value.in_force == ("v-7c21 / calendar",)
+    history.write(history.cast.grant(revoked=True))
+    history.sleep(1)
+    history.write(history.cast.grant(other))
+    assert history.state.grants[history.cast.user.keyid, history.cast.agent.keyid].scopes == ("v-7c21 / mail",)
+
+
+def test_revoking_ends_it_at_once() -> None:
+    """No record that was made before but comes after the revocation is accepted, and an older version helps nobody."""
+    history = started()
+    record, old = history.cast.activity(history.grant, 0), history.grant
+    history.write(history.cast.grant(revoked=True))
+    with pytest.raises(GrantRevoked):
+        history.record(record)
+    history.sleep(1)
+    history.write(history.cast.grant())
+    with pytest.raises(GrantSuperseded) as refused:
+        history.record(record)
+    assert (refused.value.grant, refused.value.in_force) == (old, history.grant)
+
+
+def test_revoking_needs_no_earlier_version() -> None:
+    """A wallet may forbid what it never allowed."""
+    history = History()
+    history.write(history.cast.grant(revoked=True))
+    assert history.state.grants[history.cast.user.keyid, history.cast.agent.keyid].revoked
+
+
+@pytest.mark.parametrize(("per", "next_era"), [("grant", False), ("era", True)])
+def test_limits_count_over_their_period(per: str, next_era: bool) -> None:
+    """Limits per era start anew with the era; limits of the grant with a new version only; exactly the limit is allowed."""
+    history = started()
+    cast = history.cast
+    limits = Limits.model_validate({"cpu_ms": 1_000, "per": per})
+    history.write(cast.grant(limits=limits))
+    history.work(0, Work(400), Work(600))
+    history.seal(0)
+    history.write(cast.close_era(0), cast.open_era(1))
+    history.tick(60_000)
+    if next_era:
+        history.work(1, Work(1_000))
+    with pytest.raises(OverLimit):
+        history.record(cast.activity(history.grant, 1, Work(1)))
+    history.write(cast.grant(limits=limits))
+    history.work(1, Work(1_000))
+
+
+def test_a_payer_may_change_its_mind() -> None:
+    """A newer payer statement replaces cap and revocation; the cap counts what was recorded under the older one too."""
+    history = started()
+    cast, sponsor = history.cast, key("sponsor")
+    history.write(cast.payer(sponsor, 2_000_000))
+    history.work(0, Work(1_000), customer=sponsor.keyid)
+    history.sleep(1)
+    history.write(cast.payer(sponsor, 2_000_000 + 2_000))
+    history.work(0, Work(1), customer=sponsor.keyid)
+    with pytest.raises(OverLimit) as refused:
+        history.record(cast.activity(history.grant, 0, Work(1), customer=sponsor.keyid))
+    assert (refused.value.allowed, refused.value.asked) == ("2002000", "2004000")
+    history.work(0, Work(10**6))  # the grant's own user has no cap
+    assert from_ms(history.clock) == "2026-03-01T09:00:02.001Z"

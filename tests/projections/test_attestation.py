@@ -1,0 +1,105 @@
+"""Verdicts by SQL are those that the tallies state, record by record."""
+
+from __future__ import annotations
+
+import base64
+
+from hypothesis import given, settings
+from projections.test_activity import places_of
+from strategies.histories import History, store_of, whole_history
+from strategies.rooms import soak
+from strategies.worlds import histories
+
+from proofroom.adapters.views import Views
+from proofroom.domain.statements.activity import Activity
+from proofroom.domain.statements.attestation import RoundOpened, RoundTallied, VoteCommitted, VoteRevealed
+from proofroom.domain.statements.settlement import EraPaid, EraSealed
+
+
+def verdicts_of(history: History) -> dict[int, str]:
+    """What became of each record, from the statements alone."""
+    tallies = {}
+    sealed = set()
+    for entry in history.entries:
+        if isinstance(s := entry.statement, RoundTallied):
+            tallies[s.era, s.batch] = s
+        elif isinstance(s, EraSealed):
+            sealed.add(s.era)
+    verdicts = {}
+    for index, (batch, position, _) in places_of(history).items():
+        record = history.entries[index].statement
+        assert isinstance(record, Activity)
+        if batch is None or position is None:
+            verdicts[index] = "unattested" if record.era in sealed else "pending"
+            continue
+        tally = tallies.get((record.era, batch))
+        verdicts[index] = "pending" if tally is None else verdict_at(tally, position)
+    return verdicts
+
+
+def verdict_at(tally: RoundTallied, position: int) -> str:
+    """Bit ``i`` is bit ``i % 8`` of byte ``i // 8``."""
+    for verdict, bitmap in (("attested", tally.attested), ("rejected", tally.rejected)):
+        if base64.b64decode(bitmap)[position // 8] >> position % 8 & 1:
+            return verdict
+    return "unattested"
+
+
+def check_attestation(history: History) -> None:
+    """Verdicts, votes and rounds against the statements."""
+    views = Views(None, page=11)
+    views.project(store_of(history))
+    rows = views.sql("SELECT entry_index, verdict FROM record_verdicts").fetchall()
+    assert dict(rows) == verdicts_of(history)
+    assert len(rows) == len(dict(rows))
+    counts = "count(*), count(*) FILTER (verdict = 'attested'), count(*) FILTER (verdict = 'rejected')"
+    for entry in history.entries:
+        s = entry.statement
+        if isinstance(s, EraPaid):
+            (row,) = views.sql(f"SELECT {counts} FROM record_verdicts WHERE era = {s.era}").fetchall()
+            assert row == (s.records.recorded, s.records.attested, s.records.rejected)
+    seats = {(s.round, v) for e in history.entries if isinstance(s := e.statement, RoundOpened) for v in s.committee}
+    commits = {(s.round, s.validator): e.index for e in history.entries if isinstance(s := e.statement, VoteCommitted)}
+    reveals = {(s.round, s.validator): e.index for e in history.entries if isinstance(s := e.statement, VoteRevealed)}
+    rows = views.sql("SELECT round, validator, commit_index, reveal_index FROM votes").fetchall()
+    assert sorted(rows, key=str) == sorted(((*seat, commits.get(seat), reveals.get(seat)) for seat in seats), key=str)
+    views.close()
+
+
+@settings(max_examples=soak(6, 200))
+@given(histories())
+def test_verdicts_are_those_of_the_tallies(history: History) -> None:
+    """For random histories, taken in by elevens."""
+    check_attestation(history)
+
+
+def test_verdicts_of_the_whole_history() -> None:
+    """With dissent, silence, a rejected record, a round without beacons and a late record."""
+    history = whole_history()
+    check_attestation(history)
+    assert set(verdicts_of(history).values()) == {"attested", "rejected", "unattested"}
+
+
+def test_rounds_and_reasons() -> None:
+    """Every round is one row from its seal on; each reason of a vote is one row."""
+    views = Views(None)
+    views.project(store_of(whole_history()))
+    rounds = views.sql("SELECT batch, round, status, committee IS NULL FROM rounds WHERE era = 0 ORDER BY 1").fetchall()
+    assert rounds == [(0, 0, "final", False), (1, 1, "final", False), (2, 2, "final", True)]
+    reasons = views.sql("SELECT reason, sum(doubted)::BIGINT FROM vote_doubts GROUP BY 1 ORDER BY 1").fetchall()
+    expected = [("observation-conflict", 1), ("overclaimed-cpu", 1), ("result-mismatch", 4), ("unobserved", 1)]
+    assert reasons == expected
+    assert views.sql("SELECT DISTINCT octet_length(agree) FROM vote_reveals WHERE round = 1").fetchall() == [(2,)]
+    views.close()
+
+
+def test_a_batch_in_progress_is_pending() -> None:
+    """Until the tally is in the log nothing is said about a record."""
+    whole = whole_history()
+    for size in range(0, len(whole.entries), 7):
+        history = History(seed="prefix")
+        history.entries, history.states = whole.entries[:size], whole.states[: size + 1]
+        views = Views(None)
+        views.project(store_of(history))
+        assert dict(views.sql("SELECT entry_index, verdict FROM record_verdicts").fetchall()) == verdicts_of(history)
+        views.close()
