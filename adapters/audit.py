@@ -106,6 +106,8 @@ class _Auditor:
         if self.next_checkpoint is None or self.next_checkpoint[0] > self.tree.size:
             return
         size, note = self.next_checkpoint
+        if not isinstance(note, str):
+            raise _Fault(f"the checkpoint of size {size} is not text")
         founding = self.state.founding
         if size < self.tree.size or founding is None:
             raise _Fault(f"the store has a checkpoint of size {size} out of order")

@@ -116,6 +116,8 @@ def run_demo(
     is_new = not _has_entries(folder / LOG)
     with Ledger.create(folder, clock=clock) if is_new else Ledger.open(folder, clock=clock) as ledger:
         known = None if is_new else _check_against(ledger, checkpoint)
+        if is_new and checkpoint.exists():
+            say(f"A checkpoint of another room lay beside; it is kept as {_set_aside(checkpoint)}.")
         say(_opening(folder, calendar, is_new=is_new, entries=ledger.size, witnessed=known is not None))
         receipts = _Demo(ledger, folder, say, clock).run(data)
         note = ledger.checkpoint()
@@ -179,6 +181,11 @@ def _check_against(ledger: Ledger, checkpoint: Path) -> str | None:
     if report.verdict is not Verdict.VALID:
         raise HistoryChanged(size=ledger.size, why=f"{report.sentence()} (checkpoint {checkpoint})")
     return note
+
+
+def _set_aside(checkpoint: Path) -> Path:
+    """Keep the checkpoint of a room that is gone: it may be all that shows that there was one."""
+    return checkpoint.replace(checkpoint.with_name(f"{checkpoint.name}.old"))
 
 
 class _Demo:

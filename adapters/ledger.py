@@ -313,10 +313,14 @@ class Ledger:
         Raises:
             NoSuchEntry: the log is shorter.
         """
-        entries = self.read(index, 1) if index >= 0 else []
-        if not entries:
+        self._check_open()
+        return to_entry(self._stored(index))
+
+    def _stored(self, index: int) -> StoredEntry:
+        stored = self.store.read(index, 1) if index >= 0 else []
+        if not stored or stored[0].index != index:
             raise NoSuchEntry(what=f"entry {index}")
-        return entries[0]
+        return stored[0]
 
     def grant_status(
         self, user: KeyId, agent: KeyId, *, at_ms: int | None = None, index: int | None = None
@@ -338,12 +342,12 @@ class Ledger:
         """
         self._check_open()
         checkpoint = self.store.last_checkpoint()
-        stored = self.store.read(index, 1) if index >= 0 else []
-        if checkpoint is None or not stored or index >= checkpoint[0]:
+        stored = self._stored(index)
+        if checkpoint is None or index >= checkpoint[0]:
             raise NoSuchEntry(what=f"entry {index}")
         size, note = checkpoint
         path = merkle.inclusion_path(index, size, self.store.node)
-        return Receipt(stored[0].entry_bytes(), tuple(path), note)
+        return Receipt(stored.entry_bytes(), tuple(path), note)
 
     def checkpoint(self) -> str:
         """The newest signed checkpoint: keep a copy where the host cannot reach it."""

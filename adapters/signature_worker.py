@@ -7,6 +7,7 @@ out, for each, the first keyid whose signature does not verify, or None. It hold
 from __future__ import annotations
 
 import marshal
+import signal
 import struct
 import sys
 from typing import IO, Any
@@ -56,7 +57,8 @@ def read_frame(stream: IO[bytes]) -> Any:
 
 
 def main() -> None:
-    """Serve until the parent closes standard input."""
+    """Serve until the parent closes standard input. An interrupt at the terminal is for the parent to answer."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
         try:
             jobs = read_frame(sys.stdin.buffer)

@@ -213,8 +213,8 @@ class SqliteStore:
             if create and not self.path.exists():
                 _create_file(self.path)
             _check_header(self.path)
-            mode = "ro" if read_only else "rw"
-            name = f"file:{quote(str(self.path.absolute()))}?mode={mode}"
+            mode = _read_only_mode(self.path) if read_only else "mode=rw"
+            name = f"file:{quote(str(self.path.absolute()))}?{mode}"
             self._datastore = Datastore(name, lock_timeout=lock_timeout)
             self._recorder = SQLiteLogRecorder(self._datastore, events_table_name=TABLE)
 
@@ -310,6 +310,12 @@ def _create_file(path: Path) -> None:
     with contextlib.suppress(FileExistsError):
         os.link(draft, path)
     draft.unlink()
+
+
+def _read_only_mode(path: Path) -> str:
+    """SQLite shares memory through a file beside the log even to read; where none can be made nobody writes either."""
+    still = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
+    return "mode=ro&immutable=1" if still else "mode=ro"
 
 
 def _check_header(path: Path) -> None:

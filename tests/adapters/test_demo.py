@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import pytest
@@ -73,7 +73,8 @@ class watching:  # noqa: N801 -- reads as a verb
         self._seen, self._script = seen, script
 
     def __enter__(self) -> None:
-        self._stop = Path(f"/tmp/proofroom-watching-{os.getpid()}")  # noqa: S108
+        self._folder = TemporaryDirectory()
+        self._stop = Path(self._folder.name) / "stop"
         self._process = subprocess.Popen(
             [sys.executable, "-c", self._script, str(self._stop)], stdout=subprocess.PIPE, text=True
         )
@@ -85,7 +86,7 @@ class watching:  # noqa: N801 -- reads as a verb
         with self._process as process:
             assert process.stdout is not None
             self._seen.update(json.loads(process.stdout.read()))
-        self._stop.unlink()
+        self._folder.cleanup()
 
 
 def test_each_run_is_an_era(ran: Ran) -> None:
@@ -166,11 +167,11 @@ def test_it_says_what_it_is(ran: Ran) -> None:
 
 
 @pytest.fixture
-def room(ran: Ran, tmp_path: Path) -> Iterator[Path]:
+def room(ran: Ran, tmp_path: Path) -> Path:
     """A copy of the room after two runs, with its checkpoint."""
     shutil.copytree(ran.folder, tmp_path / "room")
     shutil.copy(ran.results[1].checkpoint, tmp_path / "room.checkpoint")
-    return iter([tmp_path / "room"])
+    return tmp_path / "room"
 
 
 @pytest.mark.parametrize("calendar", ["missing.ics", "."])
@@ -252,24 +253,23 @@ def later(seconds: int) -> Callable[[], int]:
     return lambda: now_ms() + seconds * 1000
 
 
-def test_consent_that_ran_out_is_renewed(room: Iterator[Path]) -> None:
+def test_consent_that_ran_out_is_renewed(room: Path) -> None:
     """After a hundred days grant and derived key have run out: the wallet grants anew, the service derives a new key."""
-    folder = next(room)
-    result = run_demo(folder, clock=later(100 * 86_400))
+    result = run_demo(room, clock=later(100 * 86_400))
     assert (result.receipts.era, result.report.verdict) == (2, Verdict.VALID)
-    with Ledger.open(folder, read_only=True) as ledger:
+    with Ledger.open(room, read_only=True) as ledger:
         records = [s for _, s in find_entries(ledger, Activity)]
         assert len(list(find_entries(ledger, Grant))) == 2
     assert records[1].signers.agent_derived_key != records[2].signers.agent_derived_key
 
 
-def test_room_that_was_rolled_back_is_refused(room: Iterator[Path], ran: Ran) -> None:
-    """A room that lost what its checkpoint signed is not written on."""
-    folder = next(room)
-    shutil.rmtree(folder)
-    run_demo(folder)  # a new room in the place of the old one
-    shutil.copy(ran.results[1].checkpoint, folder.with_name("room.checkpoint"))
-    before = (folder / "log.db").read_bytes()
+def test_room_that_was_rolled_back_is_refused(room: Path, ran: Ran) -> None:
+    """A room that is not what its checkpoint signed is not written on; a new room does not destroy the checkpoint of an old one."""
+    shutil.rmtree(room)
+    run_demo(room)
+    assert room.with_name("room.checkpoint.old").read_text() == ran.results[1].checkpoint.read_text()
+    shutil.copy(ran.results[1].checkpoint, room.with_name("room.checkpoint"))
+    before = (room / "log.db").read_bytes()
     with pytest.raises(HistoryChanged, match="FORKED"):
-        run_demo(folder)
-    assert (folder / "log.db").read_bytes() == before
+        run_demo(room)
+    assert (room / "log.db").read_bytes() == before

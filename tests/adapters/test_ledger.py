@@ -414,7 +414,7 @@ def test_a_statement_without_its_signatures_is_not_the_recorded_one(tmp_path: Pa
                     continue
                 with pytest.raises((MissingRole, ExtraSignature)):
                     ledger.append(Envelope(kind, payload, attempt))
-            broken = signatures[0]._replace(value=signatures[0].value[:-1] + b"\x00")
+            broken = signatures[0]._replace(value=bytes(32) + signatures[0].value[32:])
             with pytest.raises(BadSignature):
                 ledger.append(Envelope(kind, payload, (broken, *signatures[1:])))
         assert len(seen) == 22

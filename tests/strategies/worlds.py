@@ -25,9 +25,8 @@ def units(micro: int) -> int | float:
 def works() -> st.SearchStrategy[Work]:
     """What a run may burn."""
     small = st.integers(0, 10**6)
-    return st.builds(
-        Work, cpu_ms=small, gpu_units=st.integers(0, 10**9).map(units), bytes_streamed=st.integers(0, 2**40), puts=small
-    )
+    large = st.integers(0, 2**40)
+    return st.tuples(small, st.integers(0, 10**9).map(units), large, large, small, small).map(lambda parts: Work(*parts))
 
 
 @st.composite
