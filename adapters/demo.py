@@ -24,10 +24,11 @@ from proofroom.adapters.cast import DAY_MS, Cast, Work, ids_of, make_vote
 from proofroom.adapters.files import write_atomically
 from proofroom.adapters.gateway import RunMeter
 from proofroom.adapters.keys import Key, load_or_create_key
-from proofroom.adapters.ledger import KEYS, LOG, Ledger, Recorded
+from proofroom.adapters.ledger import KEYS, LOG, Ledger
 from proofroom.adapters.runtime import AgentRuntime, Run
 from proofroom.adapters.stores import SqliteStore, now_ms
 from proofroom.adapters.vault import Vault
+from proofroom.adapters.writer import Recorded
 from proofroom.domain import hashing
 from proofroom.domain.accounts import customer_account
 from proofroom.domain.activity import unsealed

@@ -15,52 +15,39 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
+from proofroom.adapters.head import advance, open_head
 from proofroom.adapters.keys import load_key, load_or_create_key
-from proofroom.adapters.mapper import StoredEntry, originator_id, to_entry, to_stored_entry
-from proofroom.adapters.stores import Batch, SqliteStore, Store, now_ms
+from proofroom.adapters.mapper import StoredEntry, to_entry
+from proofroom.adapters.stores import SqliteStore, Store, now_ms
 from proofroom.adapters.verifying import AnyEnvelope, VerifyingPool, verify_each, verify_one
+from proofroom.adapters.writer import Recorded, Writer
 from proofroom.domain import merkle
-from proofroom.domain.checkpoint import Checkpoint, sign_checkpoint, verify_checkpoint
 from proofroom.domain.consent import GrantStatus, grant_status
-from proofroom.domain.entry import Entry, encode_signatures, entry_bytes
-from proofroom.domain.envelope import Verified, sign, verify
+from proofroom.domain.entry import Entry
+from proofroom.domain.envelope import Verified, sign
 from proofroom.domain.errors import (
-    BadEntry,
-    BadNote,
     Closed,
-    Conflict,
-    ExtraSignature,
-    HistoryChanged,
     LedgerExists,
     LogMoved,
-    Malformed,
-    MissingRole,
     NoSigner,
     NoSuchEntry,
     NotALedger,
     ProofroomError,
-    Refused,
-    SharedKey,
     StoreUnavailable,
-    TimeWentBack,
 )
 from proofroom.domain.ids import Digest, KeyId, from_ms
 from proofroom.domain.receipt import Receipt
 from proofroom.domain.signing import Signer
-from proofroom.domain.snapshot import decode_state, encode_state
+from proofroom.domain.snapshot import encode_state
 from proofroom.domain.state import RULES, Founding, State
 from proofroom.domain.statements.ledger import Genesis, Tick
-from proofroom.domain.transition import next_due, transition
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyRelation
 
     from proofroom.adapters.views import Views
-
-CLAMP_MS = 5_000
-"""A clock that went back by no more than this is taken to stand still."""
 
 STREAM = 2_000
 """Statements that a stream commits together."""
@@ -70,22 +57,7 @@ SNAPSHOT_EVERY = 20_000
 
 LOG, VIEWS, KEYS = "log.db", "views.duckdb", "keys"
 
-
-class Recorded(NamedTuple):
-    """Where a statement stands in the log."""
-
-    entry_index: int
-    statement: Digest
-    recorded_at_ms: int
-    repeated: bool = False
-    """It was recorded before; this is its first place."""
-
-
-class Head(NamedTuple):
-    """The state after all entries, and the tree over them: replaced together."""
-
-    state: State
-    tree: merkle.Tree
+_KEY_NAMES = ("ledger", "ledger-recovery", "checkpoint", "checkpoint-recovery")
 
 
 class Ledger:
@@ -111,7 +83,7 @@ class Ledger:
         self._workers = workers
         self._pool: VerifyingPool | None = None
         self._closed = False
-        self._head = _open_head(store)
+        self._head = open_head(store)
         self._saved = self._head.state.size
 
     @classmethod
@@ -238,7 +210,7 @@ class Ledger:
         with self._lock:
             while True:
                 self._check_open()
-                writer = _Writer(self, batch, atomic=atomic)
+                writer = Writer(self.store, self._head, batch, self._signer, atomic=atomic)
                 try:
                     self.store.append(self._head.state.size, writer.make)
                 except LogMoved:
@@ -253,7 +225,7 @@ class Ledger:
         """Take in what other processes wrote, by the same transition."""
         with self._lock:
             self._check_open()
-            self._head = _advance(self.store, self._head)
+            self._head = advance(self.store, self._head)
 
     def _save_snapshot(self) -> None:
         """A snapshot is a cache: when it cannot be written now, opening takes longer, and that is all."""
@@ -416,149 +388,3 @@ class Ledger:
 
     def __repr__(self) -> str:
         return f"Ledger({self.state.founding.origin if self.state.founding else 'empty'}, {self.size} entries)"
-
-
-_KEY_NAMES = ("ledger", "ledger-recovery", "checkpoint", "checkpoint-recovery")
-
-
-class _Writer:
-    """One attempt to append: runs the transition under the store's lock and collects what to write."""
-
-    def __init__(self, ledger: Ledger, batch: Sequence[Verified], *, atomic: bool) -> None:
-        self._ledger, self._batch, self._atomic = ledger, batch, atomic
-        self.head = ledger._head
-        self.outcomes: list[Recorded | ProofroomError] = []
-        self._entries: list[StoredEntry] = []
-        self._places: dict[bytes, Recorded] = {}
-
-    def make(self, clock_ms: int) -> Batch | None:
-        now = _clamp(clock_ms, self.head.state.recorded_at_ms)
-        self._state_due(now)
-        for verified in self._batch:
-            self.outcomes.append(self._try(verified, now))
-            self._state_due(now)
-        if not self._entries:
-            return None
-        founding, tree = self.head.state.founding, self.head.tree
-        assert founding is not None
-        checkpoint = Checkpoint(founding.origin, tree.size, merkle.root(tree))
-        return Batch(self._entries, sign_checkpoint(checkpoint, self._ledger._signer(founding.checkpoint_key)))
-
-    def _state_due(self, now: int) -> None:
-        """Everything that the ledger itself must state by now."""
-        state = self.head.state
-        while state.founding is not None and (due := next_due(state, now)) is not None:
-            self._apply(verify(sign(due, self._ledger._signer(state.founding.ledger_key))), now)
-            state = self.head.state
-
-    def _try(self, verified: Verified, now: int) -> Recorded | ProofroomError:
-        try:
-            return self._apply(verified, now)
-        except (Refused, Conflict) as e:
-            first = None if isinstance(e, _UNSIGNED) else self._first_place(verified)
-            if first is not None:
-                return first
-            if self._atomic:
-                raise
-            return e
-
-    def _apply(self, verified: Verified, now: int) -> Recorded:
-        state, tree = self.head
-        entry = Entry(state.size, now, verified)
-        state = transition(state, entry)
-        tree, stored = _store(entry, tree)
-        self._entries.append(stored)
-        self.head = Head(state, tree)
-        recorded = Recorded(entry.index, verified.digest, now)
-        self._places[verified.id] = recorded
-        return recorded
-
-    def _first_place(self, verified: Verified) -> Recorded | None:
-        """Where the very same statement was recorded before."""
-        if verified.id in self._places:
-            return self._places[verified.id]._replace(repeated=True)
-        index = self._ledger.store.find(originator_id(verified))
-        if index is None:
-            return None
-        (stored,) = self._ledger.store.read(index, 1)
-        if (stored.topic, stored.state) != verified.envelope[:2]:
-            return None
-        return Recorded(index, verified.digest, stored.recorded_at_ms, repeated=True)
-
-
-_UNSIGNED = (MissingRole, ExtraSignature, SharedKey)
-"""Refusals that mean the signatures do not carry the statement, so that it is not the recorded one again."""
-
-
-def _clamp(clock_ms: int, last_ms: int) -> int:
-    """The time to record: never before the last entry.
-
-    Raises:
-        TimeWentBack: the clock went back by more than :data:`CLAMP_MS`.
-    """
-    if clock_ms < last_ms - CLAMP_MS:
-        raise TimeWentBack(recorded_at_ms=clock_ms, last_ms=last_ms)
-    return max(clock_ms, last_ms)
-
-
-def _store(entry: Entry, tree: merkle.Tree) -> tuple[merkle.Tree, StoredEntry]:
-    """The entry as the store keeps it, and the tree with its leaf."""
-    envelope, signatures = entry.verified.envelope, encode_signatures(entry.verified.envelope.signatures)
-    data = entry_bytes(entry.index, entry.recorded_at_ms, envelope.payload_type, envelope.payload, signatures)
-    tree, nodes = merkle.append(tree, merkle.SHA256.leaf(data))
-    return tree, to_stored_entry(entry, signatures, b"".join(nodes))
-
-
-def _step(head: Head, stored: StoredEntry) -> Head:
-    tree, _ = merkle.append(head.tree, merkle.SHA256.leaf(stored.entry_bytes()))
-    return Head(transition(head.state, to_entry(stored)), tree)
-
-
-def _open_head(store: Store) -> Head:
-    """The state and tree of a store: from its snapshot and the entries since.
-
-    Raises:
-        HistoryChanged: see :func:`_advance`.
-    """
-    empty = Head(State(), merkle.Tree())
-    if store.last_checkpoint() is None and store.size() == 0:
-        return empty
-    return _advance(store, _from_snapshot(store) or empty)
-
-
-def _advance(store: Store, head: Head) -> Head:
-    """The head after all entries of the store, which must end in the tree that its last checkpoint signs.
-
-    Raises:
-        HistoryChanged: entries, tree and checkpoint do not belong together. Nothing will be written over them.
-    """
-    try:
-        while True:
-            for stored in store.read_from(head.state.size):
-                head = _step(head, stored)
-            # Another process may append in between: read on until log and checkpoint are of one moment.
-            size, note = store.last_checkpoint() or (0, "")
-            if not head.state.size < size <= store.size():
-                break
-    except (Malformed, Refused, Conflict) as e:
-        raise HistoryChanged(size=head.state.size, why=f"entry {head.state.size}: {e}") from e
-    founding = head.state.founding
-    if founding is None or size != head.state.size or store.size() < size:
-        raise HistoryChanged(size=size, why=f"the log has {store.size()} entries")
-    try:
-        signed = verify_checkpoint(note, founding.origin, founding.checkpoint_key)
-    except BadNote as e:
-        raise HistoryChanged(size=size, why=str(e)) from e
-    if signed != Checkpoint(founding.origin, size, merkle.root(head.tree)):
-        raise HistoryChanged(size=size, why="the entries give another tree")
-    return head
-
-
-def _from_snapshot(store: Store) -> Head | None:
-    for size, data in store.snapshots():
-        tree = merkle.Tree(size, tuple(store.node(*peak) for peak in merkle.peaks_of(size)))
-        try:
-            return Head(decode_state(data, merkle.root(tree)), tree)
-        except BadEntry:
-            continue  # a cache that does not fit is no cache
-    return None

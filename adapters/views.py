@@ -18,7 +18,7 @@ from typing import ClassVar
 
 import duckdb
 import pyarrow as pa
-from duckdb import DuckDBPyConnection, DuckDBPyRelation, StatementType
+from duckdb import DuckDBPyRelation, StatementType
 
 from proofroom.adapters.mapper import StoredEntry
 from proofroom.adapters.stores import Store

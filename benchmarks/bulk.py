@@ -20,7 +20,8 @@ from nacl.signing import VerifyKey
 from benchmarks.compare import Sample, compare, measure, run_side
 from benchmarks.room import attest, build, cast_of, grant_of
 from proofroom.adapters.cast import Work
-from proofroom.adapters.ledger import Ledger, Recorded
+from proofroom.adapters.ledger import Ledger
+from proofroom.adapters.writer import Recorded
 from proofroom.domain.envelope import parse_envelope, signed_message
 from proofroom.domain.ids import public_key_of
 

@@ -18,7 +18,8 @@ from proofroom.adapters.cli.output import json_text, one_line, print_error, styl
 from proofroom.domain.errors import BadInput, ProofroomError, TooLarge, Unavailable
 
 if TYPE_CHECKING:
-    from proofroom.adapters.ledger import Ledger, Recorded
+    from proofroom.adapters.ledger import Ledger
+    from proofroom.adapters.writer import Recorded
 
 SKIP_BYTES = 1 << 20
 """How much of a line that is too long is thrown away at once."""

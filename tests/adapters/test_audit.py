@@ -7,6 +7,12 @@ import threading
 from pathlib import Path
 
 import pytest
+
+from proofroom.adapters.audit import UNWITNESSED, Verdict, audit
+from proofroom.adapters.ledger import LOG, Ledger
+from proofroom.adapters.stores import MemoryStore
+from proofroom.domain import merkle
+from proofroom.domain.errors import BadNote
 from strategies.histories import key, whole_history
 from strategies.rooms import (
     Clock,
@@ -21,12 +27,6 @@ from strategies.rooms import (
     signers,
     whole_checkpoints,
 )
-
-from proofroom.adapters.audit import UNWITNESSED, Verdict, audit
-from proofroom.adapters.ledger import LOG, Ledger
-from proofroom.adapters.stores import MemoryStore
-from proofroom.domain import merkle
-from proofroom.domain.errors import BadNote
 
 SIZE = len(whole_history().entries)
 

@@ -8,17 +8,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from strategies.histories import key, resign
-from strategies.rooms import Clock, Room, make_room, signers
 
 from proofroom.adapters.cast import DAY_MS, Cast
-from proofroom.adapters.ledger import Ledger, Recorded
+from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.stores import MemoryStore
+from proofroom.adapters.writer import Recorded
 from proofroom.domain import errors
 from proofroom.domain.canonical import encode
 from proofroom.domain.envelope import Envelope, Signature, pae, sign
 from proofroom.domain.errors import ProofroomError
 from proofroom.domain.ids import from_ms
+from strategies.histories import key, resign
+from strategies.rooms import Clock, Room, make_room, signers
 
 START = 1_772_355_600_000
 

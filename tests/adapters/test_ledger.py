@@ -21,8 +21,9 @@ from proofroom.adapters import ledger as ledgers
 from proofroom.adapters.audit import Verdict, audit
 from proofroom.adapters.cast import DAY_MS
 from proofroom.adapters.keys import Key
-from proofroom.adapters.ledger import LOG, Ledger, Recorded
+from proofroom.adapters.ledger import LOG, Ledger
 from proofroom.adapters.stores import MemoryStore, SqliteStore
+from proofroom.adapters.writer import Recorded
 from proofroom.domain import merkle
 from proofroom.domain.authority import AUTHORITY
 from proofroom.domain.checkpoint import verify_checkpoint

@@ -11,8 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
-from strategies.histories import key, resign, whole_history
-from strategies.rooms import copy_of, rows_of
 
 from proofroom.adapters import mapper
 from proofroom.adapters.mapper import StoredEntry, originator_id, read_statement, to_entry, to_stored_entry
@@ -22,6 +20,8 @@ from proofroom.domain.envelope import Envelope, sign, verify
 from proofroom.domain.errors import BadEntry, BadSignature, Malformed, UnknownKind
 from proofroom.domain.statements import KINDS, LedgerStatement, payload_type_of
 from proofroom.domain.statements.activity import Activity
+from strategies.histories import key, resign, whole_history
+from strategies.rooms import copy_of, rows_of
 
 
 def stored(entry: Entry) -> StoredEntry:

@@ -9,11 +9,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from strategies.rooms import Worker, audit_file, make_folder, run_together, soak
 
 from proofroom.adapters.audit import Verdict
 from proofroom.adapters.ledger import LOG, Ledger
 from proofroom.domain.statements.activity import Activity
+from strategies.rooms import Worker, audit_file, make_folder, run_together, soak
 
 
 def assert_valid(folder: Path) -> int:

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from strategies.histories import whole_history
-from strategies.rooms import make_folder
 
-from proofroom.adapters.ledger import Ledger, Recorded
+from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.verifying import CHUNK, AnyEnvelope, VerifyingPool, verify_each, verify_one
+from proofroom.adapters.writer import Recorded
 from proofroom.domain.envelope import Envelope, Verified
 from proofroom.domain.errors import BadSignature, Malformed, ProofroomError
+from strategies.histories import whole_history
+from strategies.rooms import make_folder
 
 ENVELOPES = [e.verified.envelope for e in whole_history().entries]
 

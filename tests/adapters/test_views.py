@@ -12,9 +12,6 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies.histories import History, store_of, whole_history
-from strategies.rooms import TESTS, copy_of, edit, entries_of, forge, soak
-from strategies.worlds import content, histories
 
 from proofroom.adapters.mapper import StoredEntry
 from proofroom.adapters.stores import PAGE, MemoryStore, SqliteStore, Store
@@ -28,6 +25,9 @@ from proofroom.domain.errors import (
     StoreUnavailable,
 )
 from proofroom.domain.ids import KeyId
+from strategies.histories import History, store_of, whole_history
+from strategies.rooms import TESTS, copy_of, edit, entries_of, forge, soak
+from strategies.worlds import content, histories
 
 Content = dict[str, list[tuple[Any, ...]]]
 

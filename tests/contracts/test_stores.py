@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -97,8 +96,8 @@ class Log:
             store.append(self.tree.size, lambda now, count=count: self.batch(count, now))  # type: ignore[misc]
 
 
-def originator(index: int) -> UUID:
-    return UUID(bytes=hashlib.sha256(str(index).encode()).digest()[:16])
+def originator(index: int) -> str:
+    return hashlib.sha256(str(index).encode()).hexdigest()[:32]
 
 
 def test_a_new_log_is_empty(store: Store) -> None:

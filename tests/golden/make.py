@@ -10,10 +10,9 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+from proofroom.adapters.stores import SqliteStore
 from strategies.histories import whole_history
 from strategies.rooms import write_history
-
-from proofroom.adapters.stores import SqliteStore
 
 GOLDEN = Path(__file__).parent
 NAME = "rules-1"

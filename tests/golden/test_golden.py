@@ -7,14 +7,14 @@ from pathlib import Path
 
 import orjson
 import pytest
-from golden.make import GOLDEN, make
-from strategies.rooms import audit_file
 
+from golden.make import GOLDEN, make
 from proofroom.adapters.audit import Verdict
 from proofroom.adapters.ledger import LOG, Ledger
 from proofroom.domain.authority import AUTHORITY
 from proofroom.domain.checkpoint import parse_note
 from proofroom.domain.statements import KINDS
+from strategies.rooms import audit_file
 
 ROOTS = {"rules-1": (153, "30d31fe507902764e3056b10ef79592ef675501b3c58df77b56f520181fed9e2")}
 """Size and root of each, written down when it was made."""

@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies.histories import History, store_of, whole_history
-from strategies.rooms import forge, soak
-from strategies.worlds import histories, units
 
 from proofroom.adapters.cast import Work
 from proofroom.adapters.views import Views
 from proofroom.domain.activity import usage_of
 from proofroom.domain.ids import to_ms
 from proofroom.domain.statements.activity import Activity, BatchSealed
+from strategies.histories import History, store_of, whole_history
+from strategies.rooms import forge, soak
+from strategies.worlds import histories, units
 
 Place = tuple[int | None, int | None, int | None]
 """Batch, position, entry that sealed it."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import base64
 
 from hypothesis import given, settings
-from projections.test_activity import places_of
-from strategies.histories import History, store_of, whole_history
-from strategies.rooms import soak
-from strategies.worlds import histories
 
+from projections.test_activity import places_of
 from proofroom.adapters.views import Views
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.attestation import RoundOpened, RoundTallied, VoteCommitted, VoteRevealed
 from proofroom.domain.statements.settlement import EraPaid, EraSealed
+from strategies.histories import History, store_of, whole_history
+from strategies.rooms import soak
+from strategies.worlds import histories
 
 
 def verdicts_of(history: History) -> dict[int, str]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from hypothesis import given, settings
-from strategies.histories import History, key, store_of, whole_history, wire_grant
-from strategies.rooms import soak
-from strategies.worlds import histories
 
 from proofroom.adapters.views import Views
 from proofroom.domain.consent import grant_status
 from proofroom.domain.ids import from_ms
 from proofroom.domain.state import State
+from strategies.histories import History, key, store_of, whole_history, wire_grant
+from strategies.rooms import soak
+from strategies.worlds import histories
 
 
 def check_status(history: History) -> None:

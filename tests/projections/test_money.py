@@ -5,13 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 
 from hypothesis import given, settings
-from strategies.histories import History, store_of, whole_history
-from strategies.rooms import soak
-from strategies.worlds import histories
 
 from proofroom.adapters.views import Views
 from proofroom.domain.accounts import TREASURY
 from proofroom.domain.statements.settlement import EraPaid
+from strategies.histories import History, store_of, whole_history
+from strategies.rooms import soak
+from strategies.worlds import histories
 
 
 def check_money(history: History) -> None:

@@ -17,7 +17,6 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
-from uuid import UUID
 
 from hypothesis import settings
 
@@ -183,7 +182,7 @@ def stored_of(
     data = entry_bytes(index, recorded_at_ms, envelope.payload_type, envelope.payload, signatures)
     tree, nodes = merkle.append(tree, merkle.SHA256.leaf(data))
     stored = StoredEntry(
-        originator_id=_originator(envelope) or UUID(int=index),
+        originator_id=_originator(envelope) or f"{index:032x}",
         originator_version=1,
         topic=envelope.payload_type,
         state=envelope.payload,
@@ -196,7 +195,7 @@ def stored_of(
 
 
 @cache
-def _originator(envelope: Envelope) -> UUID | None:
+def _originator(envelope: Envelope) -> str | None:
     try:
         return originator_id(verify(envelope))
     except ProofroomError:
@@ -220,7 +219,7 @@ def forge(
     for index, (recorded_at_ms, envelope) in enumerate(entries):
         stored, tree = stored_of(index, recorded_at_ms, envelope, tree)
         if envelope.payload in seen:
-            stored = replace(stored, originator_id=UUID(int=index).hex)  # no store takes a key twice
+            stored = replace(stored, originator_id=f"{index:032x}")  # no store takes a key twice
         seen.add(envelope.payload)
         group.append(stored)
         if tree.size in checkpoints or tree.size == len(entries):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import strategies as st
-from strategies.histories import HOUR_MS, History, key, wire_grant
 
 from proofroom.adapters.cast import Work
 from proofroom.adapters.views import Views
@@ -13,6 +12,7 @@ from proofroom.domain.canonical import MILLIONTHS, number_text
 from proofroom.domain.ids import from_ms
 from proofroom.domain.statements.attestation import ABSTAIN_REASONS, REJECT_REASONS
 from proofroom.domain.statements.consent import Limits
+from strategies.histories import HOUR_MS, History, key, wire_grant
 
 REASONS = [*REJECT_REASONS, *ABSTAIN_REASONS]
 
@@ -75,7 +75,7 @@ def _consent(draw: st.DrawFn, history: History) -> None:
     if draw(st.booleans()):
         history.write(cast.grant(revoked=True))
     else:
-        history.write(cast.grant(expires_at=cast.now(500)))
+        history.write(cast.grant(expires_at=cast.now(500), replace=True))
         history.sleep(draw(st.sampled_from([499, 500, 501])))
         history.tick()
     history.sleep(1)
@@ -96,6 +96,7 @@ def _seal(draw: st.DrawFn, history: History, era: int) -> None:
 
 def _attest(draw: st.DrawFn, history: History) -> None:
     """A whole round, for the oldest batch that awaits its beacon."""
+    history.state_due()
     waiting = sorted(number for (_, number), round in history.state.rounds.items() if not round.reveals)
     if waiting:
         count = len(history.state.rounds[history.cast.cluster, waiting[0]].records)

@@ -1,0 +1,134 @@
+"""One append: what is due, what was given, the leaf and tree of each, and the checkpoint over all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from proofroom.adapters.head import Head
+from proofroom.adapters.mapper import StoredEntry, originator_id, to_stored_entry
+from proofroom.adapters.stores import Batch, Store
+from proofroom.domain import merkle
+from proofroom.domain.checkpoint import Checkpoint, sign_checkpoint
+from proofroom.domain.entry import Entry, encode_signatures, entry_bytes
+from proofroom.domain.envelope import Verified, sign, verify
+from proofroom.domain.errors import Conflict, ProofroomError, Refused, TimeWentBack
+from proofroom.domain.ids import Digest, KeyId
+from proofroom.domain.signing import Signer
+from proofroom.domain.transition import next_due, transition
+
+CLAMP_MS = 5_000
+"""A clock that went back by no more than this is taken to stand still."""
+
+
+class Recorded(NamedTuple):
+    """Where a statement stands in the log."""
+
+    entry_index: int
+    statement: Digest
+    recorded_at_ms: int
+    repeated: bool = False
+    """It was recorded before; this is its first place."""
+
+
+class Writer:
+    """One attempt to append: runs the transition under the store's lock and collects what to write.
+
+    Args:
+        store: where the first place of a statement that is already recorded is looked up.
+        head: the head of the log that the store is expected to have.
+        batch: the statements.
+        signer: gives the signer of the ledger key and of the checkpoint key.
+        atomic: the first refusal ends the attempt; otherwise it is the outcome of its statement.
+    """
+
+    def __init__(
+        self, store: Store, head: Head, batch: Sequence[Verified], signer: Callable[[KeyId], Signer], *, atomic: bool
+    ) -> None:
+        self.head = head
+        self.outcomes: list[Recorded | ProofroomError] = []
+        self._store, self._batch, self._signer, self._atomic = store, batch, signer, atomic
+        self._entries: list[StoredEntry] = []
+        self._places: dict[str, int] = {}
+
+    def make(self, clock_ms: int) -> Batch | None:
+        """What to write at this time: what is due, the statements, and what becomes due through them; None when there is nothing.
+
+        Raises:
+            TimeWentBack: the clock went back by more than :data:`CLAMP_MS`.
+            NoSigner: a key that has to sign is not at hand.
+            Refused, Conflict: in an atomic attempt, the first refusal.
+        """
+        now = _clamp(clock_ms, self.head.state.recorded_at_ms)
+        self._state_due(now)
+        for verified in self._batch:
+            self.outcomes.append(self._try(verified, now))
+            self._state_due(now)
+        if not self._entries:
+            return None
+        founding, tree = self.head.state.founding, self.head.tree
+        assert founding is not None
+        checkpoint = Checkpoint(founding.origin, tree.size, merkle.root(tree))
+        return Batch(self._entries, sign_checkpoint(checkpoint, self._signer(founding.checkpoint_key)))
+
+    def _state_due(self, now: int) -> None:
+        """Everything that the ledger itself must state by now."""
+        state = self.head.state
+        while state.founding is not None and (due := next_due(state, now)) is not None:
+            self._apply(verify(sign(due, self._signer(state.founding.ledger_key))), now)
+            state = self.head.state
+
+    def _try(self, verified: Verified, now: int) -> Recorded | ProofroomError:
+        try:
+            return self._apply(verified, now)
+        except (Refused, Conflict) as e:
+            first = self._first_place(verified)
+            if first is not None:
+                return first
+            if self._atomic:
+                raise
+            return e
+
+    def _apply(self, verified: Verified, now: int) -> Recorded:
+        state, tree = self.head
+        entry = Entry(state.size, now, verified)
+        state = transition(state, entry)
+        tree, stored = _store(entry, tree)
+        self._entries.append(stored)
+        self.head = Head(state, tree)
+        self._places[str(stored.originator_id)] = len(self._entries) - 1
+        return Recorded(entry.index, verified.digest, now)
+
+    def _first_place(self, verified: Verified) -> Recorded | None:
+        """Where the very same statement, signed by the same keys, was recorded before."""
+        key = originator_id(verified)
+        if key in self._places:
+            stored = self._entries[self._places[key]]
+        else:
+            index = self._store.find(key)
+            if index is None:
+                return None
+            (stored,) = self._store.read(index, 1)
+        envelope = stored.envelope()
+        if envelope[:2] != verified.envelope[:2] or {s.keyid for s in envelope.signatures} != verified.keys:
+            return None
+        return Recorded(stored.index, verified.digest, stored.recorded_at_ms, repeated=True)
+
+
+def _clamp(clock_ms: int, last_ms: int) -> int:
+    """The time to record: never before the last entry.
+
+    Raises:
+        TimeWentBack: the clock went back by more than :data:`CLAMP_MS`.
+    """
+    if clock_ms < last_ms - CLAMP_MS:
+        raise TimeWentBack(recorded_at_ms=clock_ms, last_ms=last_ms)
+    return max(clock_ms, last_ms)
+
+
+def _store(entry: Entry, tree: merkle.Tree) -> tuple[merkle.Tree, StoredEntry]:
+    """The entry as the store keeps it, and the tree with its leaf."""
+    envelope, signatures = entry.verified.envelope, encode_signatures(entry.verified.envelope.signatures)
+    data = entry_bytes(entry.index, entry.recorded_at_ms, envelope.payload_type, envelope.payload, signatures)
+    tree, nodes = merkle.append(tree, merkle.SHA256.leaf(data))
+    return tree, to_stored_entry(entry, signatures, b"".join(nodes))
