@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest import TestCase
 
 import pytest
 from eventsourcing.persistence import StoredEvent
@@ -30,7 +31,7 @@ def _join_others() -> None:
             thread.join()
 
 
-class _OnFile:
+class _OnFile(TestCase):
     """Gives each recorder a file of its own."""
 
     recorder_class: type[SQLiteLogRecorder] = SQLiteLogRecorder
@@ -44,9 +45,6 @@ class _OnFile:
         self.addCleanup(datastore.close)
         self.addCleanup(_join_others)
         return recorder
-
-    def addCleanup(self, *args: Any) -> None:  # noqa: N802 -- unittest's name
-        super().addCleanup(*args)  # type: ignore[misc]
 
 
 class _SQLiteAggregates(SQLiteLogRecorder):
