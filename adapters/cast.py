@@ -50,7 +50,7 @@ from proofroom.domain.statements.settlement import Deposit
 from proofroom.domain.voting import commitment, write_bitmap
 
 DAY_MS = 86_400_000
-CHAIN = 1_000
+CHAIN = 10_000
 """Rounds that a beacon chain of the cast lasts for."""
 
 PARAMETERS = Parameters(

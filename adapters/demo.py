@@ -20,26 +20,23 @@ from typing import Any, NamedTuple
 from proofroom.adapters import pages
 from proofroom.adapters.agents import SUMMARISE_CALENDAR
 from proofroom.adapters.audit import Report, Verdict, audit
-from proofroom.adapters.cast import DAY_MS, Cast, Work, ids_of, make_vote
+from proofroom.adapters.cast import DAY_MS, Cast, Work, ids_of
 from proofroom.adapters.files import write_atomically
 from proofroom.adapters.gateway import RunMeter
+from proofroom.adapters.jury import Jury
 from proofroom.adapters.keys import Key, load_or_create_key
-from proofroom.adapters.ledger import KEYS, LOG, Ledger
+from proofroom.adapters.ledger import KEYS, Ledger
 from proofroom.adapters.runtime import AgentRuntime, Run
-from proofroom.adapters.stores import SqliteStore, now_ms
+from proofroom.adapters.stores import now_ms
 from proofroom.adapters.vault import Vault
 from proofroom.adapters.writer import Recorded
 from proofroom.domain import hashing
 from proofroom.domain.accounts import customer_account
 from proofroom.domain.activity import unsealed
-from proofroom.domain.attestation import phase_of
 from proofroom.domain.consent import grant_status
-from proofroom.domain.crosscheck import Observation, Reason, claim_of, cross_check, tolerances_of
-from proofroom.domain.errors import BadInput, HistoryChanged, StoreUnavailable
+from proofroom.domain.errors import BadInput, HistoryChanged, LedgerExists, StoreUnavailable
 from proofroom.domain.ids import Digest, KeyId, from_ms
-from proofroom.domain.state import Cluster, Era, Round
-from proofroom.domain.statements.activity import Activity
-from proofroom.domain.statements.attestation import Vote
+from proofroom.domain.state import Cluster, Era
 
 Say = Callable[[str], None]
 """Takes a paragraph for the person who watches."""
@@ -114,8 +111,8 @@ def run_demo(
     """
     data, folder = read_calendar(calendar), folder.absolute()
     checkpoint = folder.with_name(f"{folder.name}.checkpoint")
-    is_new = not _has_entries(folder / LOG)
-    with Ledger.create(folder, clock=clock) if is_new else Ledger.open(folder, clock=clock) as ledger:
+    room, is_new = _open(folder, clock)
+    with room as ledger:
         known = None if is_new else _check_against(ledger, checkpoint)
         if is_new and checkpoint.exists():
             say(f"A checkpoint of another room lay beside; it is kept as {_set_aside(checkpoint)}.")
@@ -151,19 +148,12 @@ def read_calendar(path: Path | None) -> bytes:
 # --- the room
 
 
-def _has_entries(log: Path) -> bool:
-    """Whether a room was begun. A log of which a crash left nothing but the empty file is removed."""
-    if not log.exists():
-        return False
-    store = SqliteStore(log)
+def _open(folder: Path, clock: Callable[[], int]) -> tuple[Ledger, bool]:
+    """The room, and whether it was made now."""
     try:
-        size = store.size()
-    finally:
-        store.close()
-    if not size:
-        for file in log.parent.glob(f"{log.name}*"):
-            file.unlink()
-    return size > 0
+        return Ledger.create(folder, clock=clock), True
+    except LedgerExists:
+        return Ledger.open(folder, clock=clock), False
 
 
 def _check_against(ledger: Ledger, checkpoint: Path) -> str | None:
@@ -196,6 +186,7 @@ class _Demo:
         self.ledger, self.folder, self.say, self.clock = ledger, folder, say, clock
         self.keys: dict[str, Key] = {}
         self.cast = Cast(ledger.id, clock, self._key)
+        self.jury = Jury(ledger, self.cast, folder / "observations", clock)
         self.vault = Vault(folder / "vault", self.cast.user.keyid)
 
     def run(self, data: bytes) -> Receipts:
@@ -245,10 +236,10 @@ class _Demo:
 
     def finish_left_behind(self) -> None:
         """Finish the rounds and the era of a run that was cut off. An open era without records is used as it is."""
-        self._state_due()
+        self.jury.state_due()
         for name, round in sorted(self.ledger.state.rounds):
             if name == self.cast.cluster:
-                self.hold_round(round)
+                self.jury.hold_round(round)
         cluster = self._cluster()
         if not cluster.open:
             return
@@ -257,11 +248,6 @@ class _Demo:
             self.attest(cluster.opened, quietly=True)
         if era.ids or era.end * 1000 < self.clock() + DAY_MS // 24:
             self.close_era(cluster.opened)
-
-    def _state_due(self) -> None:
-        agenda = self.ledger.state.agenda
-        if agenda and agenda[0].at_ms <= self.clock():
-            self.ledger.tick()
 
     # --- consent
 
@@ -315,7 +301,7 @@ class _Demo:
         envelope = self._sign_record(grant.statement, era, run)
         (statement_id,) = ids_of([envelope])
         _write(self.folder / "salts" / hashing.untagged(run.input_commitment).hex(), run.salt)
-        _write(self._observation_path(statement_id), json.dumps(observation._asdict()).encode())
+        self.jury.observe(statement_id, observation)
         record = self.ledger.append(envelope).entry_index
         self.say(
             "2. Work: the agent ran over the decrypted scope in a process of its own\n\n"
@@ -347,7 +333,7 @@ class _Demo:
         """Seal the records of an era and hold the round; its number."""
         self.ledger.append(self.cast.seal_all(self.ledger.state, era))
         round = self._cluster().rounds - 1
-        self.hold_round(round)
+        self.jury.hold_round(round)
         if not quietly:
             page = pages.round_page(self.ledger, self.cast.cluster, round, short=True)
             self.say(
@@ -356,55 +342,6 @@ class _Demo:
                 "time.\n   Its vote is its own honest cross-check of that reading."
             )
         return round
-
-    def hold_round(self, number: int) -> None:
-        """Have every validator do what is its part now, until the round is final or waits for a deadline."""
-        key = (self.cast.cluster, number)
-        while (round := self.ledger.state.rounds.get(key)) is not None:
-            phase = phase_of(round, self.clock())
-            waiting = [i for i, v in enumerate(self.cast.validators) if _is_awaited(round, phase, v.keyid)]
-            for i in waiting:
-                self._take_part(round, phase, number, i)
-            self._state_due()
-            if not waiting:
-                return
-
-    def _take_part(self, round: Round, phase: str, number: int, i: int) -> None:
-        if phase == "beacon":
-            self.ledger.append(self.cast.reveal_beacon(number, i))
-            return
-        vote = self.judge(round, self.cast.validators[i].keyid)
-        if phase == "commit":
-            self.ledger.append(self.cast.commit(self.ledger.state, number, i, vote))
-        else:
-            self.ledger.append(self.cast.reveal(number, i, vote))
-
-    def judge(self, round: Round, validator: KeyId) -> Vote:
-        """A validator's vote: its cross-check of each record with what it observed."""
-        tolerances = tolerances_of(self._era(round.era).parameters)
-        doubts: dict[int, str] = {}
-        for position, pending in enumerate(round.records):
-            record = self.ledger.entry(pending.log_index).statement
-            assert isinstance(record, Activity)
-            observation = self._observed(pending.id, broken=validator == round.committee[0])
-            reason: Reason | None = cross_check(claim_of(record), observation, tolerances)
-            if reason is not None:
-                doubts[position] = reason
-        return make_vote(len(round.records), doubts)
-
-    def _observed(self, record: bytes, *, broken: bool) -> Observation | None:
-        """What the gateway handed out about a record; a broken meter reads a tenth of the processor time."""
-        try:
-            value = json.loads(self._observation_path(record).read_bytes())
-        except (OSError, ValueError):
-            return None
-        observation = Observation(**value | {"scopes": tuple(value["scopes"])})
-        if broken and observation.cpu_ms is not None:
-            observation = observation._replace(cpu_ms=observation.cpu_ms // 10)
-        return observation
-
-    def _observation_path(self, record: bytes) -> Path:
-        return self.folder / "observations" / f"{record.hex()}.json"
 
     # --- settlement
 
@@ -442,15 +379,6 @@ class _Demo:
 
     def _era(self, number: int) -> Era:
         return self.ledger.state.eras[self.cast.cluster, number]
-
-
-def _is_awaited(round: Round, phase: str, validator: KeyId) -> bool:
-    """Whether a validator still has a part in this phase of a round."""
-    if phase == "beacon":
-        return validator in round.eligible and validator not in round.reveals
-    if phase == "commit":
-        return validator in round.committee and validator not in round.commits
-    return validator in round.commits and validator not in round.votes
 
 
 # --- telling

@@ -105,15 +105,13 @@ class Ledger:
             StoreUnavailable: the folder cannot be written.
         """
         path = Path(folder)
-        if (path / LOG).exists():
-            raise LedgerExists(path=str(path))
+        store = _new_store(path, clock)
         try:
-            path.mkdir(parents=True, exist_ok=True)
             keys = {name: load_or_create_key(path / KEYS / f"{name}.json") for name in _KEY_NAMES}
             banks = list(bank_keys) or [load_or_create_key(path / KEYS / "bank.json").keyid]
         except OSError as e:
+            store.close()
             raise NotALedger(path=str(path), why=str(e)) from None
-        store = SqliteStore(path / LOG, create=True, clock=clock)
         ledger = cls(store, (keys["ledger"], keys["checkpoint"]), views=path / VIEWS)
         ledger.append(
             sign(
@@ -388,3 +386,20 @@ class Ledger:
 
     def __repr__(self) -> str:
         return f"Ledger({self.state.founding.origin if self.state.founding else 'empty'}, {self.size} entries)"
+
+
+def _new_store(path: Path, clock: Callable[[], int]) -> SqliteStore:
+    """The store of a ledger to be; an empty log, as a crash before genesis leaves one, is as good as none.
+
+    Raises:
+        LedgerExists: there are entries.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise NotALedger(path=str(path), why=e.strerror or str(e)) from None
+    store = SqliteStore(path / LOG, create=True, clock=clock)
+    if store.size():
+        store.close()
+        raise LedgerExists(path=str(path))
+    return store

@@ -1,7 +1,8 @@
 """The read models' file: brings :mod:`proofroom.projections` up to date with a log, and answers SQL.
 
-Entries are pulled in pages. The rows that a page makes and the new position go into one transaction, so that a crash at any point leaves whole
-pages. Only the log is the truth: read models of an older version, or of a log that is not the one given, are built anew without asking.
+Entries are pulled in pages. The rows that a page makes and the new position go into one transaction, so that a crash at any point
+leaves whole pages. Only the log is the truth: read models of an older version, or of a log that is not the one given, are built anew
+without asking.
 
 A file admits one process, which is DuckDB's rule. A ledger that is opened for reading only keeps its read models in memory.
 """

@@ -80,8 +80,8 @@ ACTIVITY = Projection(
             batch_index  -- entry that sealed the batch
             """,
             """
-            SELECT r.entry_index, r.record_id, r.cluster, r.era, b.batch, (r.rank - b.first_rank)::BIGINT AS position,
-                b.entry_index AS batch_index
+            SELECT r.entry_index, r.record_id, r.cluster, r.era, b.batch,
+                CASE WHEN b.batch IS NOT NULL THEN r.rank - b.first_rank END AS position, b.entry_index AS batch_index
             FROM records r ASOF LEFT JOIN (
                 SELECT cluster, era, orchestrator, first_rank, batch, entry_index FROM batches
                 UNION ALL
@@ -96,7 +96,7 @@ ACTIVITY = Projection(
             """
             INSERT INTO records
             SELECT b.entry_index, make_timestamp_ms(b.recorded_at_ms), b.statement_id, s.record_id, s.agent, s.vault_scope,
-                s.operation, s.compute.cpu_ms, (s.compute.gpu_units * 1000000)::BIGINT, s.data.byte_seconds,
+                s.operation, s.compute.cpu_ms, (s.compute.gpu_units::DECIMAL(38,6) * 1000000)::BIGINT, s.data.byte_seconds,
                 s.data.bytes_streamed, s.data.puts, s.data.gets, s.result_hash, s.input_commitment, s.grant, s.cluster, s.era,
                 s.node, s.customer, s.listing, s.started_at, s.ended_at, s.signers."agent-derived-key",
                 s.signers.orchestrator, s.signers."agent-runtime",

@@ -4,8 +4,8 @@ A table is written as its columns, one a line, each with its meaning behind ``--
 that a stranger finds their way with ``duckdb_columns()``. A step is one ``INSERT INTO .. SELECT`` over ``batch``, which holds the new
 entries of the step's kinds: JSON is decoded by DuckDB, never row by row in Python.
 
-A step may also look at rows that were added in the same batch, ``WHERE entry_index >= getvariable('first_index')``. It never looks at all of a
-table, so that a batch costs what it adds and not what is there.
+A step may also look at rows that were added in the same batch, ``WHERE entry_index >= getvariable('first_index')``, but never at all
+of a table that grows, so that a batch costs what it adds and not what is there.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ CONSENT = Projection(
                 s.user_pub_key, s.agent_service_pub_key, s.created_at, s.expires_at, epoch_ms(s.expires_at), s.revoked,
                 list_sort(list_distinct([concat(x.context.vaultId, ' / ', x.context.scopeId) FOR x IN s.metadata.scopes])),
                 s.metadata.limits.operations, s.metadata.limits.cpu_ms,
-                (s.metadata.limits.gpu_units * 1000000)::BIGINT,
+                (s.metadata.limits.gpu_units::DECIMAL(38,6) * 1000000)::BIGINT,
                 CASE WHEN s.metadata.limits IS NOT NULL THEN coalesce(s.metadata.limits.per, 'grant') END,
                 coalesce(s.metadata.delegable, false), coalesce(s.metadata.replace, false), kind = 'grant-wire'
             FROM (SELECT *, from_json(payload, '{

@@ -130,7 +130,7 @@ class AgentFailed(
     Unavailable,
     code="agent-failed",
     message="the agent gave no result: {why}",
-    advice="see the agent's own messages; nothing was recorded or charged",
+    advice="nothing was recorded or charged; AgentRuntime(messages=...) shows what the agent says of itself",
 ):
     """The agent's child process gave no result; no record was made."""
 

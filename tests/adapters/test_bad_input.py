@@ -123,6 +123,29 @@ def wire(place: Place, **changes: Any) -> bytes:
     return json.dumps({"payload": raw, "signature": form | changes}).encode()
 
 
+def sign_genesis(place: Place) -> Envelope:
+    return sign(make_genesis(unit="EUR"), *signers())
+
+
+def sign_grant_by(place: Place, name: str) -> Envelope:
+    return resign(
+        place.cast.grant(created_at=place.cast.now(1)),
+        without=[place.cast.user.keyid],
+        extra=[key(name)],
+        user_pub_key=key(name).keyid,
+    )
+
+
+def second_deposit(place: Place) -> Envelope:
+    place.ledger.append(place.cast.deposit(place.cast.user.keyid, 5, reference="wire-1"))
+    return place.cast.deposit(place.cast.user.keyid, 6, reference="wire-1")
+
+
+def no_bank(place: Place) -> Envelope:
+    deposit = place.cast.deposit(place.cast.user.keyid, 5)
+    return resign(deposit, without=[place.cast.bank.keyid], extra=[key("thief")], bank=key("thief").keyid)
+
+
 BAD: dict[str, tuple[Bad, str]] = {
     "nothing": (lambda p: b"", "not-json"),
     "truncated": (lambda p: p.good.to_json()[:-7], "not-json"),
@@ -210,29 +233,6 @@ BAD: dict[str, tuple[Bad, str]] = {
     "a wire form by another algorithm": (lambda p: wire(p, algorithm="rsa"), "bad-envelope"),
 }
 """What somebody brings, and the codes of the errors that may name it: each code is a class of its own."""
-
-
-def sign_genesis(place: Place) -> Envelope:
-    return sign(make_genesis(unit="EUR"), *signers())
-
-
-def sign_grant_by(place: Place, name: str) -> Envelope:
-    return resign(
-        place.cast.grant(created_at=place.cast.now(1)),
-        without=[place.cast.user.keyid],
-        extra=[key(name)],
-        user_pub_key=key(name).keyid,
-    )
-
-
-def second_deposit(place: Place) -> Envelope:
-    place.ledger.append(place.cast.deposit(place.cast.user.keyid, 5, reference="wire-1"))
-    return place.cast.deposit(place.cast.user.keyid, 6, reference="wire-1")
-
-
-def no_bank(place: Place) -> Envelope:
-    deposit = place.cast.deposit(place.cast.user.keyid, 5)
-    return resign(deposit, without=[place.cast.bank.keyid], extra=[key("thief")], bank=key("thief").keyid)
 
 
 def picture(ledger: Ledger) -> tuple[object, ...]:

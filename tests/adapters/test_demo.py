@@ -248,6 +248,15 @@ def test_run_that_was_killed_is_finished(tmp_path: Path, die_at: int, when: str,
         assert all(era.sealed for era in ledger.state.eras.values())
 
 
+@pytest.mark.parametrize("die_at", [9, 14, 19, 24])
+def test_round_that_was_cut_off_still_pays(tmp_path: Path, die_at: int) -> None:
+    """While its deadlines last, a round that was left in any phase is finished with the same votes, and its record is paid."""
+    crash(tmp_path / "room", die_at, "after")
+    assert run_demo(tmp_path / "room").receipts.era == 1
+    with Ledger.open(tmp_path / "room", read_only=True) as ledger:
+        assert [s.records.attested for _, s in find_entries(ledger, EraPaid)] == [1, 1]
+
+
 def later(seconds: int) -> Callable[[], int]:
     """The clock, so much later."""
     return lambda: now_ms() + seconds * 1000

@@ -34,15 +34,14 @@ from proofroom.domain.errors import (
     BadProof,
     BadSignature,
     Closed,
-    ExtraSignature,
     GrantRevoked,
     HistoryChanged,
     LedgerExists,
-    MissingRole,
     NoSigner,
     NoSuchEntry,
     NotGenesis,
     ProofroomError,
+    Refused,
     TimeWentBack,
 )
 from proofroom.domain.receipt import Receipt, verify_receipt
@@ -413,7 +412,7 @@ def test_a_statement_without_its_signatures_is_not_the_recorded_one(tmp_path: Pa
             for attempt in sets:
                 if not attempt:
                     continue
-                with pytest.raises((MissingRole, ExtraSignature)):
+                with pytest.raises(Refused):
                     ledger.append(Envelope(kind, payload, attempt))
             broken = signatures[0]._replace(value=bytes(32) + signatures[0].value[32:])
             with pytest.raises(BadSignature):
@@ -555,7 +554,7 @@ def test_no_bit_of_a_receipt_can_change(room: Room) -> None:
         for bit in range(0, len(part) * 8, 1 if which == 1 else 3):
             changed = bytearray(part)
             changed[bit // 8] ^= 1 << bit % 8
-            entry, path, note = [*parts[:which], bytes(changed), *parts[which + 1 :]]
+            entry, path, note = (bytes(changed) if i == which else kept for i, kept in enumerate(parts))
             hashes = tuple(path[i : i + 32] for i in range(0, len(path), 32))
             altered = Receipt(entry, hashes, note.decode(errors="surrogateescape"))
             with pytest.raises(ProofroomError):

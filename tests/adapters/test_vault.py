@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -153,6 +153,15 @@ def test_any_changed_byte_is_seen(data: st.DataObject) -> None:
         scope = CALENDAR if vault.storage.scope_folder(CALENDAR).name in name else HEALTH
         with pytest.raises(VaultUnavailable):
             vault.get(scope, "calendar.ics", WALLET)
+
+
+@pytest.mark.parametrize("change", [lambda d: d + b"\n", lambda d: b" " + d, lambda d: d.replace(b":", b": ", 1)])
+def test_wraps_have_one_form(vault: Vault, change: Callable[[bytes], bytes]) -> None:
+    """Even what a JSON reader would overlook is seen."""
+    path = vault.storage.scope_folder(CALENDAR) / "epochs" / "0"
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(VaultUnavailable, match="altered"):
+        vault.get(CALENDAR, "calendar.ics", AGENT)
 
 
 def test_nothing_readable_lies_in_the_folder(vault: Vault) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import threading
@@ -61,7 +62,7 @@ class Spoiled(MemoryStore):
         return StoredEntry(**{**vars(entry), "state": b'{"cluster":7}', "topic": entry.topic})
 
 
-@settings(max_examples=soak(6, 200))
+@settings(max_examples=soak(4, 200))
 @given(st.data())
 def test_any_split_gives_the_same_tables(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Pages of any size, a log that grows meanwhile, and restarts in between: identical to one pass over all."""
@@ -69,6 +70,7 @@ def test_any_split_gives_the_same_tables(tmp_path_factory: pytest.TempPathFactor
     entries = entries_of(history)
     path = tmp_path_factory.mktemp("views") / "views.duckdb"
     sizes = data.draw(st.lists(st.integers(1, len(entries)), max_size=3).map(sorted))
+    last: Content = {}
     for size in [*sizes, len(entries)]:
         views = Views(path, page=data.draw(st.integers(1, 60)))
         store = forge(entries[:size])
@@ -90,7 +92,7 @@ def test_pages_of_the_whole_history(page: int) -> None:
     positions: list[int] = []
     views.project(store, positions.append)
     assert positions[-1] == store.size()
-    assert all(b - a == page for a, b in zip(positions, positions[1:-1], strict=False))
+    assert all(b - a == page for a, b in itertools.pairwise(positions[:-1]))
     assert content(views) == rebuilt(store)
     assert views.sql("SELECT count(*) FROM log").fetchall() == [(store.size(),)]
     views.close()
@@ -330,9 +332,9 @@ def test_invalid_query_changes_nothing(query: str) -> None:
     [
         "SELECT kind, count(*) FROM log GROUP BY kind",
         "FROM balances",
-        "FROM balances(10)",
+        "FROM balances(30)",
         "FROM grant_status(now())",
-        "FROM grant_status('2026-03-01')",
+        "FROM grant_status('2026-03-03')",
         "FROM grant_status(TIMESTAMP '2026-03-01 10:00:00')",
         "SHOW TABLES",
         "DESCRIBE records",

@@ -6,13 +6,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proofroom.adapters.cast import Work
+from proofroom.adapters.cast import Cast, Work
 from proofroom.domain.consent import GrantStatus, grant_status
-from proofroom.domain.errors import GrantRevoked, GrantSuperseded, OverLimit, ScopesInForce
-from proofroom.domain.ids import Digest, from_ms
+from proofroom.domain.entry import Entry
+from proofroom.domain.envelope import verify
+from proofroom.domain.errors import (
+    FromTheFuture,
+    GrantExpired,
+    GrantRevoked,
+    GrantSuperseded,
+    KeyNotInForce,
+    NotPayer,
+    OverLimit,
+    ProofroomError,
+    ScopesInForce,
+)
+from proofroom.domain.ids import SKEW_MS, Digest, from_ms
 from proofroom.domain.state import GrantVersion
 from proofroom.domain.statements.consent import Limits, Metadata, ScopeContext, ScopeName
-from strategies.histories import START_MS, History, key, wire_grant
+from proofroom.domain.transition import transition
+from strategies.histories import START_MS, History, deterministic_randomness, key, resign, whole_history, wire_grant
 
 
 def started() -> History:
@@ -143,3 +156,134 @@ def test_a_payer_may_change_its_mind() -> None:
     assert (refused.value.allowed, refused.value.asked) == ("2002000", "2004000")
     history.work(0, Work(10**6))  # the grant's own user has no cap
     assert from_ms(history.clock) == "2026-03-01T09:00:02.001Z"
+
+
+def test_the_last_moment_of_each_permission() -> None:
+    """Work that ended in the very millisecond in which grant, certificate and payer statement end is covered by all three."""
+    history = History()
+    cast, sponsor = history.cast, key("sponsor")
+    history.write(*cast.founding(), cast.open_era(0), cast.open_vault())
+    history.sleep(2_000)
+    ends = cast.now(1_000)
+    history.write(
+        cast.grant(expires_at=ends), cast.certify(expires_at=ends), cast.payer(sponsor, 10**9, expires_at=ends)
+    )
+    history.sleep(5_000)
+    history.record(cast.activity(history.grant, 0, customer=sponsor.keyid, started_at=ends, ended_at=ends))
+    history.record(cast.activity(history.grant, 0, started_at=ends, ended_at=ends))
+
+
+@pytest.mark.parametrize(("what", "error"), [("grant", GrantExpired), ("key", KeyNotInForce), ("payer", NotPayer)])
+def test_one_millisecond_after_a_permission(what: str, error: type[ProofroomError]) -> None:
+    """Each of the three alone stops the work that ended later."""
+    history = History()
+    cast, sponsor = history.cast, key("sponsor")
+    history.write(*cast.founding(), cast.open_era(0), cast.open_vault())
+    history.sleep(2_000)
+    ends, late = cast.now(1_000), cast.now(1_001)
+    grant = cast.grant(expires_at=ends if what == "grant" else late)
+    certificate = cast.certify(expires_at=ends if what == "key" else late)
+    history.write(grant, certificate, cast.payer(sponsor, 10**9, expires_at=ends if what == "payer" else late))
+    history.sleep(5_000)
+    with pytest.raises(error):
+        history.record(cast.activity(history.grant, 0, customer=sponsor.keyid, started_at=late, ended_at=late))
+
+
+def test_an_expired_grant_is_replaced_without_asking() -> None:
+    """In its last millisecond a grant still defends its scopes; afterwards other scopes are no conflict."""
+    history = started()
+    history.write(history.cast.grant(expires_at=history.cast.now(1_000)))
+    history.sleep(1_000)
+    with pytest.raises(ScopesInForce):
+        history.record(history.cast.grant([("v-7c21", "mail")]))
+    history.sleep(1)
+    history.record(history.cast.grant([("v-7c21", "mail")]))
+
+
+DATED = [
+    "vault-opened",
+    "grant",
+    "grant-wire",
+    "agent-key",
+    "payer",
+    "cluster-founded",
+    "validator-registered",
+    "deposit",
+]
+
+
+@pytest.mark.parametrize("kind", DATED)
+def test_clocks_of_signers_may_run_ahead(kind: str) -> None:
+    """Five minutes ahead of the ledger's clock is accepted, one millisecond more is not; whatever the kind."""
+    history = whole_history()
+    index = next(e.index for e in history.entries if e.statement.kind == kind)
+    state, entry = history.states[index], history.entries[index]
+
+    def dated(ahead_ms: int) -> Entry:
+        time = from_ms(entry.recorded_at_ms + ahead_ms)
+        return Entry(index, entry.recorded_at_ms, verify(resign(entry.verified.envelope, created_at=time)))
+
+    assert transition(state, dated(SKEW_MS)).size == index + 1
+    with pytest.raises(FromTheFuture) as refused:
+        transition(state, dated(SKEW_MS + 1))
+    assert refused.value.field == "created_at"
+
+
+def test_exactly_the_limit_is_allowed() -> None:
+    """Both sums may reach their limits; a limit of zero allows only what costs nothing."""
+    history = started()
+    history.write(history.cast.grant(limits=Limits(cpu_ms=10, gpu_units=0.5)))
+    history.work(0, Work(4, 0.4), Work(6, 0.1), Work(0, 0))
+    history.sleep(1)
+    history.write(history.cast.grant(limits=Limits(cpu_ms=0, gpu_units=0)))
+    history.work(0, Work(0, 0))
+    for work in (Work(1, 0), Work(0, 0.000001)):
+        with pytest.raises(OverLimit):
+            history.record(history.cast.activity(history.grant, 0, work))
+
+
+def test_a_limit_of_the_grant_counts_over_all_clusters() -> None:
+    """The sums of a grant are one purse, wherever the agent works; those of an era are one for each cluster."""
+    history = started()
+    first = history.cast
+    second = Cast(
+        first.ledger, lambda: history.clock, key, randomness=deterministic_randomness("b"), cluster="dragon-2"
+    )
+    history.write(*second.founding(), second.open_era(0))
+    history.write(first.grant(limits=Limits(cpu_ms=10)))
+    history.work(0, Work(6))
+    with pytest.raises(OverLimit) as refused:
+        history.record(second.activity(history.grant, 0, Work(5)))
+    assert (refused.value.allowed, refused.value.asked) == ("10", "11")
+    history.record(second.activity(history.grant, 0, Work(4)))
+    history.sleep(1)
+    history.write(first.grant(limits=Limits(cpu_ms=10, per="era")))
+    for cast in (first, second):
+        history.record(cast.activity(history.grant, 0, Work(10)))
+        with pytest.raises(OverLimit):
+            history.record(cast.activity(history.grant, 0, Work(1)))
+
+
+def test_a_key_of_another_service() -> None:
+    """A certificate by one agent service serves no other, although the scope is the same."""
+    history = started()
+    cast, service, derived = history.cast, key("service-b"), key("derived-b")
+    certificate = resign(cast.certify(), agent=service.keyid, key=derived.keyid, extra=[service, derived])
+    history.write(resign(certificate, without=[cast.agent.keyid, cast.derived.keyid]))
+    cast.derived = derived
+    with pytest.raises(KeyNotInForce) as refused:
+        history.record(cast.activity(history.grant, 0))
+    assert refused.value.keyid == derived.keyid
+
+
+def test_a_payer_may_stop() -> None:
+    """After a revocation nothing more is charged to the payer."""
+    history = started()
+    cast, sponsor = history.cast, key("sponsor")
+    history.write(cast.payer(sponsor, 10**9))
+    history.work(0, Work(1), customer=sponsor.keyid)
+    history.sleep(1)
+    history.write(cast.payer(sponsor, 10**9, revoked=True))
+    with pytest.raises(NotPayer) as refused:
+        history.record(cast.activity(history.grant, 0, Work(1), customer=sponsor.keyid))
+    assert refused.value.customer == sponsor.keyid

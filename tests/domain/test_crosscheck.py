@@ -111,6 +111,12 @@ def test_reason(observation: Observation | None, reason: str | None) -> None:
     assert cross_check(CLAIM, observation, TENTH) == reason
 
 
+def test_claim_of_zero_needs_no_meter() -> None:
+    """Who claims no GPU is not doubted for want of a GPU meter."""
+    claim = CLAIM._replace(usage=CLAIM.usage._replace(gpu_micro=0))
+    assert cross_check(claim, SEEN._replace(gpu_micro=None, byte_seconds=None), TENTH) is None
+
+
 @pytest.mark.parametrize(
     ("observations", "reason"),
     [

@@ -6,14 +6,13 @@ import base64
 
 from hypothesis import given, settings
 
-from projections.test_activity import places_of
 from proofroom.adapters.views import Views
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.attestation import RoundOpened, RoundTallied, VoteCommitted, VoteRevealed
 from proofroom.domain.statements.settlement import EraPaid, EraSealed
 from strategies.histories import History, store_of, whole_history
 from strategies.rooms import soak
-from strategies.worlds import histories
+from strategies.worlds import histories, places_of
 
 
 def verdicts_of(history: History) -> dict[int, str]:
@@ -66,7 +65,7 @@ def check_attestation(history: History) -> None:
     views.close()
 
 
-@settings(max_examples=soak(6, 200))
+@settings(max_examples=soak(4, 200))
 @given(histories())
 def test_verdicts_are_those_of_the_tallies(history: History) -> None:
     """For random histories, taken in by elevens."""
@@ -96,7 +95,7 @@ def test_rounds_and_reasons() -> None:
 def test_a_batch_in_progress_is_pending() -> None:
     """Until the tally is in the log nothing is said about a record."""
     whole = whole_history()
-    for size in range(0, len(whole.entries), 7):
+    for size in range(0, len(whole.entries), 17):
         history = History(seed="prefix")
         history.entries, history.states = whole.entries[:size], whole.states[: size + 1]
         views = Views(None)

@@ -29,7 +29,7 @@ from proofroom.domain.statements.consent import (
     VaultOpened,
     WireGrant,
 )
-from strategies.histories import History, deterministic_randomness, key
+from strategies.histories import History, deterministic_randomness, key, key_of
 
 ERA_MS = 3_600_000
 PLAIN = PARAMETERS.model_copy(update={"era_seconds": ERA_MS // 1000})
@@ -54,6 +54,16 @@ WORKS = st.builds(
     st.sampled_from([0, 1]),
     st.just(0),
 )
+
+ODD = [
+    "",
+    "",
+    "",
+    "edge",
+    "edge",
+    *["scope", "agent", "key", "grant", "customer", "ended", "id", "era", "took", "operation"],
+]
+"""What of a run is not plain; mostly at most one rule is at stake, so that a rule that is gone is noticed."""
 
 
 def keys_for(agent: int, scope: str) -> list[Key]:
@@ -250,35 +260,49 @@ class ConsentMachine(RuleBasedStateMachine):
 
     # --- work
 
-    @rule(data=st.data(), agent=WHO, scope=st.sampled_from([SCOPES[0], SCOPES[0], *SCOPES]), n=WHO, work=WORKS)
-    def run(self, data: st.DataObject, agent: int, scope: str, n: int, work: Work) -> None:
-        """An agent works; times lie now, or on either side of whatever ends or begins."""
-        now, service = self.history.clock, AGENTS[agent].keyid
+    @rule(data=st.data(), odd=st.sampled_from(ODD), work=WORKS)
+    def run(self, data: st.DataObject, odd: str, work: Work) -> None:
+        """An agent works: by the newest certificates and versions and now, but for one thing that is drawn from far and wide."""
+        pick = data.draw
+        certificate = pick(st.sampled_from(self.model.certificates), "certificate")
+        agent, scope, derived = certificate.agent, certificate.scope, certificate.key
+        if odd == "scope":
+            scope = pick(st.sampled_from(SCOPES), "scope")
+        if odd == "agent":
+            agent = pick(st.sampled_from([a.keyid for a in AGENTS]), "agent")
+        if odd == "key":
+            derived = pick(st.sampled_from([k.keyid for i in (0, 1) for s in SCOPES for k in keys_for(i, s)]), "key")
         owner = self.model.vaults.get(scope.split(" / ", maxsplit=1)[0], WALLETS[0].keyid)
-        version = self.model.newest(KeyId(owner), service)
-        edges = [now, self.model.era_starts[-1] - SKEW, *(c.expires for c in self.model.certificates[-2:])]
-        edges += [version.expires] if version is not None and version.expires is not None else []
-        edges += [p.expires for p in self.model.promises[-1:] if p.expires is not None]
-        ended = data.draw(st.sampled_from([now, now, *edges]), "ended") + data.draw(OFFSETS, "offset")
-        started = ended - data.draw(st.sampled_from([0, 0, 1, SKEW, SKEW + 1, -1]), "took")
-        id_ms = now + data.draw(OFFSETS, "id")
-        era = len(self.model.era_starts) - data.draw(st.sampled_from([1, 1, 1, 1, 0, 2]), "era")
-        grants = [version.id] if version is not None else ["blake3:" + "00" * 32]
-        grants += [c.id for c in self.model.consents[-3:]]
-        derived = keys_for(agent, scope)[n]
-        customer = data.draw(st.sampled_from([owner, owner, SPONSOR.keyid, WALLETS[1].keyid]), "customer")
+        version = self.model.newest(KeyId(owner), agent)
+        grant = version.id if version is not None else "blake3:" + "00" * 32
+        if odd == "grant":
+            grant = pick(st.sampled_from([c.id for c in self.model.consents]), "grant")
+        promised = [p.customer for p in self.model.promises if p.agent == agent]
+        customer = pick(st.sampled_from([owner, *promised]), "customer")
+        if odd == "customer":
+            customer = pick(st.sampled_from([SPONSOR.keyid, *(w.keyid for w in WALLETS)]), "customer")
+        now = self.history.clock
+        ended = now + (pick(OFFSETS, "offset") if odd == "ended" else 0)
+        if odd == "edge":
+            ends = [version.expires if version is not None else None, certificate.expires]
+            ends += [p.expires for p in self.model.promises if p.customer == customer]
+            ends += [self.model.era_starts[-1] - SKEW, now + SKEW]
+            ended = pick(st.sampled_from([e for e in ends if e is not None]), "end") + pick(
+                st.sampled_from([0, 1, -1]), "by"
+            )
+        id_ms = now + (pick(OFFSETS, "id") if odd == "id" else 0)
         run = Run(
             id=ids.record_id(id_ms, self.randomness(10)),
             id_ms=id_ms,
-            agent=service,
+            agent=agent,
             scope=scope,
-            key=derived.keyid,
+            key=derived,
             customer=customer,
-            grant=data.draw(st.sampled_from([grants[0], *grants]), "grant"),
-            era=max(era, 0),
-            started=started,
+            grant=grant,
+            era=max(0, len(self.model.era_starts) - (pick(st.sampled_from([0, 2]), "era") if odd == "era" else 1)),
+            started=ended - (pick(st.sampled_from([1, SKEW, SKEW + 1, -1]), "took") if odd == "took" else 0),
             ended=ended,
-            operation=data.draw(st.sampled_from(OPERATIONS), "operation"),
+            operation=pick(st.sampled_from(OPERATIONS), "operation") if odd == "operation" else "read",
             usage={
                 "cpu_ms": work.cpu_ms,
                 "gpu_micro": int(work.gpu_units * 10**6),
@@ -288,7 +312,7 @@ class ConsentMachine(RuleBasedStateMachine):
                 "gets": 0,
             },
         )
-        self.say(self.signed(run, work, derived), run)
+        self.say(self.signed(run, work, key_of(KeyId(derived))), run)
 
     def signed(self, run: Run, work: Work, derived: Key) -> Envelope:
         """The record of a run."""

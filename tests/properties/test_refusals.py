@@ -442,6 +442,11 @@ def _record_id_before_the_era(h: History) -> Envelope:
     return h.cast.activity(h.grant, 0, record_id=record_id(START_MS - SKEW_MS - 1, bytes(10)))
 
 
+@refused(errors.TimesOutOfOrder, what=f"the record id was made at {START_MS + 2_000 + SKEW_MS + 1} ms, outside era 0")
+def _record_id_from_the_future(h: History) -> Envelope:
+    return h.cast.activity(h.grant, 0, record_id=record_id(h.clock + SKEW_MS + 1, bytes(10)))
+
+
 @refused(errors.OverLimit, limit="the payer's cap per era", allowed="2000000", asked="2002000")
 def _payer_beyond_the_cap(h: History) -> Envelope:
     sponsor = key("sponsor")

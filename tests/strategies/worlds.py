@@ -10,6 +10,7 @@ from proofroom.adapters.cast import Work
 from proofroom.adapters.views import Views
 from proofroom.domain.canonical import MILLIONTHS, number_text
 from proofroom.domain.ids import from_ms
+from proofroom.domain.statements.activity import Activity, BatchSealed
 from proofroom.domain.statements.attestation import ABSTAIN_REASONS, REJECT_REASONS
 from proofroom.domain.statements.consent import Limits
 from strategies.histories import HOUR_MS, History, key, wire_grant
@@ -26,7 +27,9 @@ def works() -> st.SearchStrategy[Work]:
     """What a run may burn."""
     small = st.integers(0, 10**6)
     large = st.integers(0, 2**40)
-    return st.tuples(small, st.integers(0, 10**9).map(units), large, large, small, small).map(lambda parts: Work(*parts))
+    return st.tuples(small, st.integers(0, 10**9).map(units), large, large, small, small).map(
+        lambda parts: Work(*parts)
+    )
 
 
 @st.composite
@@ -115,6 +118,27 @@ def _end(draw: st.DrawFn, history: History, era: int) -> None:
         history.tick(200_000)
     else:
         history.tick(25 * HOUR_MS)
+
+
+Place = tuple[int | None, int | None, int | None]
+"""Batch, position, entry that sealed it."""
+
+
+def places_of(history: History) -> dict[int, Place]:
+    """Where each record is, by walking the log with one queue for each orchestrator."""
+    places: dict[int, Place] = {}
+    queues: dict[tuple[str, int, str], list[int]] = {}
+    for entry in history.entries:
+        s = entry.statement
+        if isinstance(s, Activity):
+            places[entry.index] = (None, None, None)
+            queues.setdefault((s.cluster, s.era, s.signers.orchestrator), []).append(entry.index)
+        elif isinstance(s, BatchSealed):
+            queue = queues[s.cluster, s.era, s.orchestrator]
+            for position, index in enumerate(queue[: s.count]):
+                places[index] = (s.batch, position, entry.index)
+            del queue[: s.count]
+    return places
 
 
 def content(views: Views) -> dict[str, list[tuple[Any, ...]]]:
