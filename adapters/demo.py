@@ -10,14 +10,13 @@ A run that was cut off leaves at most an open era, which the next run finishes f
 from __future__ import annotations
 
 import json
-import shlex
 import time
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from proofroom.adapters import pages
+from proofroom.adapters import pages, telling
 from proofroom.adapters.agents import SUMMARISE_CALENDAR
 from proofroom.adapters.audit import Report, Verdict, audit
 from proofroom.adapters.cast import DAY_MS, Cast, Work, ids_of
@@ -35,7 +34,7 @@ from proofroom.domain.accounts import customer_account
 from proofroom.domain.activity import unsealed
 from proofroom.domain.consent import grant_status
 from proofroom.domain.errors import BadInput, HistoryChanged, LedgerExists, StoreUnavailable
-from proofroom.domain.ids import Digest, KeyId, from_ms
+from proofroom.domain.ids import Digest, from_ms
 from proofroom.domain.state import Cluster, Era
 
 Say = Callable[[str], None]
@@ -116,14 +115,14 @@ def run_demo(
         known = None if is_new else _check_against(ledger, checkpoint)
         if is_new and checkpoint.exists():
             say(f"A checkpoint of another room lay beside; it is kept as {_set_aside(checkpoint)}.")
-        say(_opening(folder, calendar, is_new=is_new, entries=ledger.size, witnessed=known is not None))
+        say(telling.opening(folder, calendar, is_new=is_new, entries=ledger.size, witnessed=known is not None))
         receipts = _Demo(ledger, folder, say, clock).run(data)
         note = ledger.checkpoint()
         report = audit(ledger.store, against=known or note)
         if report.verdict is Verdict.VALID:
             _write(checkpoint, note.encode())
     result = DemoResult(folder, checkpoint, receipts, report)
-    say(_closing(result, since=known is not None))
+    say(telling.closing(result, since=known is not None))
     return result
 
 
@@ -310,7 +309,7 @@ class _Demo:
             f"{observation.bytes_streamed:,} bytes. There is no GPU here, so gpu_units is 0."
         )
         summary = json.loads(self.vault.get_result(cast.vault_scope, run.result_hash, cast.user))
-        self.say(f"   What only the wallet can open:\n\n{_listing(summary)}")
+        self.say(f"   What only the wallet can open:\n\n{telling.listing(summary)}")
         return record, summary
 
     def _sign_record(self, grant: Digest, era: int, run: Run) -> Any:
@@ -366,7 +365,7 @@ class _Demo:
 
     def _balances_table(self) -> str:
         names = {key.keyid: name for name, key in self.keys.items()}
-        rows = [(_account(account, names), amount) for account, amount in self.balances().items()]
+        rows = [(telling.account(account, names), amount) for account, amount in self.balances().items()]
         rows.append(("sum", sum(amount for _, amount in rows)))
         texts = [pages.money_text(amount, "CERE") for _, amount in rows]
         left, right = max(len(account) for account, _ in rows), max(map(len, texts))
@@ -379,51 +378,6 @@ class _Demo:
 
     def _era(self, number: int) -> Era:
         return self.ledger.state.eras[self.cast.cluster, number]
-
-
-# --- telling
-
-
-def _opening(folder: Path, calendar: Path | None, *, is_new: bool, entries: int, witnessed: bool) -> str:
-    room = "a new room" if is_new else f"the room with {entries} entries"
-    checked = ", which continues the checkpoint of the last run" if witnessed else ""
-    return (
-        f"{room[0].upper()}{room[1:]} in {folder}{checked}.\n"
-        f"Calendar: {'the sample that is shipped' if calendar is None else calendar}.\n"
-        "One process plays every party of cluster dragon-1, each with its own key. Encryption, agent process, measurements,\n"
-        "signatures and votes are real."
-    )
-
-
-def _closing(result: DemoResult, *, since: bool) -> str:
-    record, room, checkpoint = result.receipts.facts["record"], _path(result.folder), _path(result.checkpoint)
-    against = "the checkpoint of the last run" if since else "the checkpoint just written"
-    return (
-        f"Audit, against {against}:\n\n  {result.report.sentence()}\n\n"
-        "This proves what was authorised, captured and attested before anyone was paid. It proves nothing of a model's internals.\n"
-        f"The room is {result.folder}. Its checkpoint is {result.checkpoint}: keep a copy elsewhere.\n"
-        f"Look closer:\n  proofroom show record {record['record']['record_id']} --room {room}\n"
-        f"  proofroom show round dragon-1 {result.receipts.round} --room {room}\n"
-        f"  proofroom audit --against {checkpoint} --room {room}\n"
-        "Run the demo again for the next era."
-    )
-
-
-def _account(account: str, names: dict[KeyId, str]) -> str:
-    """An account for a person: the key shortened, with the name of its part in the demo."""
-    _, colon, digits = account.rpartition("ed25519:")
-    name = names.get(KeyId(f"ed25519:{digits}")) if colon else None
-    return pages.shorten(account) + (f" ({name})" if name else "")
-
-
-def _listing(values: dict[str, Any]) -> str:
-    return "\n".join(f"   {name}: {json.dumps(value, ensure_ascii=False)}" for name, value in values.items())
-
-
-def _path(path: Path) -> str:
-    """A path for the shell, as short as it can be from here."""
-    here = Path.cwd()
-    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def _write(path: Path, data: bytes) -> None:
