@@ -19,6 +19,9 @@ from proofroom.domain.errors import BadNote, ProofroomError
 from proofroom.domain.state import Founding, State
 from proofroom.domain.transition import next_due, transition
 
+LOWEST = -(2**63)
+"""The lowest index that a store can hold: an edited one may hold rows before the first."""
+
 
 class Verdict(IntEnum):
     """What the audit found; its value is the exit status."""
@@ -106,8 +109,6 @@ class _Auditor:
         if self.next_checkpoint is None or self.next_checkpoint[0] > self.tree.size:
             return
         size, note = self.next_checkpoint
-        if not isinstance(note, str):
-            raise _Fault(f"the checkpoint of size {size} is not text")
         founding = self.state.founding
         if size < self.tree.size or founding is None:
             raise _Fault(f"the store has a checkpoint of size {size} out of order")
@@ -137,7 +138,7 @@ def audit(store: Store, *, against: str | None = None, progress: Callable[[int],
     """
     known = None if against is None else parse_note(against)[0]
     auditor = _Auditor(store, known)
-    start = 0
+    start = LOWEST
     while page := store.read(start):
         for stored in page:
             try:
@@ -188,7 +189,7 @@ def _report(
 ) -> Report:
     return Report(
         verdict=verdict,
-        entries=auditor.tree.size,
+        entries=auditor.tree.size if first_bad is None else max(0, min(first_bad, auditor.tree.size)),
         first_bad=first_bad,
         why=why,
         error=error.to_json() if isinstance(error, ProofroomError) else None,
@@ -199,7 +200,7 @@ def _report(
 
 
 def _checkpoints(store: Store) -> Iterator[tuple[int, str]]:
-    start = 0
+    start = LOWEST
     while page := store.checkpoints(start):
         yield from page
         start = page[-1][0] + 1

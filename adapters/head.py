@@ -70,7 +70,7 @@ def _from_snapshot(store: Store) -> Head | None:
     for size, data in store.snapshots():
         tree = merkle.Tree(size, tuple(store.node(*peak) for peak in merkle.peaks_of(size)))
         try:
-            return Head(decode_state(data, merkle.root(tree)), tree)
-        except BadEntry:
+            return Head(decode_state(bytes(data), merkle.root(tree)), tree)
+        except (BadEntry, TypeError):
             continue  # a cache that does not fit is no cache
     return None

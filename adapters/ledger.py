@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from pydantic import ValidationError
+
 from proofroom.adapters.head import advance, open_head
 from proofroom.adapters.keys import load_key, load_or_create_key
 from proofroom.adapters.mapper import StoredEntry, to_entry
@@ -34,6 +36,7 @@ from proofroom.domain.errors import (
     NoSigner,
     NoSuchEntry,
     NotALedger,
+    NotGenesis,
     ProofroomError,
     StoreUnavailable,
 )
@@ -42,6 +45,7 @@ from proofroom.domain.receipt import Receipt
 from proofroom.domain.signing import Signer
 from proofroom.domain.snapshot import encode_state
 from proofroom.domain.state import RULES, Founding, State
+from proofroom.domain.statements import first_fault
 from proofroom.domain.statements.ledger import Genesis, Tick
 
 if TYPE_CHECKING:
@@ -102,34 +106,38 @@ class Ledger:
 
         Raises:
             LedgerExists: the folder holds a ledger.
+            BadField: ``origin``, ``unit`` or a bank key is not of its form.
             StoreUnavailable: the folder cannot be written.
         """
         path = Path(folder)
         store = _new_store(path, clock)
         try:
             keys = {name: load_or_create_key(path / KEYS / f"{name}.json") for name in _KEY_NAMES}
-            banks = list(bank_keys) or [load_or_create_key(path / KEYS / "bank.json").keyid]
+            genesis = Genesis(
+                origin=origin,
+                created_at=from_ms(clock()),
+                rules=RULES,
+                ledger_key=keys["ledger"].keyid,
+                ledger_recovery_key=keys["ledger-recovery"].keyid,
+                checkpoint_key=keys["checkpoint"].keyid,
+                checkpoint_recovery_key=keys["checkpoint-recovery"].keyid,
+                bank_keys=tuple(bank_keys) or (load_or_create_key(path / KEYS / "bank.json").keyid,),
+                unit=unit,
+            )
+            ledger = cls(store, (keys["ledger"], keys["checkpoint"]), views=path / VIEWS)
+            ledger.append(sign(genesis, keys["ledger"], keys["checkpoint"]))
+        except ValidationError as e:
+            store.close()
+            raise first_fault(Genesis.kind, e) from None
+        except NotGenesis:
+            store.close()
+            raise LedgerExists(path=str(path)) from None
         except OSError as e:
             store.close()
             raise NotALedger(path=str(path), why=str(e)) from None
-        ledger = cls(store, (keys["ledger"], keys["checkpoint"]), views=path / VIEWS)
-        ledger.append(
-            sign(
-                Genesis(
-                    origin=origin,
-                    created_at=from_ms(clock()),
-                    rules=RULES,
-                    ledger_key=keys["ledger"].keyid,
-                    ledger_recovery_key=keys["ledger-recovery"].keyid,
-                    checkpoint_key=keys["checkpoint"].keyid,
-                    checkpoint_recovery_key=keys["checkpoint-recovery"].keyid,
-                    bank_keys=tuple(banks),
-                    unit=unit,
-                ),
-                keys["ledger"],
-                keys["checkpoint"],
-            )
-        )
+        except BaseException:
+            store.close()
+            raise
         return ledger
 
     @classmethod
@@ -301,7 +309,7 @@ class Ledger:
         time; both replay the two parties' versions from the log.
         """
         if at_ms is None and index is None:
-            return grant_status(self._fresh_state().grants.get((user, agent)), now_ms())
+            return grant_status(self._fresh_state().grants.get((user, agent)), self.store.clock())
         return self._views_at().grant_status(user, agent, at_ms=at_ms, index=index)
 
     def receipt(self, index: int) -> Receipt:

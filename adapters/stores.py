@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ from proofroom.adapters.recorders import (
     SQLiteLogRecorder,
 )
 from proofroom.domain.errors import (
+    Closed,
     LogMoved,
     NotALedger,
     StoreFull,
@@ -56,6 +58,11 @@ class Batch(NamedTuple):
 
 class Store(Protocol):
     """An append-only log with its checkpoints and snapshots."""
+
+    @property
+    def clock(self) -> Callable[[], int]:
+        """The time in ms UTC that entries are recorded with."""
+        ...
 
     def size(self) -> int:
         """The number of entries."""
@@ -136,7 +143,7 @@ class MemoryStore:
     """A store for tests: the library's in-memory recorder, and nothing durable."""
 
     def __init__(self, clock: Callable[[], int] = now_ms) -> None:
-        self._clock = clock
+        self.clock = clock
         self._recorder = MemoryLogRecorder()
         self._checkpoints: dict[int, str] = {}
         self._snapshot: tuple[int, bytes] | None = None
@@ -148,14 +155,14 @@ class MemoryStore:
         with self._recorder.lock:
             if self.size() != expected_size:
                 raise LogMoved(expected=expected_size, size=self.size())
-            batch = make(self._clock())
+            batch = make(self.clock())
             if batch is not None:
                 self._recorder.insert_events(batch.entries)
                 self._checkpoints[self.size()] = batch.note
             return batch
 
     def read(self, start: int, limit: int = PAGE) -> list[StoredEntry]:
-        return self._recorder.select_entries(start, limit)
+        return self._recorder.select_entries(max(start, 0), limit)
 
     def read_from(self, start: int, wait_seconds: float = 0.0) -> Iterator[StoredEntry]:
         return follow(self, start, wait_seconds)
@@ -208,7 +215,9 @@ class SqliteStore:
         lock_timeout: int = 5,
     ) -> None:
         self.path = Path(path)
-        self._clock = clock
+        self._use = threading.Condition(threading.RLock())
+        self._users, self._closed = 0, False
+        self.clock = clock
         with self._errors():
             if create and not self.path.exists():
                 _create_file(self.path)
@@ -229,11 +238,22 @@ class SqliteStore:
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
-        """What SQLite and the library report, as ours."""
+        """One operation on the open store: keeps it from being closed meanwhile, and gives its errors as ours.
+
+        Closing a connection of SQLite under a thread that reads from it ends the whole process.
+        """
+        with self._use:
+            if self._closed:
+                raise Closed()
+            self._users += 1
         try:
             yield
         except (sqlite3.Error, PersistenceError, OSError) as e:
             raise _explain(str(self.path), e) from e
+        finally:
+            with self._use:
+                self._users -= 1
+                self._use.notify_all()
 
     def size(self) -> int:
         with self._errors():
@@ -244,7 +264,7 @@ class SqliteStore:
             size = self._recorder._size(c)
             if size != expected_size:
                 raise LogMoved(expected=expected_size, size=size)
-            batch = make(self._clock())
+            batch = make(self.clock())
             if batch is not None:
                 self._recorder._insert_events(c, batch.entries)
                 c.execute("INSERT INTO checkpoints VALUES (?, ?)", (size + len(batch.entries), batch.note))
@@ -269,11 +289,11 @@ class SqliteStore:
     def checkpoints(self, start: int = 0, limit: int = PAGE) -> list[tuple[int, str]]:
         with self._errors(), self._datastore.transaction(commit=False) as c:
             c.execute("SELECT size, note FROM checkpoints WHERE size >= ? ORDER BY size LIMIT ?", (start, limit))
-            return [(row[0], row[1]) for row in c.fetchall()]
+            return [(row[0], str(row[1])) for row in c.fetchall()]
 
     def last_checkpoint(self) -> tuple[int, str] | None:
         row = self._row("SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1")
-        return None if row is None else (row[0], row[1])
+        return None if row is None else (row[0], str(row[1]))
 
     def save_snapshot(self, size: int, state: bytes) -> None:
         with self._errors(), self._writing() as c:
@@ -292,6 +312,10 @@ class SqliteStore:
             return row
 
     def close(self) -> None:
+        """Wait for what is under way in other threads, then let go of the file."""
+        with self._use:
+            self._closed = True
+            self._use.wait_for(lambda: self._users == 0)
         self._datastore.close()
 
 

@@ -269,11 +269,11 @@ class Views:
     def _take(self, table: pa.Table, store: Store) -> None:
         position = self._position + table.num_rows
         root = _root_at(store, position)
-        batch = Batch(table)
+        batch = Batch(self._connection, table)
         with self._transaction():
             self._connection.execute(f"SET VARIABLE {FIRST_INDEX} = ?", [self._position])
             for projection in PROJECTIONS:
-                projection.apply(self._connection, batch)
+                projection.apply(batch)
             self._connection.execute("UPDATE read_models SET position = ?, root = ?", [position, root])
         self._connection.unregister(BATCH)
         self._position, self._root = position, root

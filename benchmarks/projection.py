@@ -40,7 +40,9 @@ def stamped(cast: Cast, ledger: Ledger, count: int) -> Iterator[Verified]:
         fresh = ids.record_id(cast.clock(), cast.randomness(10))
         result = hashing.tagged(cast.randomness(32))
         payload = envelope.payload.replace(record.record_id.encode(), fresh.encode())
-        payload = payload.replace(record.result_hash.encode(), result.encode()).replace(b"123456", b"%d" % (i % 9999))
+        payload = payload.replace(record.result_hash.encode(), result.encode()).replace(
+            b'"cpu_ms":123456', b'"cpu_ms":%d' % (i % 9999)
+        )
         yield _mint(
             Envelope(envelope.payload_type, payload, envelope.signatures), parse(envelope.payload_type, payload)
         )

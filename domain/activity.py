@@ -113,12 +113,12 @@ def _check_times(s: Activity, record_id: bytes, era: Era, now_ms: int) -> int:
 
 
 def _check_cap(state: State, era: Era, s: Activity, user: KeyId, ended_at_ms: int, usage: UsageSum) -> Era:
-    """A payer's cap counts what the recorded usage for this agent service costs in an era of planned length."""
+    """A payer's cap counts the most that the recorded usage for this agent service can cost."""
     cap = payer_cap(state, s, user, ended_at_ms)
     if cap is None:
         return era
     total = era.capped.get((s.customer, s.agent), UsageSum()).plus(usage)
-    cost = sum(charging.charge(total, era.parameters, era.end - era.start))
+    cost = charging.charge_at_most(total, era.parameters)
     if cost > cap:
         raise OverLimit(limit="the payer's cap per era", allowed=str(cap), asked=str(cost))
     return era._replace(capped=era.capped.set((s.customer, s.agent), total))

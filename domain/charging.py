@@ -39,6 +39,16 @@ def charge(usage: UsageSum, parameters: Parameters, seconds: int) -> Parts:
     )
 
 
+def charge_at_most(usage: UsageSum, parameters: Parameters) -> int:
+    """The most that ``usage`` can cost, however long its era turns out to be.
+
+    Only the charge for storage depends on the era's length, and lies within half a unit of ``byte_seconds * price / (2^20 * month)``.
+    """
+    without = charge(usage._replace(byte_seconds=0), parameters, 1)
+    stored = usage.byte_seconds * parameters.mib_stored_month // (MIB * MONTH_SECONDS)
+    return sum(without) + stored + 1 if usage.byte_seconds else sum(without)
+
+
 def cpu_charge(cpu_ms: int, price: int) -> int:
     """``floor(cpu_ms * price / 1000)``, the price being of a second."""
     return cpu_ms * price // 1000

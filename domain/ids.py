@@ -26,6 +26,9 @@ _KEYID = re.compile(KEYID_PATTERN)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
+MAX_TIME_MS = 253_000_000_000_000
+"""In the year 9987: whatever is counted from here still has four digits for its year."""
+
 SKEW_MS = 300_000
 """Clocks of signers may run this far ahead of the ledger's: 5 minutes (protocol 2)."""
 

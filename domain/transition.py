@@ -14,11 +14,12 @@ from proofroom.domain.errors import (
     NotDue,
     NotGenesis,
     OtherLedger,
+    TimeOutOfRange,
     TimeWentBack,
     UnknownRules,
     WrongIndex,
 )
-from proofroom.domain.ids import Digest, KeyId
+from proofroom.domain.ids import MAX_TIME_MS, Digest, KeyId
 from proofroom.domain.state import Founding, State
 from proofroom.domain.statements import LedgerStatement, Statement
 from proofroom.domain.statements.ledger import Genesis
@@ -31,7 +32,7 @@ def transition(state: State, entry: Entry) -> State:
     """The state after ``entry``.
 
     Raises:
-        WrongIndex, TimeWentBack: the entry does not continue the log.
+        WrongIndex, TimeWentBack, TimeOutOfRange: the entry does not continue the log.
         DueFirst, NotDue, NotDerived: it is not what the ledger itself must state now.
         Refused: a rule said no; each has its own class.
     """
@@ -39,6 +40,8 @@ def transition(state: State, entry: Entry) -> State:
         raise WrongIndex(index=entry.index, expected=state.size)
     if entry.recorded_at_ms < state.recorded_at_ms:
         raise TimeWentBack(recorded_at_ms=entry.recorded_at_ms, last_ms=state.recorded_at_ms)
+    if entry.recorded_at_ms > MAX_TIME_MS:
+        raise TimeOutOfRange(recorded_at_ms=entry.recorded_at_ms)
     if state.founding is None or isinstance(entry.statement, Genesis):
         return _found(state, entry)
     statement = entry.statement

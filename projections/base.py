@@ -75,19 +75,29 @@ class Macro(NamedTuple):
 
 
 class Batch:
-    """New entries, and those of any kinds among them.
+    """New entries, shown to a connection kind by kind.
 
     Args:
+        connection: which sees them as :data:`BATCH`.
         entries: an Arrow table with the columns of :data:`BATCH`.
     """
 
-    def __init__(self, entries: pa.Table) -> None:
+    def __init__(self, connection: DuckDBPyConnection, entries: pa.Table) -> None:
+        self.connection = connection
         self._entries = entries
+        self._shown: pa.Table | None = None
         self._kinds = set(entries["kind"].unique().to_pylist())
         self._of: dict[frozenset[str], pa.Table] = {}
 
-    def of(self, kinds: frozenset[str]) -> pa.Table | None:
-        """The entries of these kinds; None when there are none."""
+    def show(self, kinds: frozenset[str]) -> bool:
+        """Let the connection see the entries of these kinds, if there are any."""
+        entries = self._select(kinds)
+        if entries is not None and entries is not self._shown:
+            self.connection.register(BATCH, entries)
+            self._shown = entries
+        return entries is not None
+
+    def _select(self, kinds: frozenset[str]) -> pa.Table | None:
         if not kinds or kinds >= self._kinds:
             return self._entries
         if kinds.isdisjoint(self._kinds):
@@ -123,13 +133,11 @@ class Projection(NamedTuple):
             for statement in relation.statements():
                 connection.execute(statement)
 
-    def apply(self, connection: DuckDBPyConnection, batch: Batch) -> None:
+    def apply(self, batch: Batch) -> None:
         """Take in a batch, within the caller's transaction."""
         for kinds, sql in self.steps:
-            entries = batch.of(kinds)
-            if entries is not None:
-                connection.register(BATCH, entries)
-                connection.execute(sql)
+            if batch.show(kinds):
+                batch.connection.execute(sql)
 
 
 def _lines(text: str) -> list[str]:

@@ -29,6 +29,17 @@ class TimeWentBack(
     last_ms: int
 
 
+class TimeOutOfRange(
+    Refused,
+    code="time-out-of-range",
+    message="the time {recorded_at_ms} ms lies outside what an entry may have",
+    advice="set the host's clock right",
+):
+    """``recorded_at`` lies so far ahead that deadlines counted from it could not be written."""
+
+    recorded_at_ms: int
+
+
 class NotGenesis(
     Refused,
     code="not-genesis",

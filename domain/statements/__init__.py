@@ -29,6 +29,7 @@ __all__ = [
     "KINDS",
     "LedgerStatement",
     "Statement",
+    "first_fault",
     "parse",
     "payload_type_of",
 ]
@@ -86,10 +87,11 @@ def parse(payload_type: str, payload: bytes) -> Statement:
     try:
         return statement.model_validate(value)
     except ValidationError as e:
-        raise _first_fault(statement.kind, e) from None
+        raise first_fault(statement.kind, e) from None
 
 
-def _first_fault(kind: str, error: ValidationError) -> Malformed:
+def first_fault(kind: str, error: ValidationError) -> Malformed:
+    """The first thing that a schema found wrong, as an error of ours; it never quotes the value."""
     fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
     field = ".".join(str(part) for part in fault["loc"]) or "(whole)"
     return BadField(kind=kind, field=field[:120], why=fault["msg"][:200])
