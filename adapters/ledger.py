@@ -125,7 +125,8 @@ class Ledger:
                 unit=unit,
             )
             ledger = cls(store, (keys["ledger"], keys["checkpoint"]), views=path / VIEWS)
-            ledger.append(sign(genesis, keys["ledger"], keys["checkpoint"]))
+            if ledger.append(sign(genesis, keys["ledger"], keys["checkpoint"])).repeated:
+                raise LedgerExists(path=str(path))
         except ValidationError as e:
             store.close()
             raise first_fault(Genesis.kind, e) from None

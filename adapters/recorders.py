@@ -83,7 +83,7 @@ class Pool(SQLiteConnectionPool):
 class Datastore(SQLiteDatastore):
     """The library's datastore over :class:`Pool`."""
 
-    def __init__(self, db_name: str, *, lock_timeout: int = 5) -> None:
+    def __init__(self, db_name: str, *, lock_timeout: int = 30) -> None:
         super().__init__(db_name, lock_timeout=lock_timeout)
         self.pool.close()
         self.pool = Pool(db_name=db_name, lock_timeout=lock_timeout)

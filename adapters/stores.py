@@ -49,6 +49,10 @@ POLL_SECONDS = 0.05
 """How often a follower looks for what other processes wrote."""
 
 
+Scanned = tuple[int, int, str, bytes]
+"""Index, time, payload type and payload of an entry: all that a read model needs."""
+
+
 class Batch(NamedTuple):
     """What one append writes: entries that continue the log, and the checkpoint over all up to them."""
 
@@ -81,6 +85,10 @@ class Store(Protocol):
         """Entries from index ``start`` on, at most ``limit``."""
         ...
 
+    def scan(self, start: int, limit: int = PAGE) -> list[Scanned]:
+        """The same, without what a read model does not need."""
+        ...
+
     def read_from(self, start: int, wait_seconds: float = 0.0) -> Iterator[StoredEntry]:
         """Entries from ``start`` on; at the end, waits this long for the next before it stops."""
         ...
@@ -102,7 +110,7 @@ class Store(Protocol):
         ...
 
     def save_snapshot(self, size: int, state: bytes) -> None:
-        """Keep a snapshot of the state at a size, in place of older ones."""
+        """Keep a snapshot of the state at a size, in place of older ones; a newer one stays."""
         ...
 
     def snapshots(self) -> list[tuple[int, bytes]]:
@@ -164,6 +172,9 @@ class MemoryStore:
     def read(self, start: int, limit: int = PAGE) -> list[StoredEntry]:
         return self._recorder.select_entries(max(start, 0), limit)
 
+    def scan(self, start: int, limit: int = PAGE) -> list[Scanned]:
+        return [(e.index, e.recorded_at_ms, e.topic, e.state) for e in self.read(start, limit)]
+
     def read_from(self, start: int, wait_seconds: float = 0.0) -> Iterator[StoredEntry]:
         return follow(self, start, wait_seconds)
 
@@ -181,7 +192,8 @@ class MemoryStore:
         return max(self._checkpoints.items(), default=None)
 
     def save_snapshot(self, size: int, state: bytes) -> None:
-        self._snapshot = (size, state)
+        if self._snapshot is None or self._snapshot[0] <= size:
+            self._snapshot = (size, state)
 
     def snapshots(self) -> list[tuple[int, bytes]]:
         return [] if self._snapshot is None else [self._snapshot]
@@ -212,11 +224,12 @@ class SqliteStore:
         create: bool = False,
         read_only: bool = False,
         clock: Callable[[], int] = now_ms,
-        lock_timeout: int = 5,
+        lock_timeout: int = 30,
     ) -> None:
         self.path = Path(path)
         self._use = threading.Condition(threading.RLock())
         self._users, self._closed = 0, False
+        self._writer, self._lock_timeout = threading.Lock(), lock_timeout
         self.clock = clock
         with self._errors():
             if create and not self.path.exists():
@@ -229,12 +242,18 @@ class SqliteStore:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[SQLiteCursor]:
-        with (
-            self._datastore.get_connection(commit=True) as connection,
-            Immediate(connection, commit=True) as cursor,
-            cursor,
-        ):
-            yield cursor
+        # The library's pool lets nobody read while a second writer waits, and a writer must be able to read.
+        if not self._writer.acquire(timeout=self._lock_timeout):
+            raise StoreLocked(path=str(self.path), why="another thread is writing")
+        try:
+            with (
+                self._datastore.get_connection(commit=True) as connection,
+                Immediate(connection, commit=True) as cursor,
+                cursor,
+            ):
+                yield cursor
+        finally:
+            self._writer.release()
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -274,6 +293,12 @@ class SqliteStore:
         with self._errors():
             return self._recorder.select_entries(start, limit)
 
+    def scan(self, start: int, limit: int = PAGE) -> list[Scanned]:
+        columns = "log_index, recorded_at_ms, topic, state"
+        with self._errors(), self._datastore.transaction(commit=False) as c:
+            c.execute(f"SELECT {columns} FROM {TABLE} WHERE log_index >= ? ORDER BY log_index LIMIT ?", (start, limit))
+            return [tuple(row) for row in c.fetchall()]
+
     def read_from(self, start: int, wait_seconds: float = 0.0) -> Iterator[StoredEntry]:
         return follow(self, start, wait_seconds)
 
@@ -297,8 +322,8 @@ class SqliteStore:
 
     def save_snapshot(self, size: int, state: bytes) -> None:
         with self._errors(), self._writing() as c:
-            c.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?)", (size, state))
-            c.execute("DELETE FROM snapshots WHERE size < ?", (size,))
+            c.execute("DELETE FROM snapshots WHERE size <= ?", (size,))
+            c.execute("INSERT INTO snapshots SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM snapshots)", (size, state))
 
     def snapshots(self) -> list[tuple[int, bytes]]:
         with self._errors(), self._datastore.transaction(commit=False) as c:

@@ -13,16 +13,13 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import duckdb
 import pyarrow as pa
 from duckdb import DuckDBPyRelation, StatementType
 
-from proofroom.adapters.mapper import StoredEntry
-from proofroom.adapters.stores import Store
+from proofroom.adapters.stores import Scanned, Store
 from proofroom.domain import hashing, merkle
 from proofroom.domain.consent import GrantStatus
 from proofroom.domain.envelope import statement_id
@@ -68,20 +65,20 @@ _QUERIES = {StatementType.SELECT, StatementType.EXPLAIN, StatementType.PRAGMA, S
 _KIND_OF = {payload_type: statement.kind for payload_type, statement in KINDS.items()}
 
 
-@dataclass(eq=False)
-class ViewsLocked(StoreLocked):
+class ViewsLocked(
+    StoreLocked,
+    code="views-locked",
+    advice="DuckDB admits one process to a file: close the other, or open the ledger read-only",
+):
     """Another process has the read models' file open."""
 
-    code: ClassVar[str] = "views-locked"
-    advice: ClassVar[str] = "DuckDB admits one process to a file: close the other, or open the ledger read-only"
 
-
-@dataclass(eq=False)
-class ViewsTooNew(StoreUnavailable):
+class ViewsTooNew(
+    StoreUnavailable,
+    code="views-too-new",
+    advice="use the newer release, or delete the file: it is made anew from the log",
+):
     """The read models were made by a newer release."""
-
-    code: ClassVar[str] = "views-too-new"
-    advice: ClassVar[str] = "use the newer release, or delete the file: it is made anew from the log"
 
 
 class Views:
@@ -248,8 +245,8 @@ class Views:
         """What is new, page by page; the next page is read and hashed while DuckDB works on the last."""
 
         def read(start: int) -> pa.Table | None:
-            page = store.read(start, self._page)
-            missing = next((i for i, entry in enumerate(page, start) if entry.index != i), None)
+            page = store.scan(start, self._page)
+            missing = next((i for i, (index, *_) in enumerate(page, start) if index != i), None)
             if missing is not None:
                 raise HistoryChanged(size=store.size(), why=f"entry {missing} is missing")
             return to_arrow(page) if page else None
@@ -310,17 +307,17 @@ class Views:
             raise _explain(self._path, str(e).strip()) from e
 
 
-def to_arrow(page: Sequence[StoredEntry]) -> pa.Table:
+def to_arrow(page: Sequence[Scanned]) -> pa.Table:
     """Entries as the projections take them."""
+    indexes, times, topics, states = zip(*page, strict=True)
+    ids = [hashing.tagged(statement_id(topic, state)) for _, _, topic, state in page]
     return pa.table(
         {
-            "entry_index": pa.array([entry.index for entry in page], pa.int64()),
-            "recorded_at_ms": pa.array([entry.recorded_at_ms for entry in page], pa.int64()),
-            "kind": pa.array([_KIND_OF.get(entry.topic, entry.topic) for entry in page], pa.string()),
-            "statement_id": pa.array(
-                [hashing.tagged(statement_id(entry.topic, entry.state)) for entry in page], pa.string()
-            ),
-            "payload": pa.array([entry.state for entry in page], pa.string()),
+            "entry_index": pa.array(indexes, pa.int64()),
+            "recorded_at_ms": pa.array(times, pa.int64()),
+            "kind": pa.array([_KIND_OF.get(topic, topic) for topic in topics], pa.string()),
+            "statement_id": pa.array(ids, pa.string()),
+            "payload": pa.array(states, pa.string()),
         }
     )
 

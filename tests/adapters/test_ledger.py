@@ -22,7 +22,7 @@ from proofroom.adapters.audit import Verdict, audit
 from proofroom.adapters.cast import DAY_MS
 from proofroom.adapters.keys import Key
 from proofroom.adapters.ledger import LOG, Ledger
-from proofroom.adapters.stores import MemoryStore, SqliteStore
+from proofroom.adapters.stores import Batch, MemoryStore, SqliteStore
 from proofroom.adapters.writer import Recorded
 from proofroom.domain import merkle
 from proofroom.domain.authority import AUTHORITY
@@ -444,6 +444,29 @@ def test_tick_lets_time_pass(room: Room, clock: Clock) -> None:
     assert_valid(room.ledger.store)
 
 
+class Interrupted(MemoryStore):
+    """A store in which somebody else appends right after the next append of this process."""
+
+    then: Callable[[], object] | None = None
+
+    def append(self, expected_size: int, make: Callable[[int], Batch | None]) -> Batch | None:
+        batch = super().append(expected_size, make)
+        then, self.then = self.then, None
+        if then is not None:
+            then()
+        return batch
+
+
+def test_a_tick_gives_way_to_what_others_append(clock: Clock) -> None:
+    """Between finding nothing due and ticking, another process may append: time passes all the same."""
+    store = Interrupted(clock)
+    room = make_room(store, clock)
+    with room.ledger, Ledger(store, signers()) as other:
+        store.then = lambda: other.append(room.record())
+        assert room.ledger.tick() == other.refresh()
+        assert_valid(store)
+
+
 def test_what_is_due_comes_before_what_is_sent(room: Room, clock: Clock) -> None:
     """An append after the era's end first seals and pays it; refused or not, the due statements belong to the same call."""
     size = room.ledger.size
@@ -659,34 +682,39 @@ def test_a_snapshot_of_another_history_is_ignored(tmp_path: Path) -> None:
 # --- a history that was changed
 
 
+SIZE = len(whole_history().entries)
+LAST = SIZE - 1
+
 CHANGES: dict[str, tuple[str, ...]] = {
-    "the last entry is gone": ("DELETE FROM log WHERE log_index = 152",),
-    "the last ten are gone": ("DELETE FROM log WHERE log_index > 142",),
-    "the last checkpoint is gone": ("DELETE FROM checkpoints WHERE size = 153",),
+    "the last entry is gone": (f"DELETE FROM log WHERE log_index = {LAST}",),
+    "the last ten are gone": (f"DELETE FROM log WHERE log_index > {LAST - 10}",),
+    "the last checkpoint is gone": (f"DELETE FROM checkpoints WHERE size = {SIZE}",),
     "all checkpoints are gone": ("DELETE FROM checkpoints",),
     "all entries are gone": ("DELETE FROM log",),
     "a middle entry is gone": ("DELETE FROM log WHERE log_index = 80",),
     "genesis is gone": ("DELETE FROM log WHERE log_index = 0",),
-    "the last time": ("UPDATE log SET recorded_at_ms = recorded_at_ms + 1 WHERE log_index = 152",),
-    "a payload": ("UPDATE log SET state = CAST(replace(state, 'a', 'b') AS BLOB) WHERE log_index = 150",),
-    "a payload that is no JSON": ("UPDATE log SET state = x'7b' WHERE log_index = 150",),
-    "a topic": ("UPDATE log SET topic = 'application/vnd.proofroom.tick.v2+json' WHERE log_index = 150",),
-    "a topic that is no text": ("UPDATE log SET topic = x'ff' WHERE log_index = 150",),
+    "the last time": (f"UPDATE log SET recorded_at_ms = recorded_at_ms + 1 WHERE log_index = {LAST}",),
+    "a payload": (f"UPDATE log SET state = CAST(replace(state, 'a', 'b') AS BLOB) WHERE log_index = {LAST - 2}",),
+    "a payload that is no JSON": (f"UPDATE log SET state = x'7b' WHERE log_index = {LAST - 2}",),
+    "a topic": (f"UPDATE log SET topic = 'application/vnd.proofroom.tick.v2+json' WHERE log_index = {LAST - 2}",),
+    "a topic that is no text": (f"UPDATE log SET topic = x'ff' WHERE log_index = {LAST - 2}",),
     "a signature": (
-        "UPDATE log SET signatures = CAST(substr(signatures, 1, 96) || x'01' AS BLOB) WHERE log_index = 150",
+        f"UPDATE log SET signatures = CAST(substr(signatures, 1, 96) || x'01' AS BLOB) WHERE log_index = {LAST - 2}",
     ),
-    "no signatures": ("UPDATE log SET signatures = NULL WHERE log_index = 150",),
-    "no time": ("UPDATE log SET recorded_at_ms = NULL WHERE log_index = 150",),
-    "the last checkpoint's note": ("UPDATE checkpoints SET note = replace(note, '153', '152') WHERE size = 153",),
-    "a note that is no text": ("UPDATE checkpoints SET note = x'00' WHERE size = 153",),
+    "no signatures": (f"UPDATE log SET signatures = NULL WHERE log_index = {LAST - 2}",),
+    "no time": (f"UPDATE log SET recorded_at_ms = NULL WHERE log_index = {LAST - 2}",),
+    "the last checkpoint's note": (
+        f"UPDATE checkpoints SET note = replace(note, '{SIZE}', '{LAST}') WHERE size = {SIZE}",
+    ),
+    "a note that is no text": (f"UPDATE checkpoints SET note = x'00' WHERE size = {SIZE}",),
     "an older checkpoint in place of the last": (
-        "UPDATE checkpoints SET note = (SELECT note FROM checkpoints WHERE size < 153 ORDER BY size DESC) WHERE size = 153",
+        f"UPDATE checkpoints SET note = (SELECT note FROM checkpoints WHERE size < {SIZE} ORDER BY size DESC) WHERE size = {SIZE}",
     ),
-    "a signature and its type": ("UPDATE log SET signatures = 'text' WHERE log_index = 150",),
+    "a signature and its type": (f"UPDATE log SET signatures = 'text' WHERE log_index = {LAST - 2}",),
     "two entries changed places": (
-        "UPDATE log SET log_index = 1000 WHERE log_index = 150",
-        "UPDATE log SET log_index = 150 WHERE log_index = 151",
-        "UPDATE log SET log_index = 151 WHERE log_index = 1000",
+        f"UPDATE log SET log_index = 1000 WHERE log_index = {LAST - 2}",
+        f"UPDATE log SET log_index = {LAST - 2} WHERE log_index = {LAST - 1}",
+        f"UPDATE log SET log_index = {LAST - 1} WHERE log_index = 1000",
     ),
 }
 
@@ -708,7 +736,7 @@ def test_another_key_cannot_sign_the_tail(tmp_path: Path) -> None:
     path = copy_of(tmp_path)
     with closing(SqliteStore(path)) as store:
         tree = Ledger(store)._head.tree
-    edit(path, ("UPDATE checkpoints SET note = ? WHERE size = 153", [note_of(tree, Key(bytes(32)))]))
+    edit(path, (f"UPDATE checkpoints SET note = ? WHERE size = {SIZE}", [note_of(tree, Key(bytes(32)))]))
     with pytest.raises(HistoryChanged):
         Ledger.open(tmp_path, signers=signers())
 
@@ -716,8 +744,8 @@ def test_another_key_cannot_sign_the_tail(tmp_path: Path) -> None:
 def test_the_checkpoint_key_alone_cannot_replace_the_history(tmp_path: Path) -> None:
     """A checkpoint that signs another tree than the entries give is found on opening."""
     path = copy_of(tmp_path)
-    other = merkle.Tree(153, (bytes(32),) * 4)
-    edit(path, ("UPDATE checkpoints SET note = ? WHERE size = 153", [note_of(other)]))
+    other = merkle.Tree(SIZE, (bytes(32),) * SIZE.bit_count())
+    edit(path, (f"UPDATE checkpoints SET note = ? WHERE size = {SIZE}", [note_of(other)]))
     with pytest.raises(HistoryChanged):
         Ledger.open(tmp_path, signers=signers())
 
