@@ -126,6 +126,7 @@ class Cast:
         self.providers = [key(f"provider-{i}") for i in range(3)]
         self.runtimes = [key(f"runtime-{i}") for i in range(3)]
         self.validators = [key(f"validator-{i}") for i in range(validators)]
+        self._chains: dict[int, list[bytes]] = {}
         self.controllers = [key(f"controller-{i}") for i in range(validators)]
 
     @property
@@ -348,10 +349,12 @@ class Cast:
 
     def beacon(self, i: int, round: int) -> bytes:
         """Value ``round`` of validator ``i``'s chain; -1 is its end."""
-        value = hashing.digest(hashing.BEACON, b"secret of", bytes(self.validators[i].sign(b"beacon")))
-        for _ in range(CHAIN - 1 - round):
-            value = beacon_step(value)
-        return value
+        if i not in self._chains:
+            chain = [hashing.digest(hashing.BEACON, b"secret of", self.validators[i].sign(b"beacon"))]
+            for _ in range(CHAIN):
+                chain.append(beacon_step(chain[-1]))
+            self._chains[i] = chain
+        return self._chains[i][CHAIN - 1 - round]
 
     def reveal_beacon(self, round: int, i: int) -> Envelope:
         """Validator ``i`` reveals its chain value of a round."""

@@ -23,7 +23,7 @@ from proofroom.adapters.head import advance, open_head
 from proofroom.adapters.keys import load_key, load_or_create_key
 from proofroom.adapters.mapper import StoredEntry, to_entry
 from proofroom.adapters.stores import SqliteStore, Store, now_ms
-from proofroom.adapters.verifying import AnyEnvelope, VerifyingPool, verify_each, verify_one
+from proofroom.adapters.verifying import AnyEnvelope, VerifyingPool, collector_paused, verify_each, verify_one
 from proofroom.adapters.writer import Recorded, Writer
 from proofroom.domain import merkle
 from proofroom.domain.consent import GrantStatus, grant_status
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 STREAM = 2_000
 """Statements that a stream commits together."""
 
-SNAPSHOT_EVERY = 20_000
+SNAPSHOT_EVERY = 50_000
 """Entries after which the state is saved, so that opening replays few."""
 
 LOG, VIEWS, KEYS = "log.db", "views.duckdb", "keys"
@@ -199,10 +199,16 @@ class Ledger:
             Unavailable: the store failed; what was given before is recorded, the current group is not.
         """
         outcomes = self._verifying().verify_each(envelopes) if self._workers else verify_each(envelopes)
-        while group := list(itertools.islice(outcomes, STREAM)):
-            recorded = iter(self._record([o for o in group if isinstance(o, Verified)], atomic=False))
-            for outcome in group:
-                yield next(recorded) if isinstance(outcome, Verified) else outcome
+        while True:
+            with collector_paused():
+                results = self._record_group(list(itertools.islice(outcomes, STREAM)))
+            if not results:
+                return
+            yield from results
+
+    def _record_group(self, group: list[Verified | ProofroomError]) -> list[Recorded | ProofroomError]:
+        recorded = iter(self._record([o for o in group if isinstance(o, Verified)], atomic=False))
+        return [next(recorded) if isinstance(o, Verified) else o for o in group]
 
     def tick(self) -> int:
         """Let time pass: state what is due; when nothing is, say only that time passed. The new size of the log."""

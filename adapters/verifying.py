@@ -8,6 +8,7 @@ no fork).
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import queue
 import subprocess
@@ -48,6 +49,22 @@ def verify_each(envelopes: Iterable[AnyEnvelope]) -> Iterator[Verified | Proofro
             yield verify_one(envelope)
         except ProofroomError as e:
             yield e
+
+
+@contextlib.contextmanager
+def collector_paused() -> Iterator[None]:
+    """Keep Python's cycle collector from looking through what is in flight, again and again, for cycles that we do not make.
+
+    It costs a fifth of a bulk append. What is in flight is bounded, and freed by reference counts; a host that has switched the collector
+    off itself finds it off.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class VerifyingPool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from naive_settlement import add, naive_charge
+from naive_settlement import add, naive_charge_at_most
 
 SKEW = 5 * 60 * 1000
 
@@ -194,7 +194,7 @@ class Model:
             if (q.customer, q.agent, q.era) == (r.customer, r.agent, r.era)
             and self.vaults[q.scope.split(" / ")[0]] != q.customer
         ]
-        cost = sum(naive_charge(add(r.usage, *paid), self.prices, self.era_ms // 1000).values())
+        cost = naive_charge_at_most(add(r.usage, *paid), self.prices)
         return _if(cost > promise.cap, "OverLimit")
 
     def record(self, thing: Any) -> None:

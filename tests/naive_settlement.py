@@ -43,6 +43,14 @@ def _stored(byte_seconds: int, price: int, seconds: int) -> int:
     return total
 
 
+def naive_charge_at_most(usage: Usage, prices: Mapping[str, int]) -> int:
+    """The most that usage can cost, whatever the length of the era: storage within one unit of its exact price, the rest as it is."""
+    others = sum(naive_charge({**usage, "byte_seconds": 0}, prices, 1).values())
+    if usage["byte_seconds"] == 0:
+        return others
+    return others + floor(Fraction(usage["byte_seconds"] * prices["mib_stored_month"], 2**20 * MONTH)) + 1
+
+
 def naive_split(amount: int, weights: Sequence[int]) -> list[int]:
     """Largest remainder: one unit at a time to whoever lacks most, the earlier first."""
     exact = [Fraction(amount * weight, sum(weights)) for weight in weights]

@@ -93,10 +93,11 @@ KINDS_BY_NAME = [
 # --- not ours
 
 
-def other_database(path: Path) -> None:
+def other_database(path: Path, user_version: int = 0) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE log (log_index INTEGER)")
         connection.execute("INSERT INTO log VALUES (7)")
+        connection.execute(f"PRAGMA user_version={user_version}")
 
 
 def newer_layout(path: Path) -> None:
@@ -113,6 +114,7 @@ NOT_OURS: dict[str, Callable[[Path], object]] = {
     "a text": lambda path: path.write_text("Dear ledger,\n" * 100),
     "a short text": lambda path: path.write_text("SQLite format 3"),
     "another database": other_database,
+    "another database of this layout": lambda path: other_database(path, LAYOUT),
     "a newer layout": newer_layout,
     "the head of a ledger": lambda path: path.write_bytes(copy_of(path.parent, "whole.db").read_bytes()[:50]),
 }

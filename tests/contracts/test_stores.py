@@ -136,27 +136,30 @@ def test_append_is_a_compare_and_swap(store: Store) -> None:
 
 def test_the_clock_is_read_under_the_lock(place: Place) -> None:
     """Whoever waits for the lock gets the time at which it has the lock, so recorded times never fall."""
-    times = iter(range(1_000_000))
-    with closing(place(lambda: next(times))) as store:
-        log, seen = Log(), []
-        barrier = threading.Barrier(4)
+    seen: list[str] = []
 
-        def write() -> None:
-            barrier.wait()
-            done = 0
-            while done < 10:
-                try:
-                    store.append(store.size(), lambda now: log.batch(1, now))
-                    done += 1
-                except LogMoved:
-                    continue
+    def clock() -> int:
+        seen.append(f"clock of {threading.current_thread().name}")
+        return 1_000
 
-        with ThreadPoolExecutor(4) as pool:
-            for future in [pool.submit(write) for _ in range(4)]:
-                future.result()
-        seen = [e.recorded_at_ms for e in store.read(0)]
-        assert len(seen) == 40
-        assert seen == sorted(seen)
+    with closing(place(clock)) as store:
+        log, inside = Log(), threading.Event()
+
+        def make(now: int) -> Batch:
+            inside.set()
+            time.sleep(0.2)  # the second waits by now
+            seen.append("first is done")
+            return log.batch(1, now)
+
+        def append_second() -> None:
+            assert inside.wait(10)
+            store.append(1, lambda now: log.batch(1, now))
+
+        second = threading.Thread(target=append_second, name="second")
+        second.start()
+        store.append(0, make)
+        second.join()
+        assert seen[1:] == ["first is done", "clock of second"]
 
 
 def test_what_make_raises_is_passed_on_and_leaves_nothing(store: Store) -> None:

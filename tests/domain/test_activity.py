@@ -54,7 +54,7 @@ def test_a_record_counts_what_it_states() -> None:
     assert (pending.agent, pending.customer) == (history.cast.agent.keyid, history.cast.user.keyid)
 
 
-@settings(max_examples=25)
+@settings(max_examples=settings().max_examples // 4)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 3)), max_size=14))
 def test_batches_take_the_oldest_of_their_orchestrator(steps: list[tuple[bool, int]]) -> None:
     """With two orchestrators: batch numbers are gapless over both, and each batch holds the oldest records of its own one."""

@@ -291,7 +291,7 @@ def test_verdicts_of_five(agree: int, reject: int, verdict: str) -> None:
 # --- a round always ends
 
 
-@settings(max_examples=40)
+@settings(max_examples=settings().max_examples // 4)
 @given(st.data())
 def test_a_round_always_ends(data: st.DataObject) -> None:
     """Whoever stays away, comes late or says nonsense: after the deadlines the round is final and the era is paid."""

@@ -6,9 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from naive_settlement import PARTS, naive_charge
+from naive_settlement import PARTS, naive_charge, naive_charge_at_most
 from proofroom.adapters.cast import PARAMETERS
-from proofroom.domain.charging import MONTH_SECONDS, charge, cpu_charge, gpu_charge, stored_charge, streamed_charge
+from proofroom.domain.charging import (
+    MONTH_SECONDS,
+    charge,
+    charge_at_most,
+    cpu_charge,
+    gpu_charge,
+    stored_charge,
+    streamed_charge,
+)
 from proofroom.domain.governance import read_parameters
 from proofroom.domain.state import UsageSum
 
@@ -30,6 +38,16 @@ def test_charges_agree_with_fractions(usage: UsageSum, prices: list[int], second
     parts = charge(usage, PLAIN._replace(**named), seconds)
     assert parts._fields == PARTS
     assert parts._asdict() == naive_charge(usage._asdict(), named, seconds)
+
+
+@given(st.builds(UsageSum, *[COUNTS] * 6), st.lists(PRICES, min_size=6, max_size=6), SECONDS)
+def test_no_length_of_an_era_costs_more(usage: UsageSum, prices: list[int], seconds: int) -> None:
+    """The bound that a payer's cap is held against holds for every length, and is one unit more than the exact price at most."""
+    named = dict(zip(NAMES, prices, strict=True))
+    parameters = PLAIN._replace(**named)
+    most = charge_at_most(usage, parameters)
+    assert sum(charge(usage, parameters, seconds)) <= most
+    assert most == naive_charge_at_most(usage._asdict(), named)
 
 
 @pytest.mark.parametrize(

@@ -351,4 +351,4 @@ class ConsentMachine(RuleBasedStateMachine):
 
 
 TestConsent = ConsentMachine.TestCase
-TestConsent.settings = settings(stateful_step_count=40)
+TestConsent.settings = settings(stateful_step_count=30)

@@ -26,6 +26,7 @@ from proofroom.adapters.ledger import LOG, Ledger
 from proofroom.adapters.mapper import StoredEntry, originator_id
 from proofroom.adapters.stores import Batch, MemoryStore, SqliteStore, Store, now_ms
 from proofroom.domain import merkle
+from proofroom.domain.authority import AUTHORITY
 from proofroom.domain.checkpoint import Checkpoint, sign_checkpoint
 from proofroom.domain.entry import encode_signatures, entry_bytes
 from proofroom.domain.envelope import Envelope, sign, verify
@@ -146,7 +147,7 @@ def write_history(history: History, path: Path) -> bytes:
     clock = Clock(0)
     with Ledger(SqliteStore(path, create=True, clock=clock), signers()) as ledger:
         for entry in history.entries:
-            if entry.index >= ledger.size:
+            if entry.index == 0 or not AUTHORITY[entry.statement.kind].derived:
                 clock.ms = entry.recorded_at_ms
                 ledger.append(entry.verified)
         assert ledger.state == history.state
