@@ -39,6 +39,7 @@ from proofroom.domain.errors import (
     NotGenesis,
     ProofroomError,
     StoreUnavailable,
+    WrongIndex,
 )
 from proofroom.domain.ids import Digest, KeyId, from_ms
 from proofroom.domain.receipt import Receipt
@@ -216,7 +217,8 @@ class Ledger:
         self._record([], atomic=True)
         if self.size == before:
             signer = self._signer(self._founded().ledger_key)
-            self.append(sign(Tick(ledger=self.id, index=self.size), signer))
+            with contextlib.suppress(WrongIndex):  # somebody appended meanwhile, so time has passed
+                self.append(sign(Tick(ledger=self.id, index=self.size), signer))
         return self.size
 
     def _record(self, batch: Sequence[Verified], *, atomic: bool) -> list[Recorded | ProofroomError]:

@@ -719,6 +719,14 @@ CHANGES: dict[str, tuple[str, ...]] = {
 }
 
 
+@pytest.mark.parametrize("what", ["the last entry is gone", "the last checkpoint is gone"])
+def test_the_sizes_that_differ_are_named(tmp_path: Path, what: str) -> None:
+    """A log and a checkpoint of different sizes are told apart from a tree that differs."""
+    edit(copy_of(tmp_path), *CHANGES[what])
+    with pytest.raises(HistoryChanged, match=rf"the log has ({LAST}|{SIZE}) entries"):
+        Ledger.open(tmp_path, signers=signers())
+
+
 @pytest.mark.parametrize("what", CHANGES)
 def test_a_changed_tail_is_never_signed_over(tmp_path: Path, what: str) -> None:
     """Opening finds that the log is not what its last checkpoint signed, and writes nothing."""
