@@ -81,7 +81,9 @@ class _Auditor:
         self.against = against
         self.state = State()
         self.tree = merkle.Tree()
-        self.checkpoints = _checkpoints(store)
+        self.last_size = _last_size(store)
+        """Size of the newest checkpoint when the audit began: entries that are appended meanwhile are for the next audit."""
+        self.checkpoints = _checkpoints(store, self.last_size)
         self.next_checkpoint = next(self.checkpoints, None)
         self.roots: dict[int, bytes] = {}
 
@@ -139,7 +141,7 @@ def audit(store: Store, *, against: str | None = None, progress: Callable[[int],
     known = None if against is None else parse_note(against)[0]
     auditor = _Auditor(store, known)
     start = LOWEST
-    while page := store.read(start):
+    while page := _page(store, start, auditor.last_size):
         for stored in page:
             try:
                 auditor.check(stored)
@@ -155,6 +157,8 @@ def audit(store: Store, *, against: str | None = None, progress: Callable[[int],
 def _conclude(auditor: _Auditor, against: str | None) -> Report:
     """All entries hold: is something missing at the end, or is there another history?"""
     state, size = auditor.state, auditor.tree.size
+    if _last_size(auditor.store) == size and auditor.store.size() > size:
+        return _report(auditor, Verdict.INVALID, "entries at the end have no checkpoint", size)
     if state.founding is None:
         return _report(auditor, Verdict.INCOMPLETE, "the log has no entries")
     if auditor.next_checkpoint is not None:
@@ -163,8 +167,6 @@ def _conclude(auditor: _Auditor, against: str | None) -> Report:
             Verdict.INCOMPLETE,
             f"the store's own checkpoint has size {auditor.next_checkpoint[0]}, the log {size}",
         )
-    if _last_size(auditor.store) != size:
-        return _report(auditor, Verdict.INVALID, "entries at the end have no checkpoint", _last_size(auditor.store))
     if against is not None:
         return _compare(auditor, state.founding, against)
     return _report(auditor, Verdict.VALID, "")
@@ -199,10 +201,15 @@ def _report(
     )
 
 
-def _checkpoints(store: Store) -> Iterator[tuple[int, str]]:
+def _page(store: Store, start: int, size: int) -> list[StoredEntry]:
+    """The next entries that belong to a log of this size, or whatever stands in their place."""
+    return [stored for stored in store.read(start) if not isinstance(stored.index, int) or stored.index < size]
+
+
+def _checkpoints(store: Store, size: int) -> Iterator[tuple[int, str]]:
     start = LOWEST
     while page := store.checkpoints(start):
-        yield from page
+        yield from (checkpoint for checkpoint in page if checkpoint[0] <= size)
         start = page[-1][0] + 1
 
 

@@ -8,9 +8,12 @@ from proofroom.adapters.mapper import StoredEntry, to_entry
 from proofroom.adapters.stores import Store
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import Checkpoint, verify_checkpoint
-from proofroom.domain.errors import BadEntry, BadNote, Conflict, HistoryChanged, Malformed, Refused
-from proofroom.domain.snapshot import decode_state
+from proofroom.domain.envelope import pae
+from proofroom.domain.errors import BadNote, Conflict, HistoryChanged, Malformed, Refused
+from proofroom.domain.signing import SIGNATURE_BYTES, Signer, verify_signature
+from proofroom.domain.snapshot import DIGEST_BYTES, decode_state, encode_state
 from proofroom.domain.state import State
+from proofroom.domain.statements.ledger import Genesis
 from proofroom.domain.transition import transition
 
 
@@ -66,11 +69,26 @@ def advance(store: Store, head: Head) -> Head:
     return head
 
 
+SNAPSHOT = "application/vnd.proofroom.snapshot.v1+json"
+"""Payload type under which the checkpoint key signs a snapshot: the write path relies on it, so nobody else may have written it."""
+
+
+def save_snapshot(store: Store, head: Head, signer: Signer) -> None:
+    """Keep the state, signed, in place of older ones."""
+    data = encode_state(head.state, merkle.root(head.tree))
+    store.save_snapshot(head.state.size, signer.sign(pae(SNAPSHOT, data[:DIGEST_BYTES])) + data)
+
+
 def _from_snapshot(store: Store) -> Head | None:
-    for size, data in store.snapshots():
-        tree = merkle.Tree(size, tuple(store.node(*peak) for peak in merkle.peaks_of(size)))
+    """The head at the newest snapshot that the checkpoint key of genesis signed and that fits the log; a cache that does not is none."""
+    for size, signed in store.snapshots():
         try:
-            return Head(decode_state(bytes(data), merkle.root(tree)), tree)
-        except (BadEntry, TypeError):
-            continue  # a cache that does not fit is no cache
+            genesis = to_entry(store.read(0, 1)[0]).statement
+            signature, data = signed[:SIGNATURE_BYTES], signed[SIGNATURE_BYTES:]
+            if isinstance(genesis, Genesis):
+                verify_signature(genesis.checkpoint_key, pae(SNAPSHOT, data[:DIGEST_BYTES]), signature)
+                tree = merkle.Tree(size, tuple(store.node(*peak) for peak in merkle.peaks_of(size)))
+                return Head(decode_state(data, merkle.root(tree)), tree)
+        except (Malformed, TypeError, IndexError):
+            continue
     return None

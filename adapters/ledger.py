@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import ValidationError
 
-from proofroom.adapters.head import advance, open_head
+from proofroom.adapters.head import advance, open_head, save_snapshot
 from proofroom.adapters.keys import load_key, load_or_create_key
 from proofroom.adapters.mapper import StoredEntry, to_entry
 from proofroom.adapters.stores import SqliteStore, Store, now_ms
@@ -44,7 +44,6 @@ from proofroom.domain.errors import (
 from proofroom.domain.ids import Digest, KeyId, from_ms
 from proofroom.domain.receipt import Receipt
 from proofroom.domain.signing import Signer
-from proofroom.domain.snapshot import encode_state
 from proofroom.domain.state import RULES, Founding, State
 from proofroom.domain.statements import first_fault
 from proofroom.domain.statements.ledger import Genesis, Tick
@@ -244,10 +243,9 @@ class Ledger:
 
     def _save_snapshot(self) -> None:
         """A snapshot is a cache: when it cannot be written now, opening takes longer, and that is all."""
-        state, tree = self._head
-        with contextlib.suppress(StoreUnavailable):
-            self.store.save_snapshot(state.size, encode_state(state, merkle.root(tree)))
-        self._saved = state.size
+        with contextlib.suppress(StoreUnavailable, NoSigner):
+            save_snapshot(self.store, self._head, self._signer(self._founded().checkpoint_key))
+        self._saved = self.size
 
     def _signer(self, keyid: KeyId) -> Signer:
         signer = self._signers.get(keyid)
@@ -412,7 +410,7 @@ def _new_store(path: Path, clock: Callable[[], int]) -> SqliteStore:
         LedgerExists: there are entries.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as e:
         raise NotALedger(path=str(path), why=e.strerror or str(e)) from None
     store = SqliteStore(path / LOG, create=True, clock=clock)

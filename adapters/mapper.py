@@ -51,15 +51,15 @@ class StoredEntry(StoredEvent):
 
     def _check_columns(self) -> None:
         """A store that someone edited may hold anything."""
-        columns = (self.recorded_at_ms, self.topic, self.state, self.signatures, self.nodes)
-        if [type(column) for column in columns] != [int, str, bytes, bytes, bytes]:
+        columns = (self.index, self.recorded_at_ms, self.topic, self.state, self.signatures, self.nodes)
+        if [type(column) for column in columns] != [int, int, str, bytes, bytes, bytes]:
             raise BadEntry(why="a column has another type")
-        if not (0 <= self.recorded_at_ms < 2**63 and self.topic.isascii()):
+        if not (0 <= self.index < 2**63 and 0 <= self.recorded_at_ms < 2**63 and self.topic.isascii()):
             raise BadEntry(why="the time or the payload type is out of range")
 
 
 def originator_id(verified: Verified) -> str:
-    """The store's key of a statement, as 32 hex digits: from its id alone, so that the same statement is found again.
+    """The store's key of a statement, as 76 hex digits: from its id alone, so that the same statement is found again.
 
     A record's begins with the time in its record id, so that keys of the one high-volume kind rise with time; random keys cost a B-tree
     a factor of nine at a million rows.
@@ -67,7 +67,7 @@ def originator_id(verified: Verified) -> str:
     head = bytes(6)
     if isinstance(verified.statement, Activity):
         head = record_id_bytes(verified.statement.record_id)[:6]
-    return (head + verified.id[:10]).hex()
+    return (head + verified.id).hex()
 
 
 def to_stored_entry(entry: Entry, signatures: bytes, nodes: bytes) -> StoredEntry:

@@ -309,7 +309,7 @@ class SqliteStore:
     def node(self, height: int, position: int) -> bytes:
         leaf, part = leaf_of(height, position)
         row = self._row("SELECT nodes FROM log WHERE log_index = ?", leaf)
-        return b"" if row is None else bytes(row[0])[part]
+        return row[0][part] if row is not None and isinstance(row[0], bytes) else b""
 
     def checkpoints(self, start: int = 0, limit: int = PAGE) -> list[tuple[int, str]]:
         with self._errors(), self._datastore.transaction(commit=False) as c:
@@ -322,7 +322,7 @@ class SqliteStore:
 
     def save_snapshot(self, size: int, state: bytes) -> None:
         with self._errors(), self._writing() as c:
-            c.execute("DELETE FROM snapshots WHERE size <= ?", (size,))
+            c.execute("DELETE FROM snapshots WHERE size <= ? OR size > ?", (size, self._recorder._size(c)))
             c.execute("INSERT INTO snapshots SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM snapshots)", (size, state))
 
     def snapshots(self) -> list[tuple[int, bytes]]:
@@ -356,6 +356,7 @@ def _create_file(path: Path) -> None:
             connection.execute(statement.format(events=TABLE))
     finally:
         connection.close()
+    draft.chmod(0o600)  # SQLite gives its other files the same mode
     with contextlib.suppress(FileExistsError):
         os.link(draft, path)
     draft.unlink()

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 
 from proofroom.adapters.signature_worker import Jobs, check_all, read_frame, write_frame
 from proofroom.domain.envelope import Envelope, Verified, _mint, parse_envelope, signed_message, verify
@@ -131,12 +132,14 @@ class _Worker:
     """One signature process, as its parent sees it."""
 
     def __init__(self) -> None:
-        path = os.pathsep.join(p for p in sys.path if p)
+        # -P: a file in the current folder must not pass for a module of ours. What the child imports is what this process would.
+        path = os.pathsep.join(str(Path(p).absolute()) for p in sys.path if p)
+        kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "proofroom.adapters.signature_worker"],
+            [sys.executable, "-P", "-m", "proofroom.adapters.signature_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
+            env={"PATH": os.defpath, "PYTHONPATH": path, **kept},
         )
 
     def check(self, jobs: Jobs) -> list[KeyId | None]:
@@ -149,7 +152,7 @@ class _Worker:
             answer: list[KeyId | None] = read_frame(back)
         except (OSError, EOFError, ValueError):
             return check_all(jobs)
-        return answer
+        return answer if len(answer) == len(jobs) else check_all(jobs)
 
     def close(self) -> None:
         """End the process and wait for it."""

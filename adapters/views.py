@@ -104,6 +104,9 @@ class Views:
             self._connection = duckdb.connect(self._path, config=_SETTINGS)
         try:
             with self._errors():
+                # A query reads the tables and nothing else: not the keys beside them, and no file is written by one.
+                self._connection.execute("SET enable_external_access = false")
+                self._connection.execute("SET lock_configuration = true")
                 self._open()
         except BaseException:
             self._connection.close()

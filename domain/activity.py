@@ -72,7 +72,8 @@ def apply_activity(state: State, entry: Entry, s: Activity) -> State:
     record_id = record_id_bytes(s.record_id)
     if len(era.ids) >= MAX_ERA_RECORDS:
         raise EraFull(cluster=s.cluster, era=s.era, limit=MAX_ERA_RECORDS)
-    if record_id in era.ids:
+    unpaid = (state.eras[s.cluster, number].ids for number in cluster.unpaid)
+    if record_id in cluster.recent or any(record_id in ids for ids in unpaid):
         raise AlreadyRecorded(what="record", key=s.record_id)
     ended_at_ms = _check_times(s, record_id, era, entry.recorded_at_ms)
     node = cluster.nodes.get(s.node)

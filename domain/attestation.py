@@ -68,9 +68,11 @@ def eligible_validators(state: State, name: str, records: tuple[Pending, ...], m
     for record in records:
         parties |= {record.customer, record.agent, cluster.nodes[record.node].provider}
     return tuple(
-        key
-        for key, facts in sorted(state.validators[name].items())
-        if not {key, facts.controller} & parties and state.balances.get(bond_account(name, key), 0) >= minimum
+        sorted(
+            key
+            for key, facts in state.validators[name].items()
+            if state.balances.get(bond_account(name, key), 0) >= minimum and not {key, facts.controller} & parties
+        )
     )
 
 
@@ -185,7 +187,7 @@ def _opening(state: State, due: Due, parameters: Parameters, round: Round, now_m
 
 
 def apply_round_opened(state: State, entry: Entry, s: RoundOpened) -> State:
-    """The committee may commit until its deadline, and reveal after."""
+    """The committee may commit until its deadline, and reveal after. Who withheld its beacon value earns nothing in this era."""
     key, parameters = (s.cluster, s.round), state.eras[s.cluster, s.era].parameters
     commit_until = entry.recorded_at_ms + parameters.commit_ms
     round = state.rounds[key]._replace(
@@ -195,8 +197,14 @@ def apply_round_opened(state: State, entry: Entry, s: RoundOpened) -> State:
         commit_until=commit_until,
         reveal_until=commit_until + parameters.reveal_ms,
     )
-    agenda = schedule(state.agenda, Due(round.reveal_until, "round", *key))
-    return state._replace(rounds=state.rounds.set(key, round), agenda=agenda)
+    era_key = (s.cluster, s.era)
+    era = state.eras[era_key]
+    forfeited = era.forfeited.update({v: s.round for v in round.eligible if v not in round.reveals})
+    return state._replace(
+        eras=state.eras.set(era_key, era._replace(forfeited=forfeited)),
+        rounds=state.rounds.set(key, round),
+        agenda=schedule(state.agenda, Due(round.reveal_until, "round", *key)),
+    )
 
 
 def _seat(state: State, entry: Entry, s: VoteCommitted | VoteRevealed, phase: str) -> Round:

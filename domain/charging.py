@@ -40,13 +40,16 @@ def charge(usage: UsageSum, parameters: Parameters, seconds: int) -> Parts:
 
 
 def charge_at_most(usage: UsageSum, parameters: Parameters) -> int:
-    """The most that ``usage`` can cost, however long its era turns out to be.
+    """The most that ``usage`` can add to a charge, however long its era turns out to be and whatever else it is summed with.
 
-    Only the charge for storage depends on the era's length, and lies within half a unit of ``byte_seconds * price / (2^20 * month)``.
+    Each part is rounded up. The part for storage depends on the era's length, and lies within half a unit of ``byte_seconds * price /
+    (2^20 * month)``.
     """
-    without = charge(usage._replace(byte_seconds=0), parameters, 1)
-    stored = usage.byte_seconds * parameters.mib_stored_month // (MIB * MONTH_SECONDS)
-    return sum(without) + stored + 1 if usage.byte_seconds else sum(without)
+    stored = usage.byte_seconds * parameters.mib_stored_month // (MIB * MONTH_SECONDS) + 1 if usage.byte_seconds else 0
+    cpu = -(-usage.cpu_ms * parameters.cpu_second // 1000)
+    gpu = -(-usage.gpu_micro * parameters.gpu_unit // 10**6)
+    streamed = -(-usage.bytes_streamed * parameters.mib_streamed // MIB)
+    return cpu + gpu + streamed + stored + usage.puts * parameters.put + usage.gets * parameters.get
 
 
 def cpu_charge(cpu_ms: int, price: int) -> int:

@@ -18,6 +18,7 @@ from proofroom.domain.errors import (
     KeyNotInForce,
     NotOwner,
     NotPayer,
+    NotYet,
     OutOfScope,
     OverLimit,
     ScopesInForce,
@@ -78,18 +79,26 @@ def apply_grant(state: State, entry: Entry, s: Grant | WireGrant) -> State:
     before = state.grants.get(key)
     if before is not None and created_at_ms <= before.created_at_ms:
         raise StaleVersion(what="the grant", created_at=s.created_at, newest=before.created_at)
-    if s.expires_at is not None and to_ms(s.expires_at) <= created_at_ms:
-        raise TimesOutOfOrder(what=f"expires_at {s.expires_at} is not after created_at {s.created_at}")
-    for scope in s.metadata.scopes:
-        owner = state.vaults.get(scope.context.vaultId, s.user_pub_key)
-        if owner != s.user_pub_key:
-            raise NotOwner(vault=scope.context.vaultId, owner=owner)
+    if not s.revoked:
+        _check_grantable(state, s, created_at_ms)
     scopes = tuple(sorted({str(scope.context) for scope in s.metadata.scopes}))
     active = before is not None and grant_status(before, entry.recorded_at_ms) == "active"
     if before is not None and active and not s.revoked and scopes != before.scopes and not s.metadata.replace:
         raise ScopesInForce(in_force=before.scopes)
     version = _version(entry, s, created_at_ms, scopes, before.version + 1 if before else 1)
     return state._replace(grants=state.grants.set(key, version))
+
+
+def _check_grantable(state: State, s: GrantFields, created_at_ms: int) -> None:
+    """What a grant must fulfil and a revocation need not: nothing may stand in the way of ending consent."""
+    if s.metadata.delegable:
+        raise NotYet(what="delegation")
+    if s.expires_at is not None and to_ms(s.expires_at) <= created_at_ms:
+        raise TimesOutOfOrder(what=f"expires_at {s.expires_at} is not after created_at {s.created_at}")
+    for scope in s.metadata.scopes:
+        owner = state.vaults.get(scope.context.vaultId, s.user_pub_key)
+        if owner != s.user_pub_key:
+            raise NotOwner(vault=scope.context.vaultId, owner=owner)
 
 
 def _version(entry: Entry, s: GrantFields, created_at_ms: int, scopes: tuple[str, ...], version: int) -> GrantVersion:
@@ -201,6 +210,8 @@ def apply_payer(state: State, entry: Entry, s: Payer) -> State:
     if before is not None and created_at_ms <= before.created_at_ms:
         raise StaleVersion(what="the payer statement", created_at=s.created_at, newest=before.created_at)
     expires_at_ms = to_ms(s.expires_at) if s.expires_at is not None else 0
+    if s.expires_at is not None and expires_at_ms <= created_at_ms and not s.revoked:
+        raise TimesOutOfOrder(what=f"expires_at {s.expires_at} is not after created_at {s.created_at}")
     facts = PayerFacts(s.created_at, created_at_ms, expires_at_ms, s.revoked, parse_amount(s.cap_per_era))
     return state._replace(payers=state.payers.set(key, facts))
 

@@ -166,6 +166,8 @@ def signed_message(envelope: Envelope) -> tuple[bytes, list[tuple[KeyId, bytes]]
         RootedUnsupported: a signature over a tree.
     """
     signatures = envelope.signatures
+    if (type(envelope.payload), type(signatures)) != (bytes, tuple):
+        raise BadEnvelope(why="its parts could change after they were checked")
     if not 1 <= len(signatures) <= MAX_SIGNATURES:
         raise BadEnvelope(why=f"it has {len(signatures)} signatures")
     last = ""

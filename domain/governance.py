@@ -125,7 +125,9 @@ def apply_era_opened(state: State, entry: Entry, s: g.EraOpened) -> State:
         )
     key = (s.cluster, s.era)
     return state._replace(
-        clusters=state.clusters.set(s.cluster, cluster._replace(opened=s.era, open=True)),
+        clusters=state.clusters.set(
+            s.cluster, cluster._replace(opened=s.era, open=True, unpaid=(*cluster.unpaid, s.era))
+        ),
         eras=state.eras.set(key, Era(cluster.parameters, entry.index, start, end)),
         agenda=schedule(state.agenda, Due(end * 1000, "era", *key)),
     )

@@ -33,7 +33,7 @@ from proofroom.domain.charging import Parts, charge
 from proofroom.domain.consent import check_not_ahead
 from proofroom.domain.entry import Entry
 from proofroom.domain.errors import AlreadyRecorded, Overflow, Unregistered
-from proofroom.domain.ids import KeyId, from_ms
+from proofroom.domain.ids import SKEW_MS, KeyId, from_ms
 from proofroom.domain.money import AMOUNT_LIMIT, parse_amount, share, split
 from proofroom.domain.state import Due, Era, Line, Parameters, State, UsageSum, schedule, unschedule
 from proofroom.domain.statements.settlement import (
@@ -215,7 +215,7 @@ def settle_if_final(state: State, cluster: str, number: int) -> State:
         seconds=era.end - era.start,
         usage=era.usage,
         served=era.served,
-        inspected=era.inspected,
+        inspected={v: records for v, records in era.inspected.items() if v not in era.forfeited},
         deposits={c: state.balances.get(customer_account(cluster, c), 0) for c in customers},
         providers={name: node.provider for name, node in state.clusters[cluster].nodes.items()},
     )
@@ -368,4 +368,18 @@ def completeness_leaves(era: Era) -> list[bytes]:
 def apply_era_paid(state: State, entry: Entry, s: EraPaid) -> State:
     """The window closes: nothing of this era can change any more."""
     key = (s.cluster, s.era)
-    return state._replace(eras=state.eras.delete(key), agenda=unschedule(state.agenda, Due(0, "era", *key)))
+    cluster = state.clusters[s.cluster]
+    cluster = cluster._replace(
+        unpaid=tuple(n for n in cluster.unpaid if n != s.era), recent=_recent_ids(cluster.recent, state.eras[key])
+    )
+    return state._replace(
+        clusters=state.clusters.set(s.cluster, cluster),
+        eras=state.eras.delete(key),
+        agenda=unschedule(state.agenda, Due(0, "era", *key)),
+    )
+
+
+def _recent_ids(recent: Map[bytes, int], era: Era) -> Map[bytes, int]:
+    """The ids that a later era, which begins no earlier than this one ended, would still admit by their time."""
+    floor = max(0, era.end * 1000 - SKEW_MS).to_bytes(6, "big")
+    return Map({id: index for ids in (recent, era.ids) for id, index in ids.items() if id[:6] >= floor})

@@ -1,7 +1,7 @@
 """A state as bytes, so that a ledger opens without replaying its history.
 
-A snapshot is bound to the rules version and to the tree head whose entries gave it. It is a cache: nobody has to trust it, the audit never
-reads one, and deleting all of them changes nothing but the time to open. The layout follows the types of :mod:`proofroom.domain.state`: a
+A snapshot is bound to the rules version and to the tree head whose entries gave it. It is a cache: the audit never reads one, and
+deleting all of them changes nothing but the time to open. But the write path goes on from it, so its writer signs it. The layout follows the types of :mod:`proofroom.domain.state`: a
 named tuple is the array of its fields, a map the array of its sorted pairs, bytes are hex, long integers are strings.
 """
 
@@ -20,6 +20,9 @@ from proofroom.domain.state import RULES, State
 
 FORMAT = 1
 """Raised with every change of the state's types; a snapshot of another format is ignored."""
+
+DIGEST_BYTES = 32
+"""A snapshot begins with the digest of the rest, which is what its writer signs."""
 
 _LONG = 2**63 - 1
 

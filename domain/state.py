@@ -2,11 +2,13 @@
 
 Maps are persistent (``immutables.Map``): a new state shares all that did not change with the old one, so that a transition costs what it
 changes, a refused statement leaves nothing behind, and any number of states live beside each other. Memory is bounded by what is open:
-records leave the state when their round is final, record ids when their era is paid.
+records leave the state when their round is final, record ids soon after their era is paid. What grows for ever is one small value for
+each party, vault, key and deposit.
 """
 
 from __future__ import annotations
 
+from bisect import bisect
 from typing import Literal, NamedTuple
 
 from immutables import Map
@@ -154,6 +156,10 @@ class Cluster(NamedTuple):
     """End, in seconds, of the newest era that was sealed."""
     rounds: int = 0
     """Rounds so far; the next round has this number."""
+    unpaid: tuple[int, ...] = ()
+    """Eras that were opened and are not paid."""
+    recent: Map[bytes, int] = Map()
+    """Record ids of paid eras that are young enough to be tried again in a later one -> their index."""
 
 
 class ValidatorFacts(NamedTuple):
@@ -236,6 +242,8 @@ class Era(NamedTuple):
     """Attested records by (customer, node)."""
     inspected: Map[KeyId, int] = Map()
     """Records a validator judged as the round did."""
+    forfeited: Map[KeyId, int] = Map()
+    """Validators that withheld a beacon value, with the round: they earn nothing in this era."""
     capped: Map[tuple[KeyId, KeyId], UsageSum] = Map()
     """Recorded usage by (customer, agent) where a payer's cap applies."""
     lines: tuple[Line, ...] = ()
@@ -316,9 +324,13 @@ class State(NamedTuple):
 
 def schedule(agenda: tuple[Due, ...], due: Due) -> tuple[Due, ...]:
     """The agenda with one appointment for the subject of ``due``: this one."""
-    return tuple(sorted([*unschedule(agenda, due), due]))
+    rest = unschedule(agenda, due)
+    at = bisect(rest, due)
+    return (*rest[:at], due, *rest[at:])
 
 
 def unschedule(agenda: tuple[Due, ...], due: Due) -> tuple[Due, ...]:
     """The agenda without any appointment for the subject of ``due``."""
-    return tuple(d for d in agenda if d[1:] != due[1:])
+    subject = due[1:]
+    at = next((i for i, d in enumerate(agenda) if d[1:] == subject), len(agenda))
+    return agenda[:at] + agenda[at + 1 :]

@@ -19,7 +19,8 @@ from proofroom.domain.ids import Digest, KeyId
 
 
 def _time(text: str) -> str:
-    ids.to_ms(text)
+    if ids.to_ms(text) <= 0:
+        raise ValueError("not after the beginning of 1970")
     return text
 
 
