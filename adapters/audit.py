@@ -203,7 +203,7 @@ def _report(
 
 def _page(store: Store, start: int, size: int) -> list[StoredEntry]:
     """The next entries that belong to a log of this size, or whatever stands in their place."""
-    return [stored for stored in store.read(start) if not isinstance(stored.index, int) or stored.index < size]
+    return [stored for stored in store.read(start) if stored.index < size]
 
 
 def _checkpoints(store: Store, size: int) -> Iterator[tuple[int, str]]:

@@ -1,8 +1,10 @@
 """A state as bytes, so that a ledger opens without replaying its history.
 
-A snapshot is bound to the rules version and to the tree head whose entries gave it. It is a cache: the audit never reads one, and
-deleting all of them changes nothing but the time to open. But the write path goes on from it, so its writer signs it. The layout follows the types of :mod:`proofroom.domain.state`: a
-named tuple is the array of its fields, a map the array of its sorted pairs, bytes are hex, long integers are strings.
+A snapshot is bound to the rules version and to the tree head whose entries gave it. It is a cache: the audit never reads one,
+and deleting all of them changes nothing but the time to open. But the write path goes on from it, so its writer signs it.
+
+The layout follows the types of :mod:`proofroom.domain.state`: a named tuple is the array of its fields, a map the array of its
+sorted pairs, bytes are hex, long integers are strings.
 """
 
 from __future__ import annotations

@@ -44,11 +44,15 @@ def _stored(byte_seconds: int, price: int, seconds: int) -> int:
 
 
 def naive_charge_at_most(usage: Usage, prices: Mapping[str, int]) -> int:
-    """The most that usage can cost, whatever the length of the era: storage within one unit of its exact price, the rest as it is."""
-    others = sum(naive_charge({**usage, "byte_seconds": 0}, prices, 1).values())
-    if usage["byte_seconds"] == 0:
-        return others
-    return others + floor(Fraction(usage["byte_seconds"] * prices["mib_stored_month"], 2**20 * MONTH)) + 1
+    """The most that usage can add to a charge: storage within one unit of its exact price, each other part rounded up."""
+    exact = [
+        Fraction(usage["cpu_ms"] * prices["cpu_second"], 1000),
+        Fraction(usage["gpu_micro"] * prices["gpu_unit"], 10**6),
+        Fraction(usage["bytes_streamed"] * prices["mib_streamed"], 2**20),
+        Fraction(usage["puts"] * prices["put"] + usage["gets"] * prices["get"]),
+    ]
+    stored = Fraction(usage["byte_seconds"] * prices["mib_stored_month"], 2**20 * MONTH)
+    return sum(map(ceil, exact)) + (floor(stored) + 1 if usage["byte_seconds"] else 0)
 
 
 def naive_split(amount: int, weights: Sequence[int]) -> list[int]:

@@ -338,6 +338,7 @@ def test_paths_from_stored_nodes_hold_at_every_size(
 
 def test_the_newest_snapshot_takes_the_place_of_older_ones(store: Store) -> None:
     """One is kept; a writer that comes late with an older one does not bring it back."""
+    Log().write(store, 10)
     store.save_snapshot(3, b"three")
     store.save_snapshot(3, b"three again")
     assert store.snapshots() == [(3, b"three again")]

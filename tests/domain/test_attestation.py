@@ -286,6 +286,8 @@ def test_verdicts_of_five(agree: int, reject: int, verdict: str) -> None:
     assert (tally.records_attested, tally.records_rejected) == (verdict == "attested", verdict == "rejected")
     assert tally.agree == (agree if verdict == "attested" else 0)
     assert tally.records_observed == 1
+    judges = {"attested": members[:agree], "rejected": members[agree : agree + reject], "": []}[verdict]
+    assert dict(history.state.eras[CLUSTER, 0].inspected) == {history.cast.validators[i].keyid: 1 for i in judges}
 
 
 # --- a round always ends

@@ -85,6 +85,16 @@ def test_lines_agree_with_the_naive_settlement(work: Work) -> None:
 
 
 @given(works())
+def test_lines_name_the_work_behind_them(work: Work) -> None:
+    """A node's line counts the records attested on it, a validator's those that it judged as the rounds did."""
+    for line in compute_lines("c", 7, work):
+        if line.role == "provider":
+            assert line.records == sum(count for (_, node), count in work.served.items() if node == line.party)
+        elif line.role == "validator":
+            assert line.records == work.inspected[KeyId(line.party)]
+
+
+@given(works())
 def test_debits_equal_credits(work: Work) -> None:
     """What goes into an era's pot comes out of it, to the unit, and nobody pays more than there is or than it cost."""
     lines = compute_lines("c", 7, work)

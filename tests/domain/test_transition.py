@@ -347,7 +347,8 @@ def test_a_host_cannot_hide_the_end_of_an_era() -> None:
     assert refused.value.due == "era-sealed"
 
 
-def test_eras_that_end_together_do_not_pay_from_one_purse() -> None:
+@pytest.mark.parametrize("batches", [1, 2])
+def test_eras_that_end_together_do_not_pay_from_one_purse(batches: int) -> None:
     """Two eras of a cluster that become final in the same moment are settled one after the other: the second from what the first left.
 
     Nobody wrote for hours; both last rounds end, and both eras charge the same customer, whose deposit covers only the first.
@@ -358,10 +359,12 @@ def test_eras_that_end_together_do_not_pay_from_one_purse() -> None:
     for era in range(2):
         history.write(cast.open_era(era))
         history.sleep(2_000)
-        history.work(era, Work(10_000))
-        round = history.seal(era)
-        first, *others = history.reveal_beacons(round)
-        history.vote(round, {first: None, **dict.fromkeys(others, make_vote(1))})
+        for _ in range(1 if era else batches):
+            history.work(era, Work(10_000 if era else 10_000 // batches))
+            round = history.seal(era)
+            first, *others = history.reveal_beacons(round)
+            history.vote(round, {first: None, **dict.fromkeys(others, make_vote(1))})
+            history.sleep(1)
         history.write(cast.close_era(era))
     history.tick(HOUR_MS)
     charges = [s for s in (e.statement for e in history.entries) if isinstance(s, Payout) and s.role == "charge"]

@@ -15,13 +15,13 @@ from proofroom.domain import merkle
 from proofroom.domain.entry import Entry
 from proofroom.domain.errors import OverLimit
 from proofroom.domain.governance import read_parameters
-from proofroom.domain.ids import from_ms
+from proofroom.domain.ids import from_ms, to_ms
 from proofroom.domain.state import State
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.attestation import RoundTallied, Vote
 from proofroom.domain.statements.governance import Parameters
 from proofroom.domain.statements.settlement import EraPaid, Payout
-from strategies.histories import START_MS, History, key, whole_history
+from strategies.histories import HOUR_MS, START_MS, History, key, whole_history
 
 ONE = 10**18
 REASONS = ["overclaimed-cpu", "result-mismatch", "unobserved", "observation-conflict"]
@@ -66,7 +66,8 @@ def plans(draw: st.DrawFn) -> Plan:
     """Eras of a few records."""
     works = draw(st.lists(st.tuples(st.sampled_from([0, 0, 1]), st.integers(0, 2), WORKS), min_size=1, max_size=6))
     doubts = st.dictionaries(st.integers(0, len(works) - 1), st.sampled_from(REASONS), max_size=2)
-    behaviour: st.SearchStrategy[Behaviour] = st.just({}) | doubts | st.none()
+    crowd = draw(doubts)  # what most see, so that records are rejected too
+    behaviour: st.SearchStrategy[Behaviour] = st.just(crowd) | st.just(crowd) | doubts | st.none()
     deposit = st.sampled_from([0, 1, 10**9, 10**18, 10**35]) | st.integers(0, 10**12)
     return Plan(
         works,
@@ -182,7 +183,7 @@ def test_an_era_pays_what_the_protocol_says(plan: Plan) -> None:
             customer = str(line.basis.customer)
             assert _integers(line.basis.charged) == expected.charged[customer]
             assert _integers(line.basis.collected) == expected.collected[customer]
-    _check_paid(history, records, lines, expected, found)
+    _check_paid(history, records, lines, expected, found, plan.seconds)
     for state in history.states:
         conserved(state)
     assert not any(account.startswith("clearing:") for account in history.state.balances)
@@ -193,9 +194,17 @@ def _integers(parts: Any) -> dict[str, int]:
 
 
 def _check_paid(
-    history: History, records: list[Entry], lines: list[Payout], expected: Settlement, found: list[str]
+    history: History,
+    records: list[Entry],
+    lines: list[Payout],
+    expected: Settlement,
+    found: list[str],
+    plan_seconds: int,
 ) -> None:
-    (paid,) = (e.statement for e in history.entries if isinstance(e.statement, EraPaid))
+    ((entry, paid),) = ((e, e.statement) for e in history.entries if isinstance(e.statement, EraPaid))
+    opened = next(e.index for e in history.entries if e.statement.kind == "era-opened")
+    assert (paid.first_index, paid.last_index, paid.batches) == (opened, entry.index - 1, 1)
+    assert (to_ms(paid.start), to_ms(paid.end) - to_ms(paid.start)) == (START_MS, plan_seconds * 1000)
     charged = sum(sum(parts.values()) for parts in expected.charged.values())
     collected = sum(sum(parts.values()) for parts in expected.collected.values())
     totals = {name: int(amount) for name, amount in paid.totals.to_json().items()}
@@ -249,6 +258,20 @@ def test_a_whole_history_conserves_money() -> None:
     """After each entry of the whole history the journal sums to zero."""
     for state in whole_history().states:
         conserved(state)
+
+
+def test_late_records_count_as_recorded() -> None:
+    """What is in no batch when the era ends is in the completeness root: recorded, not attested, with its usage."""
+    history = History()
+    history.found()
+    history.write(history.cast.open_era(0))
+    records = history.work(0, Work(3), Work(5, 0.5), Work(7))
+    history.attest(history.seal(0, 1))
+    history.tick(24 * HOUR_MS)
+    (paid,) = (e.statement for e in history.entries if isinstance(e.statement, EraPaid))
+    leaves = _leaves(records, ["attested", "late", "late"])
+    assert paid.completeness_root == "blake3:" + merkle.root_of(leaves).hex()
+    assert (paid.records.recorded, paid.records.attested, paid.records.unattested) == (3, 1, 2)
 
 
 @settings(max_examples=settings().max_examples // 10)
