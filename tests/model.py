@@ -114,8 +114,8 @@ class Model:
         return (
             _if(c.created > now + SKEW, "FromTheFuture")
             | _if(before is not None and c.created <= before.created, "StaleVersion")
-            | _if(c.expires is not None and c.expires <= c.created, "TimesOutOfOrder")
-            | _if(foreign, "NotOwner")
+            | _if(not c.revoked and c.expires is not None and c.expires <= c.created, "TimesOutOfOrder")
+            | _if(not c.revoked and foreign, "NotOwner")
             | _if(narrowed, "ScopesInForce")
         )
 
@@ -130,8 +130,10 @@ class Model:
     def refuses_promise(self, now: int, p: Promise) -> set[str]:
         """A customer takes on costs."""
         earlier = [q for q in self.promises if (q.customer, q.agent) == (p.customer, p.agent)]
-        return _if(p.created > now + SKEW, "FromTheFuture") | _if(
-            any(p.created <= q.created for q in earlier), "StaleVersion"
+        return (
+            _if(p.created > now + SKEW, "FromTheFuture")
+            | _if(any(p.created <= q.created for q in earlier), "StaleVersion")
+            | _if(not p.revoked and p.expires is not None and p.expires <= p.created, "TimesOutOfOrder")
         )
 
     def refuses_run(self, now: int, r: Run) -> set[str]:
@@ -142,7 +144,7 @@ class Model:
             reasons |= _if(r.ended < start - SKEW, "TimesOutOfOrder")
             reasons |= _if(not start - SKEW <= r.id_ms <= now + SKEW, "TimesOutOfOrder")
         reasons |= _if(r.ended < r.started, "TimesOutOfOrder") | _if(r.ended > now + SKEW, "FromTheFuture")
-        reasons |= _if(any(q.id == r.id and q.era == r.era for q in self.runs), "AlreadyRecorded")
+        reasons |= _if(any(q.id == r.id for q in self.runs), "AlreadyRecorded")
         certified = any(
             (c.key, c.agent, c.scope) == (r.key, r.agent, r.scope) and r.ended <= c.expires for c in self.certificates
         )

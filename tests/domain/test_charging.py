@@ -42,12 +42,22 @@ def test_charges_agree_with_fractions(usage: UsageSum, prices: list[int], second
 
 @given(st.builds(UsageSum, *[COUNTS] * 6), st.lists(PRICES, min_size=6, max_size=6), SECONDS)
 def test_no_length_of_an_era_costs_more(usage: UsageSum, prices: list[int], seconds: int) -> None:
-    """The bound that a payer's cap is held against holds for every length, and is one unit more than the exact price at most."""
+    """The bound that a payer's cap is held against holds for every length of the era."""
     named = dict(zip(NAMES, prices, strict=True))
     parameters = PLAIN._replace(**named)
     most = charge_at_most(usage, parameters)
     assert sum(charge(usage, parameters, seconds)) <= most
     assert most == naive_charge_at_most(usage._asdict(), named)
+
+
+@given(st.lists(st.builds(UsageSum, *[COUNTS] * 6), min_size=2, max_size=4), SECONDS, st.integers(0, 10**7))
+def test_no_company_costs_more(usages: list[UsageSum], seconds: int, price: int) -> None:
+    """Usage that is bounded by itself stays within its bounds when it is summed with other usage of the same customer."""
+    parameters = PLAIN._replace(cpu_second=price, gpu_unit=price, mib_streamed=price, mib_stored_month=price)
+    total = UsageSum()
+    for usage in usages:
+        total = total.plus(usage)
+    assert sum(charge(total, parameters, seconds)) <= sum(charge_at_most(usage, parameters) for usage in usages)
 
 
 @pytest.mark.parametrize(

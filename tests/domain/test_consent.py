@@ -287,3 +287,18 @@ def test_a_payer_may_stop() -> None:
     with pytest.raises(NotPayer) as refused:
         history.record(cast.activity(history.grant, 0, Work(1), customer=sponsor.keyid))
     assert refused.value.customer == sponsor.keyid
+
+
+def test_nothing_stands_in_the_way_of_a_revocation() -> None:
+    """Neither an expiry in the past, nor scopes of a vault that another opened since, nor a field for later rules."""
+    history = started()
+    cast, stranger = history.cast, key("stranger")
+    history.write(cast.grant([("v-7c21", "calendar"), ("unclaimed", "mail")], replace=True))
+    claim = resign(cast.open_vault(), user_pub_key=stranger.keyid, vaultId="unclaimed", extra=[stranger])
+    history.write(resign(claim, without=[cast.user.keyid]))
+    history.sleep(1)
+    past = cast.now(-1_000)
+    history.write(cast.grant([("unclaimed", "mail")], revoked=True, expires_at=past, delegable=True))
+    assert grant_status(history.state.grants[cast.user.keyid, cast.agent.keyid], history.clock) == "revoked"
+    sponsor = key("sponsor")
+    history.write(cast.payer(sponsor, 1, revoked=True, expires_at=past))

@@ -260,6 +260,30 @@ def test_a_whole_history_conserves_money() -> None:
         conserved(state)
 
 
+def test_who_withholds_a_beacon_value_earns_nothing_in_this_era() -> None:
+    """A validator that let one round open without it is drawn and judges with the outcome in the next: unpaid, until the next era."""
+    history = History(validators=6)
+    history.found()
+    withholder = history.cast.validators[5].keyid
+    for era, revealed in enumerate([5, 6]):
+        history.write(history.cast.open_era(era))
+        for missing in (6 - revealed, 0, 0, 0):  # five of six sit in each committee
+            history.work(era, Work(1_000))
+            round = history.seal(era)
+            history.reveal_beacons(round, range(6 - missing))
+            if missing:
+                history.tick(60_000)
+            members = history.cast.members(history.state, round)
+            history.vote(round, dict.fromkeys(members, make_vote(1)))
+        history.tick(1_000)
+        judged = history.state.eras[history.cast.cluster, era].inspected
+        assert judged[withholder] > 0
+        history.write(history.cast.close_era(era))
+        lines = [e.statement for e in history.entries if isinstance(e.statement, Payout) and e.statement.era == era]
+        paid = {line.basis.validator: line.basis.records for line in lines if line.role == "validator"}
+        assert paid == {v: n for v, n in judged.items() if era == 1 or v != withholder}
+
+
 def test_late_records_count_as_recorded() -> None:
     """What is in no batch when the era ends is in the completeness root: recorded, not attested, with its usage."""
     history = History()

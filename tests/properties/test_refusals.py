@@ -236,6 +236,34 @@ def _grant_that_never_is(h: History) -> Envelope:
     return h.cast.grant(expires_at=h.cast.now())
 
 
+@refused(errors.NotYet, what="delegation")
+def _delegable_grant(h: History) -> Envelope:
+    return h.cast.grant(delegable=True)
+
+
+@refused(errors.TimesOutOfOrder, what="expires_at 2026-03-01T09:00:02Z is not after created_at 2026-03-01T09:00:02Z")
+def _payer_that_never_pays(h: History) -> Envelope:
+    return h.cast.payer(key("sponsor"), 1, expires_at=h.cast.now())
+
+
+@refused(errors.AlreadyRecorded, what="record", key=record_id(START_MS + 2_000, bytes(10)))
+def _record_id_of_a_paid_era(h: History) -> Envelope:
+    again = record_id(h.clock, bytes(10))
+    h.write(h.cast.activity(h.grant, 0, record_id=again))
+    h.attest(h.seal(0))
+    h.write(h.cast.close_era(0), h.cast.open_era(1))
+    return h.cast.activity(h.grant, 1, record_id=again)
+
+
+@refused(errors.AlreadyRecorded, what="record", key=record_id(START_MS + 2_000, bytes(10)))
+def _record_id_of_a_sealed_era(h: History) -> Envelope:
+    again = record_id(h.clock, bytes(10))
+    h.write(h.cast.activity(h.grant, 0, record_id=again))
+    h.seal(0)
+    h.write(h.cast.close_era(0), h.cast.open_era(1))
+    return h.cast.activity(h.grant, 1, record_id=again)
+
+
 @refused(errors.NotOwner, vault="v-b", owner=key("stranger").keyid)
 def _grant_on_a_foreign_vault(h: History) -> Envelope:
     stranger = key("stranger")
