@@ -193,7 +193,8 @@ class Ledger:
     def append_stream(self, envelopes: Iterable[AnyEnvelope]) -> Iterator[Recorded | ProofroomError]:
         """Record a stream of any length: for each envelope its place, or the error that kept it out.
 
-        Commits in groups of :data:`STREAM`; a group is in the log before its outcomes are given. Memory does not grow with the stream.
+        Commits in groups of :data:`STREAM`; a group is in the log before its outcomes are given. Memory does not
+        grow with the stream, but with the records that no round has judged yet.
 
         Raises:
             Unavailable: the store failed; what was given before is recorded, the current group is not.
