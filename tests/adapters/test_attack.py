@@ -97,4 +97,4 @@ def test_what_may_change_after_it_was_checked_is_refused() -> None:
     history = History()
     envelope = history.cast.open_vault()
     with pytest.raises(ProofroomError):
-        verify(envelope._replace(payload=bytearray(envelope.payload)))  # type: ignore[arg-type] -- the wrong type is the attack
+        verify(envelope._replace(payload=bytearray(envelope.payload)))  # type: ignore[arg-type]  # the wrong type is the attack
