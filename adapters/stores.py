@@ -186,10 +186,11 @@ class MemoryStore:
         return self._recorder.select_entries(leaf, 1)[0].nodes[part]
 
     def checkpoints(self, start: int = 0, limit: int = PAGE) -> list[tuple[int, str]]:
-        return sorted((size, note) for size, note in self._checkpoints.items() if size >= start)[:limit]
+        # A copy, since another thread may append meanwhile.
+        return sorted((size, note) for size, note in self._checkpoints.copy().items() if size >= start)[:limit]
 
     def last_checkpoint(self) -> tuple[int, str] | None:
-        return max(self._checkpoints.items(), default=None)
+        return max(self._checkpoints.copy().items(), default=None)
 
     def save_snapshot(self, size: int, state: bytes) -> None:
         if self._snapshot is None or self._snapshot[0] <= size:
@@ -346,10 +347,12 @@ class SqliteStore:
 
 def _create_file(path: Path) -> None:
     """Make an empty log: whole under another name first, so that a crash or a second creator leaves no half of one."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+    draft = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.new")
     draft.unlink(missing_ok=True)
     connection = sqlite3.connect(draft)
     try:
+        # From its first moment: SQLite lets no two connections change a file to WAL at once, and does not wait.
+        connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version={LAYOUT}")
         for statement in TABLES:

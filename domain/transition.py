@@ -5,6 +5,8 @@ The write path, the audit's replay and the property tests use this one function 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from proofroom.domain import attestation, settlement
 from proofroom.domain.authority import AUTHORITY, Rule, check_authority
 from proofroom.domain.entry import Entry
@@ -20,12 +22,18 @@ from proofroom.domain.errors import (
     WrongIndex,
 )
 from proofroom.domain.ids import MAX_TIME_MS, Digest, KeyId
-from proofroom.domain.state import Founding, State
+from proofroom.domain.state import Due, Founding, State
 from proofroom.domain.statements import LedgerStatement, Statement
 from proofroom.domain.statements.ledger import Genesis
 
 RULEBOOKS = {1: AUTHORITY}
 """Rules version -> authority table. A ledger is held to the version of its genesis for ever; a version once released never changes."""
+
+_DERIVE: dict[str, Callable[[State, Due, int], Statement]] = {
+    "era": settlement.derive_era,
+    "round": attestation.derive_round,
+}
+"""Subject of an appointment -> what the ledger must state about it."""
 
 
 def transition(state: State, entry: Entry) -> State:
@@ -62,8 +70,7 @@ def next_due(state: State, now_ms: int) -> Statement | None:
     if not state.agenda or state.agenda[0].at_ms > now_ms:
         return None
     due = state.agenda[0]
-    derive = attestation.derive_round if due.subject == "round" else settlement.derive_era
-    return derive(state, due, now_ms)
+    return _DERIVE[due.subject](state, due, now_ms)
 
 
 def _check_due(state: State, entry: Entry, rule: Rule) -> None:

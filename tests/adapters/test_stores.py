@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -320,3 +321,15 @@ def test_keys_are_not_in_the_log(tmp_path: Path) -> None:
         seed = bytes(key(name)._signing)
         assert seed not in data
         assert seed.hex().encode() not in data
+
+
+def test_many_threads_may_make_and_open_one_file(tmp_path: Path) -> None:
+    """Whoever comes first to a new room, and whoever comes beside, finds a log that works: none waits for a change of journal mode."""
+
+    def come(path: Path) -> int:
+        with closing(SqliteStore(path, create=True)) as store:
+            return store.size()
+
+    with ThreadPoolExecutor(4) as pool:
+        for room in range(20):
+            assert [f.result() for f in [pool.submit(come, tmp_path / f"{room}.db") for _ in range(4)]] == [0] * 4
