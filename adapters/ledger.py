@@ -11,47 +11,36 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from pydantic import ValidationError
 
-from proofroom.adapters.head import advance, open_head, save_snapshot
+from proofroom.adapters.head import save_snapshot
 from proofroom.adapters.keys import load_key, load_or_create_key
-from proofroom.adapters.mapper import StoredEntry, to_entry
-from proofroom.adapters.stores import SqliteStore, Store, now_ms
+from proofroom.adapters.reading import Reader
+from proofroom.adapters.sqlite import SqliteStore
+from proofroom.adapters.stores import Store, now_ms
 from proofroom.adapters.verifying import AnyEnvelope, VerifyingPool, collector_paused, verify_each, verify_one
 from proofroom.adapters.writer import Recorded, Writer
-from proofroom.domain import merkle
-from proofroom.domain.consent import GrantStatus, grant_status
-from proofroom.domain.entry import Entry
 from proofroom.domain.envelope import Verified, sign
 from proofroom.domain.errors import (
-    Closed,
     LedgerExists,
     LogMoved,
     NoSigner,
-    NoSuchEntry,
     NotALedger,
     NotGenesis,
     ProofroomError,
     StoreUnavailable,
     WrongIndex,
 )
-from proofroom.domain.ids import Digest, KeyId, from_ms
-from proofroom.domain.receipt import Receipt
+from proofroom.domain.ids import KeyId, from_ms
 from proofroom.domain.signing import Signer
-from proofroom.domain.state import RULES, Founding, State
+from proofroom.domain.state import RULES
 from proofroom.domain.statements import first_fault
 from proofroom.domain.statements.ledger import Genesis, Tick
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyRelation
-
-    from proofroom.adapters.views import Views
 
 STREAM = 2_000
 """Statements that a stream commits together."""
@@ -64,7 +53,7 @@ LOG, VIEWS, KEYS = "log.db", "views.duckdb", "keys"
 _KEY_NAMES = ("ledger", "ledger-recovery", "checkpoint", "checkpoint-recovery")
 
 
-class Ledger:
+class Ledger(Reader):
     """An append-only ledger of verified statements. Use it as a context manager; it is safe to use from several threads.
 
     Open one with :meth:`open` or :meth:`create`. The constructor takes any :class:`~proofroom.adapters.stores.Store`.
@@ -79,15 +68,10 @@ class Ledger:
     def __init__(
         self, store: Store, signers: Iterable[Signer] = (), *, views: Path | None = None, workers: int = 0
     ) -> None:
-        self.store = store
+        super().__init__(store, views)
         self._signers = {signer.keyid: signer for signer in signers}
-        self._views_path = views
-        self._views: Views | None = None
-        self._lock = threading.RLock()
         self._workers = workers
         self._pool: VerifyingPool | None = None
-        self._closed = False
-        self._head = open_head(store)
         self._saved = self._head.state.size
 
     @classmethod
@@ -236,12 +220,6 @@ class Ledger:
                     self._save_snapshot()
                 return writer.outcomes
 
-    def _catch_up(self) -> None:
-        """Take in what other processes wrote, by the same transition."""
-        with self._lock:
-            self._check_open()
-            self._head = advance(self.store, self._head)
-
     def _save_snapshot(self) -> None:
         """A snapshot is a cache: when it cannot be written now, opening takes longer, and that is all."""
         with contextlib.suppress(StoreUnavailable, NoSigner):
@@ -261,122 +239,7 @@ class Ledger:
                 self._pool = VerifyingPool(self._workers)
             return self._pool
 
-    # --- reading
-
-    @property
-    def state(self) -> State:
-        """The state after all entries this process has seen; an immutable value."""
-        return self._head.state
-
-    @property
-    def size(self) -> int:
-        """The number of entries this process has seen."""
-        return self._head.state.size
-
-    @property
-    def id(self) -> Digest:
-        """The digest that statements for this ledger name."""
-        return self._founded().ledger
-
-    def refresh(self) -> int:
-        """Take in what other processes wrote. The new size."""
-        self._catch_up()
-        return self.size
-
-    def read(self, start: int = 0, limit: int = 1_000) -> list[Entry]:
-        """Entries from index ``start`` on, verified as they are read."""
-        self._check_open()
-        return [to_entry(stored) for stored in self.store.read(start, limit)]
-
-    def follow(self, start: int = 0, wait_seconds: float = 0.0) -> Iterator[Entry]:
-        """Entries from ``start`` on, waiting this long for each next one."""
-        self._check_open()
-        return map(to_entry, self.store.read_from(start, wait_seconds))
-
-    def entry(self, index: int) -> Entry:
-        """One entry.
-
-        Raises:
-            NoSuchEntry: the log is shorter.
-        """
-        self._check_open()
-        return to_entry(self._stored(index))
-
-    def _stored(self, index: int) -> StoredEntry:
-        stored = self.store.read(index, 1) if index >= 0 else []
-        if not stored or stored[0].index != index:
-            raise NoSuchEntry(what=f"entry {index}")
-        return stored[0]
-
-    def grant_status(
-        self, user: KeyId, agent: KeyId, *, at_ms: int | None = None, index: int | None = None
-    ) -> GrantStatus:
-        """The status of what a user granted to an agent service.
-
-        Without arguments: now. ``at_ms`` asks for a moment of ``recorded_at`` time, ``index`` for the state after that entry at its own
-        time; both replay the two parties' versions from the log.
-        """
-        if at_ms is None and index is None:
-            return grant_status(self._fresh_state().grants.get((user, agent)), self.store.clock())
-        return self._views_at().grant_status(user, agent, at_ms=at_ms, index=index)
-
-    def receipt(self, index: int) -> Receipt:
-        """The proof that an entry is in the log, under the newest checkpoint.
-
-        Raises:
-            NoSuchEntry: the log is shorter.
-        """
-        self._check_open()
-        checkpoint = self.store.last_checkpoint()
-        stored = self._stored(index)
-        if checkpoint is None or index >= checkpoint[0]:
-            raise NoSuchEntry(what=f"entry {index}")
-        size, note = checkpoint
-        path = merkle.inclusion_path(index, size, self.store.node)
-        return Receipt(stored.entry_bytes(), tuple(path), note)
-
-    def checkpoint(self) -> str:
-        """The newest signed checkpoint: keep a copy where the host cannot reach it."""
-        self._check_open()
-        last = self.store.last_checkpoint()
-        if last is None:
-            raise NoSuchEntry(what="checkpoint")
-        return last[1]
-
-    def sql(self, query: str) -> DuckDBPyRelation:
-        """A query over the read models, brought up to date first; the result is a DuckDB relation.
-
-        Raises:
-            QueryFailed: DuckDB refused it.
-        """
-        return self._views_at().sql(query)
-
-    def _views_at(self) -> Views:
-        from proofroom.adapters.views import Views  # DuckDB is loaded when it is first needed
-
-        with self._lock:
-            self._check_open()
-            if self._views is None:
-                self._views = Views(self._views_path)
-            self._views.project(self.store)
-            return self._views
-
-    def _fresh_state(self) -> State:
-        if self.store.size() != self.size:
-            self._catch_up()
-        return self.state
-
-    def _founded(self) -> Founding:
-        founding = self.state.founding
-        if founding is None:
-            raise NoSuchEntry(what="genesis")
-        return founding
-
     # --- closing
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise Closed()
 
     def close(self) -> None:
         """Save a snapshot, stop all threads, let go of all files. Closing twice does nothing."""

@@ -20,7 +20,7 @@ from benchmarks.compare import Figure, compare, measure
 from benchmarks.room import attest, build, cast_of, grant_of
 from proofroom.adapters.cast import Cast, Work
 from proofroom.adapters.ledger import LOG, Ledger
-from proofroom.adapters.stores import SqliteStore
+from proofroom.adapters.sqlite import SqliteStore
 from proofroom.adapters.views import PAGE, Views
 from proofroom.domain import hashing, ids
 from proofroom.domain.envelope import Envelope, Verified, _mint, sign

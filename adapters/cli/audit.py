@@ -41,7 +41,7 @@ def audit(against: Path | None, room: Path, as_json: bool) -> int:
     note = None if against is None else read_text(against, MAX_NOTE)
     from proofroom.adapters.audit import audit as replay
     from proofroom.adapters.ledger import LOG
-    from proofroom.adapters.stores import SqliteStore
+    from proofroom.adapters.sqlite import SqliteStore
 
     store = SqliteStore(room / LOG, read_only=True)
     try:

@@ -78,7 +78,7 @@ def test_a_snapshot_that_the_checkpoint_key_did_not_sign_is_not_used(tmp_path: P
         ((size, data),) = ledger.store.snapshots()
         ledger.store.save_snapshot(size, bytes([data[0] ^ 1]) + data[1:])
     from proofroom.adapters.head import _from_snapshot
-    from proofroom.adapters.stores import SqliteStore
+    from proofroom.adapters.sqlite import SqliteStore
 
     store = SqliteStore(tmp_path / LOG)
     try:

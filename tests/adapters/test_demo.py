@@ -198,7 +198,7 @@ CRASH = """
 import os, sys
 from pathlib import Path
 from proofroom.adapters.demo import run_demo
-from proofroom.adapters.stores import SqliteStore
+from proofroom.adapters.sqlite import SqliteStore
 
 appends, die_at, before, append = 0, int(sys.argv[2]), sys.argv[3] == "before", SqliteStore.append
 

@@ -22,7 +22,8 @@ from proofroom.adapters.audit import Verdict, audit
 from proofroom.adapters.cast import DAY_MS
 from proofroom.adapters.keys import Key
 from proofroom.adapters.ledger import LOG, Ledger
-from proofroom.adapters.stores import Batch, MemoryStore, SqliteStore
+from proofroom.adapters.sqlite import SqliteStore
+from proofroom.adapters.stores import Batch, MemoryStore
 from proofroom.adapters.writer import Recorded
 from proofroom.domain import merkle
 from proofroom.domain.authority import AUTHORITY

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proofroom.adapters.mapper import StoredEntry
-from proofroom.adapters.stores import PAGE, MemoryStore, SqliteStore, Store
+from proofroom.adapters.sqlite import SqliteStore
+from proofroom.adapters.stores import PAGE, MemoryStore, Store
 from proofroom.adapters.views import Views, ViewsLocked, ViewsTooNew
 from proofroom.domain.errors import (
     Closed,
@@ -125,7 +126,7 @@ def test_log_is_the_log() -> None:
 WORKER = """
 import sys
 from pathlib import Path
-from proofroom.adapters.stores import SqliteStore
+from proofroom.adapters.sqlite import SqliteStore
 from proofroom.adapters.views import Views
 views = Views(Path(sys.argv[2]), page=3)
 print("open", flush=True)

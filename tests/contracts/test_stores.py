@@ -19,7 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proofroom.adapters.mapper import StoredEntry
-from proofroom.adapters.stores import PAGE, Batch, MemoryStore, SqliteStore, Store, now_ms
+from proofroom.adapters.sqlite import SqliteStore
+from proofroom.adapters.stores import PAGE, Batch, MemoryStore, Store, now_ms
 from proofroom.domain import merkle
 from proofroom.domain.errors import LogMoved
 

@@ -10,7 +10,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from proofroom.adapters.stores import SqliteStore
+from proofroom.adapters.sqlite import SqliteStore
 from strategies.histories import whole_history
 from strategies.rooms import write_history
 

@@ -24,7 +24,8 @@ from proofroom.adapters.audit import Report, audit
 from proofroom.adapters.cast import Cast, Work
 from proofroom.adapters.ledger import LOG, Ledger
 from proofroom.adapters.mapper import StoredEntry, originator_id
-from proofroom.adapters.stores import Batch, MemoryStore, SqliteStore, Store, now_ms
+from proofroom.adapters.sqlite import SqliteStore
+from proofroom.adapters.stores import Batch, MemoryStore, Store, now_ms
 from proofroom.domain import merkle
 from proofroom.domain.authority import AUTHORITY
 from proofroom.domain.checkpoint import Checkpoint, sign_checkpoint

@@ -18,7 +18,8 @@ import pytest
 from proofroom.adapters.audit import Verdict
 from proofroom.adapters.ledger import LOG, Ledger
 from proofroom.adapters.recorders import APPLICATION_ID, LAYOUT
-from proofroom.adapters.stores import SqliteStore, now_ms
+from proofroom.adapters.sqlite import SqliteStore
+from proofroom.adapters.stores import now_ms
 from proofroom.domain.errors import (
     NoSigner,
     NotALedger,

@@ -1,0 +1,78 @@
+"""What validators sign: beacon values, commitments and votes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from proofroom.adapters.cast.parties import Parties
+from proofroom.domain import hashing
+from proofroom.domain.envelope import Envelope, sign
+from proofroom.domain.state import State
+from proofroom.domain.statements.attestation import BeaconRevealed, Vote, VoteCommitted, VoteRevealed
+from proofroom.domain.voting import commitment, write_bitmap
+
+
+class Judging(Parties):
+    """The validators of the cluster, by number."""
+
+    def reveal_beacon(self, round: int, i: int) -> Envelope:
+        """Validator ``i`` reveals its chain value of a round."""
+        return sign(
+            BeaconRevealed(
+                ledger=self.ledger,
+                cluster=self.cluster,
+                round=round,
+                validator=self.validators[i].keyid,
+                value=self.beacon(i, round).hex(),
+            ),
+            self.validators[i],
+        )
+
+    def members(self, state: State, round: int) -> list[int]:
+        """The committee of a round, as numbers of validators."""
+        committee = state.rounds[self.cluster, round].committee
+        return [i for i, v in enumerate(self.validators) if v.keyid in committee]
+
+    def commit(self, state: State, round: int, i: int, vote: Vote) -> Envelope:
+        """Validator ``i`` commits to a vote."""
+        digest = state.rounds[self.cluster, round].digest
+        value = commitment(digest, self.validators[i].keyid, self.salt(round, i), vote)
+        return sign(
+            VoteCommitted(
+                ledger=self.ledger,
+                cluster=self.cluster,
+                round=round,
+                validator=self.validators[i].keyid,
+                commitment=hashing.tagged(value),
+            ),
+            self.validators[i],
+        )
+
+    def reveal(self, round: int, i: int, vote: Vote) -> Envelope:
+        """Validator ``i`` opens its vote."""
+        return sign(
+            VoteRevealed(
+                ledger=self.ledger,
+                cluster=self.cluster,
+                round=round,
+                validator=self.validators[i].keyid,
+                salt=self.salt(round, i).hex(),
+                vote=vote,
+            ),
+            self.validators[i],
+        )
+
+    def salt(self, round: int, i: int) -> bytes:
+        """The salt of a commitment: secret until revealed, and the same again after a restart."""
+        return hashing.digest(hashing.VOTE, b"salt of", self.validators[i].sign(b"salt %d" % round))
+
+
+def make_vote(count: int, doubts: dict[int, str] | None = None) -> Vote:
+    """A vote on ``count`` records: agreed but for the positions in ``doubts``, each with its reason."""
+    doubts = doubts or {}
+    agree = sum(1 << i for i in range(count) if i not in doubts)
+    reasons: dict[Any, str] = {}
+    for reason in sorted(set(doubts.values())):
+        positions = sum(1 << i for i, r in doubts.items() if r == reason)
+        reasons[reason] = write_bitmap(positions, count)
+    return Vote(agree=write_bitmap(agree, count), reasons=reasons)

@@ -1,0 +1,234 @@
+"""The embedded store: one SQLite file, in which what was acknowledged survives a crash of process and machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from eventsourcing.persistence import PersistenceError
+from eventsourcing.sqlite import SQLiteCursor
+
+from proofroom.adapters.mapper import StoredEntry
+from proofroom.adapters.recorders import APPLICATION_ID, LAYOUT, TABLES, Datastore, Immediate, SQLiteLogRecorder
+from proofroom.adapters.stores import PAGE, Batch, Scanned, follow, leaf_of, now_ms
+from proofroom.domain.errors import (
+    Closed,
+    LogMoved,
+    NotALedger,
+    StoreFull,
+    StoreLocked,
+    StoreReadOnly,
+    StoreUnavailable,
+)
+
+TABLE = "log"
+
+
+class SqliteStore:
+    """A log in one SQLite file (WAL, ``synchronous=FULL``): what was acknowledged survives a crash of process and machine.
+
+    Args:
+        path: the file.
+        create: make it if it is not there.
+        read_only: never write, not even tables.
+        clock: time in ms UTC, read under the write lock.
+        lock_timeout: seconds to wait for another writer.
+
+    Raises:
+        NotALedger: no such file, or it is something else.
+        StoreUnavailable: it cannot be opened.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        create: bool = False,
+        read_only: bool = False,
+        clock: Callable[[], int] = now_ms,
+        lock_timeout: int = 30,
+    ) -> None:
+        self.path = Path(path)
+        self._use = threading.Condition(threading.RLock())
+        self._users, self._closed = 0, False
+        self._writer, self._lock_timeout = threading.Lock(), lock_timeout
+        self.clock = clock
+        with self._errors():
+            if create and not self.path.exists():
+                _create_file(self.path)
+            _check_header(self.path)
+            mode = _read_only_mode(self.path) if read_only else "mode=rw"
+            name = f"file:{quote(str(self.path.absolute()))}?{mode}"
+            self._datastore = Datastore(name, lock_timeout=lock_timeout)
+            self._recorder = SQLiteLogRecorder(self._datastore, events_table_name=TABLE)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[SQLiteCursor]:
+        # The library's pool lets nobody read while a second writer waits, and a writer must be able to read.
+        if not self._writer.acquire(timeout=self._lock_timeout):
+            raise StoreLocked(path=str(self.path), why="another thread is writing")
+        try:
+            with (
+                self._datastore.get_connection(commit=True) as connection,
+                Immediate(connection, commit=True) as cursor,
+                cursor,
+            ):
+                yield cursor
+        finally:
+            self._writer.release()
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        """One operation on the open store: keeps it from being closed meanwhile, and gives its errors as ours.
+
+        Closing a connection of SQLite under a thread that reads from it ends the whole process.
+        """
+        with self._use:
+            if self._closed:
+                raise Closed()
+            self._users += 1
+        try:
+            yield
+        except (sqlite3.Error, PersistenceError, OSError) as e:
+            raise _explain(str(self.path), e) from e
+        finally:
+            with self._use:
+                self._users -= 1
+                self._use.notify_all()
+
+    def size(self) -> int:
+        with self._errors():
+            return self._recorder.max_notification_id() or 0
+
+    def append(self, expected_size: int, make: Callable[[int], Batch | None]) -> Batch | None:
+        with self._errors(), self._writing() as c:
+            size = self._recorder._size(c)
+            if size != expected_size:
+                raise LogMoved(expected=expected_size, size=size)
+            batch = make(self.clock())
+            if batch is not None:
+                self._recorder._insert_events(c, batch.entries)
+                c.execute("INSERT INTO checkpoints VALUES (?, ?)", (size + len(batch.entries), batch.note))
+        return batch
+
+    def read(self, start: int, limit: int = PAGE) -> list[StoredEntry]:
+        with self._errors():
+            return self._recorder.select_entries(start, limit)
+
+    def scan(self, start: int, limit: int = PAGE) -> list[Scanned]:
+        columns = "log_index, recorded_at_ms, topic, state"
+        with self._errors(), self._datastore.transaction(commit=False) as c:
+            c.execute(f"SELECT {columns} FROM {TABLE} WHERE log_index >= ? ORDER BY log_index LIMIT ?", (start, limit))
+            return [tuple(row) for row in c.fetchall()]
+
+    def read_from(self, start: int, wait_seconds: float = 0.0) -> Iterator[StoredEntry]:
+        return follow(self, start, wait_seconds)
+
+    def find(self, originator: str) -> int | None:
+        row = self._row("SELECT log_index FROM log WHERE originator_id = ?", originator)
+        return None if row is None else int(row[0])
+
+    def node(self, height: int, position: int) -> bytes:
+        leaf, part = leaf_of(height, position)
+        row = self._row("SELECT nodes FROM log WHERE log_index = ?", leaf)
+        return row[0][part] if row is not None and isinstance(row[0], bytes) else b""
+
+    def checkpoints(self, start: int = 0, limit: int = PAGE) -> list[tuple[int, str]]:
+        with self._errors(), self._datastore.transaction(commit=False) as c:
+            c.execute("SELECT size, note FROM checkpoints WHERE size >= ? ORDER BY size LIMIT ?", (start, limit))
+            return [(row[0], str(row[1])) for row in c.fetchall()]
+
+    def last_checkpoint(self) -> tuple[int, str] | None:
+        row = self._row("SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1")
+        return None if row is None else (row[0], str(row[1]))
+
+    def save_snapshot(self, size: int, state: bytes) -> None:
+        with self._errors(), self._writing() as c:
+            c.execute("DELETE FROM snapshots WHERE size <= ? OR size > ?", (size, self._recorder._size(c)))
+            c.execute("INSERT INTO snapshots SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM snapshots)", (size, state))
+
+    def snapshots(self) -> list[tuple[int, bytes]]:
+        with self._errors(), self._datastore.transaction(commit=False) as c:
+            c.execute("SELECT size, state FROM snapshots ORDER BY size DESC")
+            return [(row[0], row[1]) for row in c.fetchall()]
+
+    def _row(self, statement: str, *params: object) -> sqlite3.Row | None:
+        with self._errors(), self._datastore.transaction(commit=False) as c:
+            c.execute(statement, params)
+            row: sqlite3.Row | None = c.fetchone()
+            return row
+
+    def close(self) -> None:
+        """Wait for what is under way in other threads, then let go of the file."""
+        with self._use:
+            self._closed = True
+            self._use.wait_for(lambda: self._users == 0)
+        self._datastore.close()
+
+
+def _create_file(path: Path) -> None:
+    """Make an empty log: whole under another name first, so that a crash or a second creator leaves no half of one."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.new")
+    draft.unlink(missing_ok=True)
+    connection = sqlite3.connect(draft)
+    try:
+        # From its first moment: SQLite lets no two connections change a file to WAL at once, and does not wait.
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={LAYOUT}")
+        for statement in TABLES:
+            connection.execute(statement.format(events=TABLE))
+    finally:
+        connection.close()
+    draft.chmod(0o600)  # SQLite gives its other files the same mode
+    with contextlib.suppress(FileExistsError):
+        os.link(draft, path)
+    draft.unlink()
+
+
+def _read_only_mode(path: Path) -> str:
+    """SQLite shares memory through a file beside the log even to read; where none can be made nobody writes either."""
+    still = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
+    return "mode=ro&immutable=1" if still else "mode=ro"
+
+
+def _check_header(path: Path) -> None:
+    """Look before SQLite does, which would change the journal mode of a file that is not ours.
+
+    Raises:
+        NotALedger: no file, not SQLite, or of another application or layout (SQLite file format, section 1.3).
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except OSError as e:
+        raise NotALedger(path=str(path), why=e.strerror or str(e)) from None
+    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+        raise NotALedger(path=str(path), why="it is not an SQLite file")
+    if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+        raise NotALedger(path=str(path), why="it is an SQLite file of something else")
+    layout = int.from_bytes(header[60:64], "big")
+    if layout != LAYOUT:
+        raise NotALedger(path=str(path), why=f"its layout is {layout}, this release knows {LAYOUT}")
+
+
+def _explain(path: str, error: BaseException) -> StoreUnavailable:
+    """Which of our errors an error of SQLite or of the library is."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, sqlite3.Error):
+        cause = cause.__cause__
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    kinds: dict[int, type[StoreUnavailable]] = {
+        sqlite3.SQLITE_READONLY: StoreReadOnly,
+        sqlite3.SQLITE_BUSY: StoreLocked,
+        sqlite3.SQLITE_LOCKED: StoreLocked,
+        sqlite3.SQLITE_FULL: StoreFull,
+        sqlite3.SQLITE_NOTADB: NotALedger,
+        sqlite3.SQLITE_CORRUPT: NotALedger,
+    }
+    return kinds.get(code, StoreUnavailable)(path=path, why=str(error))
