@@ -48,6 +48,8 @@ class Report(NamedTuple):
     ledger: str
     witnessed: bool
     """The log was compared with a checkpoint that was kept elsewhere."""
+    erased: tuple[str, ...]
+    """Payloads that their owners destroyed outside the ledger, as ``vault / scope: what``; all entries about them hold."""
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain values."""
@@ -58,13 +60,17 @@ class Report(NamedTuple):
         match self.verdict:
             case Verdict.VALID:
                 against = "it extends the checkpoint given" if self.witnessed else UNWITNESSED
-                return f"VALID: {self.entries} of {self.entries} verified; {against}"
+                return f"VALID: {self.entries} of {self.entries} verified; {against}{self._erasures()}"
             case Verdict.INVALID:
                 return f"INVALID at {self.first_bad}: {self.why}; {self.entries} entries before it were verified"
             case Verdict.INCOMPLETE:
                 return f"INCOMPLETE: {self.why}; the {self.entries} entries that are there were verified"
             case _:
                 return f"FORKED: {self.why}"
+
+    def _erasures(self) -> str:
+        count = len(self.erased)
+        return f"; ERASED: {count} payload{'s'[: count > 1]}, by statement of the owner" if count else ""
 
 
 UNWITNESSED = (
@@ -198,6 +204,7 @@ def _report(
         root=merkle.root(auditor.tree),
         ledger=auditor.state.ledger,
         witnessed=False,
+        erased=tuple(name for name, _ in sorted(auditor.state.erased.items(), key=lambda item: item[1])),
     )
 
 

@@ -11,6 +11,7 @@ vault-opened          wallet                                  vault id
 grant, grant-wire     wallet                                  user, agent service; strictly newer ``created_at``
 agent-key             agent service, derived key              derived key
 payer                 customer                                customer, agent service, cluster; strictly newer
+erased                wallet                                  vault scope, epoch or payload
 cluster-founded       manager, every founding provider        cluster
 validator-registered  validator, controller                   cluster, validator
 deposit               bank                                    bank, reference
@@ -33,7 +34,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from proofroom.domain import activity, attestation, consent, governance, settlement
+from proofroom.domain import activity, attestation, consent, erasure, governance, settlement
 from proofroom.domain.entry import Entry
 from proofroom.domain.envelope import Verified
 from proofroom.domain.errors import ExtraSignature, KeyNotInForce, MissingRole, SharedKey, Unregistered, WrongIndex
@@ -85,7 +86,7 @@ def _validator(state: State, s: at.BeaconRevealed | at.VoteCommitted | at.VoteRe
     return {"validator": s.validator}
 
 
-def _wallet(state: State, s: co.GrantFields | co.VaultOpened) -> dict[str, KeyId]:
+def _wallet(state: State, s: co.GrantFields | co.VaultOpened | co.Erased) -> dict[str, KeyId]:
     return {"wallet": s.user_pub_key}
 
 
@@ -132,6 +133,7 @@ AUTHORITY: dict[str, Rule] = {
     co.WireGrant.kind: Rule(_wallet, consent.apply_grant),
     co.AgentKey.kind: Rule(lambda _, s: {"agent service": s.agent, "derived key": s.key}, consent.apply_agent_key),
     co.Payer.kind: Rule(lambda _, s: {"customer": s.customer}, consent.apply_payer),
+    co.Erased.kind: Rule(_wallet, erasure.apply_erased),
     go.ClusterFounded.kind: Rule(_founders, governance.apply_cluster_founded),
     go.EraOpened.kind: Rule(_manager, governance.apply_era_opened),
     go.EraClose.kind: Rule(_manager, governance.apply_era_close),

@@ -3,7 +3,7 @@
 Maps are persistent (``immutables.Map``): a new state shares all that did not change with the old one, so that a transition costs what it
 changes, a refused statement leaves nothing behind, and any number of states live beside each other. Memory is bounded by what is open:
 records leave the state when their round is final, record ids soon after their era is paid. What grows for ever is one small value for
-each party, vault, key and deposit.
+each party, vault, key, erasure and deposit.
 """
 
 from __future__ import annotations
@@ -304,6 +304,8 @@ class State(NamedTuple):
     agent_keys: Map[KeyId, AgentKeyFacts] = Map()
     payers: Map[tuple[KeyId, KeyId, str], PayerFacts] = Map()
     """By (customer, agent service, cluster)."""
+    erased: Map[str, int] = Map()
+    """What was erased, as ``vault / scope: what`` -> index. Kept for ever."""
     clusters: Map[str, Cluster] = Map()
     validators: Map[str, Map[KeyId, ValidatorFacts]] = Map()
     """By cluster, then key."""

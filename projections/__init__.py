@@ -12,7 +12,7 @@ from proofroom.projections.money import MONEY
 
 __all__ = ["PROJECTIONS", "VERSION"]
 
-VERSION = 1
+VERSION = 2
 """Raised with every change of a table, view, macro or step; read models of an older version are built anew from the log."""
 
 PROJECTIONS: tuple[Projection, ...] = (LOG, CONSENT, GOVERNANCE, ACTIVITY, ATTESTATION, MONEY)

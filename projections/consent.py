@@ -1,4 +1,4 @@
-"""Consent: who allowed what to whom, in every version; the status of a grant at any moment."""
+"""Consent: who allowed what to whom, in every version; the status of a grant at any moment; what was erased."""
 
 from __future__ import annotations
 
@@ -74,6 +74,19 @@ CONSENT = Projection(
             revoked BOOLEAN NOT NULL           -- this version ends it
             """,
         ),
+        Table(
+            "erasures",
+            "Payloads that their owner destroyed outside the ledger; the entries about them stay.",
+            """
+            entry_index BIGINT NOT NULL        -- entry that states the erasure
+            user_key VARCHAR NOT NULL          -- wallet that owns the vault
+            vault_scope VARCHAR NOT NULL       -- "vault / scope" of which something was erased
+            epoch BIGINT                       -- epoch whose scope key was destroyed; null for a single payload
+            record_id VARCHAR                  -- record whose payload was destroyed; null for an epoch
+            digest VARCHAR                     -- the record's input_commitment or result_hash; null for an epoch
+            created_at TIMESTAMP NOT NULL      -- when it was signed, UTC
+            """,
+        ),
         Macro(
             "grant_status",
             "Status of each grant at a moment of recorded time (in milliseconds): active, expired or revoked; absent grants have no row.",
@@ -136,6 +149,18 @@ CONSENT = Projection(
             FROM (SELECT *, from_json(payload, '{
                 "customer": "VARCHAR", "agent": "VARCHAR", "cluster": "VARCHAR", "cap_per_era": "DECIMAL(38,0)",
                 "created_at": "TIMESTAMP", "expires_at": "TIMESTAMP", "revoked": "BOOLEAN"}') AS s
+                FROM batch)
+            """,
+        ),
+        step(
+            "erased",
+            """
+            INSERT INTO erasures
+            SELECT entry_index, s.user_pub_key, s.vault_scope,
+                nullif(regexp_extract(s.what, '^epoch (.*)$', 1), '')::BIGINT,
+                nullif(regexp_extract(s.what, ' of (.*)$', 1), ''), nullif(regexp_extract(s.what, '^(.*) of ', 1), ''), s.created_at
+            FROM (SELECT *, from_json(payload, '{
+                "user_pub_key": "VARCHAR", "vault_scope": "VARCHAR", "what": "VARCHAR", "created_at": "TIMESTAMP"}') AS s
                 FROM batch)
             """,
         ),

@@ -18,7 +18,7 @@ from proofroom.domain.statements.attestation import (
     VoteCommitted,
     VoteRevealed,
 )
-from proofroom.domain.statements.consent import AgentKey, Grant, Payer, VaultOpened, WireGrant
+from proofroom.domain.statements.consent import AgentKey, Erased, Grant, Payer, VaultOpened, WireGrant
 from proofroom.domain.statements.fields import LedgerStatement, Statement
 from proofroom.domain.statements.governance import ClusterFounded, EraClose, EraOpened
 from proofroom.domain.statements.ledger import Genesis, Tick
@@ -50,6 +50,7 @@ KINDS: dict[str, type[Statement]] = {
         WireGrant,
         AgentKey,
         Payer,
+        Erased,
         ClusterFounded,
         EraOpened,
         Activity,

@@ -1,4 +1,4 @@
-"""Statements of consent: vaults, grants, derived keys, payers."""
+"""Statements of consent: vaults, grants, derived keys, payers, erasure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from proofroom.domain.canonical import millionths
+from proofroom.domain.ids import RECORD_ID_PATTERN, RESULT_DIGEST_PATTERN
 from proofroom.domain.statements.fields import (
     Amount,
     Count,
@@ -123,3 +124,25 @@ class Payer(LedgerStatement):
     created_at: Time
     expires_at: Time | None
     revoked: bool
+
+
+ErasedWhat = Annotated[
+    str,
+    Field(pattern=rf"^(epoch (0|[1-9][0-9]{{0,15}})|{RESULT_DIGEST_PATTERN[1:-1]} of {RECORD_ID_PATTERN[1:-1]})$"),
+]
+"""``epoch 7``: every wrap of the scope's key of that epoch. ``blake3:.. of dac-..``: a payload of one record, by its ``input_commitment``
+(whose salt is gone) or its ``result_hash``."""
+
+
+class Erased(LedgerStatement):
+    """A wallet says that it had a payload of its vault destroyed. The ledger keeps every entry: only what lay outside it is gone.
+
+    Signed by the user's key.
+    """
+
+    kind: ClassVar[str] = "erased"
+
+    user_pub_key: Key
+    vault_scope: VaultScope
+    what: ErasedWhat
+    created_at: Time

@@ -206,6 +206,7 @@ DATED = [
     "grant-wire",
     "agent-key",
     "payer",
+    "erased",
     "cluster-founded",
     "validator-registered",
     "deposit",

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 
+from proofroom.adapters.audit import Verdict, audit
+from proofroom.adapters.cast import Work
 from proofroom.adapters.views import Views
 from proofroom.domain.consent import grant_status
 from proofroom.domain.ids import from_ms
 from proofroom.domain.state import State
+from proofroom.domain.statements.activity import Activity
+from strategies.consenting import erase
 from strategies.histories import History, key, store_of, whole_history, wire_grant
 from strategies.rooms import soak
 from strategies.worlds import histories
@@ -75,3 +79,36 @@ def test_every_version_with_its_limits() -> None:
         (None, None, None, None, False, True, 1),
     ]
     views.close()
+
+
+def test_erasures_name_what_is_gone() -> None:
+    """An epoch of a scope, or one payload of a record, which leads back to the record."""
+    history = History(seed="erased")
+    history.found()
+    history.write(history.cast.open_era(0))
+    (entry,) = history.work(0, Work(1))
+    assert isinstance(entry.statement, Activity)
+    digest = entry.statement.input_commitment
+    history.write(erase(history.cast, "epoch 3"), erase(history.cast, f"{digest} of {entry.statement.record_id}"))
+    views = Views(None)
+    views.project(store_of(history))
+    rows = views.sql("SELECT vault_scope, epoch, record_id, digest FROM erasures ORDER BY entry_index").fetchall()
+    scope = history.cast.vault_scope
+    assert rows == [(scope, 3, None, None), (scope, None, entry.statement.record_id, digest)]
+    query = "SELECT r.entry_index FROM records r JOIN erasures e ON r.record_id = e.record_id AND r.input_commitment = e.digest"
+    assert views.sql(query).fetchall() == [(entry.index,)]
+    views.close()
+
+
+def test_the_audit_says_what_was_erased() -> None:
+    """Every entry holds: the log was not touched, only what lay outside it."""
+    history = History(seed="erased")
+    history.found()
+    assert audit(store_of(history)).erased == ()
+    history.write(erase(history.cast, "epoch 3"), erase(history.cast, "epoch 0"))
+    report = audit(store_of(history))
+    assert (report.verdict, report.erased) == (
+        Verdict.VALID,
+        ("v-7c21 / calendar: epoch 3", "v-7c21 / calendar: epoch 0"),
+    )
+    assert report.sentence().endswith("; ERASED: 2 payloads, by statement of the owner")

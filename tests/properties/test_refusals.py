@@ -24,6 +24,7 @@ from proofroom.domain import (
     charging,
     committee,
     consent,
+    erasure,
     errors,
     governance,
     settlement,
@@ -40,6 +41,7 @@ from proofroom.domain.statements.consent import Limits
 from proofroom.domain.statements.governance import Node, Parameters
 from proofroom.domain.statements.ledger import Tick
 from proofroom.domain.statements.settlement import EraSealed
+from strategies.consenting import erase
 from strategies.histories import HOUR_MS, START_MS, History, key, make_genesis, resign
 
 RULES = [
@@ -50,6 +52,7 @@ RULES = [
     charging,
     committee,
     consent,
+    erasure,
     governance,
     settlement,
     transition,
@@ -341,6 +344,20 @@ def _one_millionth_too_much(h: History) -> Envelope:
     limited(h, gpu_units=0.5)
     h.work(0, Work(0, 0.4))
     return h.cast.activity(h.grant, 0, Work(0, 0.100001))
+
+
+@refused(errors.NotOwner, lambda h: {"vault": "v-7c21", "owner": h.cast.user.keyid})
+def _erasure_in_a_foreign_vault(h: History) -> Envelope:
+    statement = erase(h.cast, "epoch 0")
+    stranger = key("stranger")
+    return resign(statement, user_pub_key=stranger.keyid, without=[h.cast.user.keyid], extra=[stranger])
+
+
+@refused(errors.AlreadyRecorded, what="erasure of", key="v-7c21 / calendar: epoch 7")
+def _epoch_erased_twice(h: History) -> Envelope:
+    h.write(erase(h.cast, "epoch 7"), erase(h.cast, "epoch 6"))
+    h.sleep(1)
+    return erase(h.cast, "epoch 7")
 
 
 @refused(errors.AlreadyRecorded, lambda h: {"what": "agent key", "key": h.cast.derived.keyid})

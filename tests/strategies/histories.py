@@ -36,6 +36,7 @@ from proofroom.domain.statements.consent import Limits, Metadata, ScopeContext, 
 from proofroom.domain.statements.fields import Model
 from proofroom.domain.statements.ledger import Genesis, Tick
 from proofroom.domain.transition import next_due, transition
+from strategies.consenting import erase
 
 START_MS = to_ms("2026-03-01T09:00:00Z")
 HOUR_MS = 3_600_000
@@ -263,6 +264,7 @@ def whole_history() -> History:
     history.write(cast.open_era(2))
     history.tick(1_000)
     history.write(cast.close_era(2))
+    history.write(erase(cast, "epoch 0"))
     return history
 
 
