@@ -8,7 +8,7 @@ attested nor rejected ends unattested.
 
 from __future__ import annotations
 
-from proofroom.domain import hashing, settlement
+from proofroom.domain import eras, hashing
 from proofroom.domain.accounts import bond_account
 from proofroom.domain.assurance import capture, catch, threshold
 from proofroom.domain.committee import compute_committee, compute_seed
@@ -302,7 +302,7 @@ def apply_round_tallied(state: State, entry: Entry, s: RoundTallied) -> State:
         eras=state.eras.set(era_key, era),
         agenda=unschedule(state.agenda, Due(0, "round", *key)),
     )
-    return settlement.settle_if_final(state, s.cluster, s.era)
+    return eras.settle_if_final(state, s.cluster, s.era)
 
 
 def _with_outcome(ballot: Ballot, attested: int, rejected: int) -> int:

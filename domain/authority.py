@@ -34,7 +34,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from proofroom.domain import activity, attestation, consent, erasure, governance, settlement
+from proofroom.domain import activity, attestation, consent, deposits, eras, erasure, governance
 from proofroom.domain.entry import Entry
 from proofroom.domain.envelope import Verified
 from proofroom.domain.errors import ExtraSignature, KeyNotInForce, MissingRole, SharedKey, Unregistered, WrongIndex
@@ -147,10 +147,10 @@ AUTHORITY: dict[str, Rule] = {
     at.VoteRevealed.kind: Rule(_validator, attestation.apply_vote_revealed),
     at.RoundOpened.kind: Rule(_ledger, attestation.apply_round_opened, derived=True),
     at.RoundTallied.kind: Rule(_ledger, attestation.apply_round_tallied, derived=True),
-    se.Deposit.kind: Rule(_bank, settlement.apply_deposit),
-    se.EraSealed.kind: Rule(_ledger, settlement.apply_era_sealed, derived=True),
-    se.Payout.kind: Rule(_ledger, settlement.apply_payout, derived=True),
-    se.EraPaid.kind: Rule(_ledger, settlement.apply_era_paid, derived=True),
+    se.Deposit.kind: Rule(_bank, deposits.apply_deposit),
+    se.EraSealed.kind: Rule(_ledger, eras.apply_era_sealed, derived=True),
+    se.Payout.kind: Rule(_ledger, eras.apply_payout, derived=True),
+    se.EraPaid.kind: Rule(_ledger, eras.apply_era_paid, derived=True),
     le.Tick.kind: Rule(_ledger, _apply_tick),
 }
 """Kind -> rule, for every kind but genesis."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from proofroom.domain import attestation, settlement
+from proofroom.domain import attestation, eras
 from proofroom.domain.authority import AUTHORITY, Rule, check_authority
 from proofroom.domain.entry import Entry
 from proofroom.domain.errors import (
@@ -30,7 +30,7 @@ RULEBOOKS = {1: AUTHORITY}
 """Rules version -> authority table. A ledger is held to the version of its genesis for ever; a version once released never changes."""
 
 _DERIVE: dict[str, Callable[[State, Due, int], Statement]] = {
-    "era": settlement.derive_era,
+    "era": eras.derive_era,
     "round": attestation.derive_round,
 }
 """Subject of an appointment -> what the ledger must state about it."""

@@ -1,0 +1,212 @@
+"""The end of an era: sealed, settled line by line, paid (protocol 6).
+
+Each transfer of the settlement is one ``payout`` statement, and ``era-paid`` closes the era; all are derived, in one atomic append.
+"""
+
+from __future__ import annotations
+
+from immutables import Map
+
+from proofroom.domain import hashing, merkle
+from proofroom.domain.accounts import customer_account, transfer
+from proofroom.domain.activity import count_recorded, unsealed
+from proofroom.domain.canonical import encode
+from proofroom.domain.charging import Parts
+from proofroom.domain.entry import Entry
+from proofroom.domain.ids import SKEW_MS, KeyId, from_ms
+from proofroom.domain.money import parse_amount
+from proofroom.domain.settlement import Work, compute_lines
+from proofroom.domain.state import Due, Era, Line, State, schedule, unschedule
+from proofroom.domain.statements.settlement import (
+    Basis,
+    ChargeParts,
+    EraPaid,
+    EraSealed,
+    Payout,
+    RecordCounts,
+    Totals,
+)
+
+
+def settle_if_final(state: State, cluster: str, number: int) -> State:
+    """Once an era is sealed and its last round is final, compute its lines.
+
+    They come before anything else that is due, so that no other era is settled from deposits that these lines have yet to charge.
+    """
+    era = state.eras[cluster, number]
+    if not era.sealed or era.open_rounds:
+        return state
+    customers = {customer for customer, _ in era.usage}
+    work = Work(
+        parameters=era.parameters,
+        seconds=era.end - era.start,
+        usage=era.usage,
+        served=era.served,
+        inspected={v: records for v, records in era.inspected.items() if v not in era.forfeited},
+        deposits={c: state.balances.get(customer_account(cluster, c), 0) for c in customers},
+        providers={name: node.provider for name, node in state.clusters[cluster].nodes.items()},
+    )
+    era = era._replace(lines=compute_lines(cluster, number, work))
+    agenda = schedule(state.agenda, Due(0, "era", cluster, number))
+    return state._replace(eras=state.eras.set((cluster, number), era), agenda=agenda)
+
+
+def derive_era(state: State, due: Due, now_ms: int) -> EraSealed | Payout | EraPaid:
+    """What the ledger must state about an era: its seal, then its lines one by one, then that it is paid."""
+    era = state.eras[due.cluster, due.number]
+    if not era.sealed:
+        return _seal(state, due, era)
+    if era.stated.size < len(era.lines):
+        return _payout(state, due, era)
+    return _paid(state, due, era)
+
+
+def _seal(state: State, due: Due, era: Era) -> EraSealed:
+    return EraSealed(
+        ledger=state.ledger,
+        cluster=due.cluster,
+        era=due.number,
+        start=from_ms(era.start * 1000),
+        end=from_ms(era.end * 1000),
+        batches=era.batches,
+        recorded=len(era.ids),
+        late=len(unsealed(era)),
+    )
+
+
+def apply_era_sealed(state: State, entry: Entry, s: EraSealed) -> State:
+    """The era takes no more records; those in no batch are late and never pay."""
+    key = (s.cluster, s.era)
+    era = state.eras[key]
+    era = era._replace(sealed=True, late=s.late, queues=Map(), tallies=count_recorded(era, unsealed(era)))
+    cluster = state.clusters[s.cluster]._replace(open=False, last_end=era.end)
+    state = state._replace(
+        clusters=state.clusters.set(s.cluster, cluster),
+        eras=state.eras.set(key, era),
+        agenda=unschedule(state.agenda, Due(0, "era", *key)),
+    )
+    return settle_if_final(state, s.cluster, s.era)
+
+
+def _payout(state: State, due: Due, era: Era) -> Payout:
+    number = era.stated.size
+    line = era.lines[number]
+    return Payout(
+        ledger=state.ledger,
+        cluster=due.cluster,
+        era=due.number,
+        line=number,
+        role=line.role,
+        debit=line.debit,
+        credit=line.credit,
+        amount=str(line.amount),
+        basis=_basis(line),
+    )
+
+
+def _basis(line: Line) -> Basis:
+    if line.role == "charge":
+        return Basis(
+            customer=KeyId(line.party),
+            records=line.records,
+            charged=_parts(line.charged),
+            collected=_parts(line.collected),
+            debt=str(sum(line.charged) - sum(line.collected)),
+        )
+    if line.role == "validator":
+        return Basis(validator=KeyId(line.party), records=line.records)
+    if line.role == "provider":
+        return Basis(node=line.party, records=line.records)
+    return Basis()
+
+
+def _parts(amounts: tuple[int, ...]) -> ChargeParts:
+    return ChargeParts(**{name: str(amount) for name, amount in zip(Parts._fields, amounts, strict=True)})
+
+
+def apply_payout(state: State, entry: Entry, s: Payout) -> State:
+    """One line takes effect."""
+    key = (s.cluster, s.era)
+    era = state.eras[key]
+    stated, _ = merkle.append(era.stated, merkle.INNER.leaf(entry.verified.id), merkle.INNER)
+    return state._replace(
+        balances=transfer(state.balances, s.debit, s.credit, parse_amount(s.amount)),
+        eras=state.eras.set(key, era._replace(stated=stated)),
+    )
+
+
+def _paid(state: State, due: Due, era: Era) -> EraPaid:
+    recorded = len(era.ids)
+    return EraPaid(
+        ledger=state.ledger,
+        cluster=due.cluster,
+        era=due.number,
+        start=from_ms(era.start * 1000),
+        end=from_ms(era.end * 1000),
+        first_index=era.first_index,
+        last_index=state.size - 1,
+        batches=era.batches,
+        lines=len(era.lines),
+        records=RecordCounts(
+            recorded=recorded,
+            attested=era.attested,
+            rejected=era.rejected,
+            unattested=recorded - era.attested - era.rejected,
+        ),
+        totals=_totals(era.lines),
+        lines_root=hashing.tagged(merkle.root(era.stated, merkle.INNER)),
+        completeness_root=hashing.tagged(merkle.root_of(completeness_leaves(era))),
+        note=None if era.attested else "no attested work",
+    )
+
+
+def _totals(lines: tuple[Line, ...]) -> Totals:
+    def total(role: str) -> int:
+        return sum(line.amount for line in lines if line.role == role)
+
+    charged = sum(sum(line.charged) for line in lines)
+    return Totals(
+        charged=str(charged),
+        collected=str(total("charge")),
+        debt=str(charged - total("charge")),
+        providers=str(total("provider")),
+        validators=str(total("validator")),
+        treasury=str(total("treasury")),
+        reserve=str(total("reserve")),
+    )
+
+
+def completeness_leaves(era: Era) -> list[bytes]:
+    """One canonical object for each agent and each customer, in key order: how many records, how many attested, and their sums."""
+    return [
+        encode(
+            {
+                "party": party,
+                "key": key,
+                "recorded": tally.recorded,
+                "attested": tally.attested,
+                **{name: str(amount) for name, amount in tally.usage._asdict().items()},
+            }
+        )
+        for (party, key), tally in sorted(era.tallies.items())
+    ]
+
+
+def apply_era_paid(state: State, entry: Entry, s: EraPaid) -> State:
+    """The window closes: nothing of this era can change any more."""
+    key = (s.cluster, s.era)
+    cluster = state.clusters[s.cluster]
+    cluster = cluster._replace(
+        unpaid=tuple(n for n in cluster.unpaid if n != s.era), recent=_recent_ids(cluster.recent, state.eras[key])
+    )
+    return state._replace(
+        clusters=state.clusters.set(s.cluster, cluster),
+        eras=state.eras.delete(key),
+        agenda=unschedule(state.agenda, Due(0, "era", *key)),
+    )
+
+
+def _recent_ids(recent: Map[bytes, int], era: Era) -> Map[bytes, int]:
+    """The ids that a later era, which begins no earlier than this one ended, would still admit by their time."""
+    floor = max(0, era.end * 1000 - SKEW_MS).to_bytes(6, "big")
+    return Map({id: index for ids in (recent, era.ids) for id, index in ids.items() if id[:6] >= floor})
