@@ -27,6 +27,7 @@ from proofroom.domain.errors import (
     StoreUnavailable,
 )
 from proofroom.domain.ids import KeyId
+from proofroom.projections import VERSION
 from strategies.histories import History, store_of, whole_history
 from strategies.rooms import TESTS, copy_of, edit, entries_of, forge, soak
 from strategies.worlds import content, histories
@@ -269,7 +270,7 @@ def test_a_newer_version_is_refused(tmp_path: Path) -> None:
     Views(file).close()
     with duckdb.connect(file) as connection:
         connection.execute("UPDATE read_models SET version = version + 1")
-    with pytest.raises(ViewsTooNew, match="of version 2, this release knows 1"):
+    with pytest.raises(ViewsTooNew, match=f"of version {VERSION + 1}, this release knows {VERSION}"):
         Views(file)
 
 
