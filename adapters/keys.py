@@ -1,7 +1,7 @@
 """Keys that this process holds, and the files they rest in.
 
-A key file is plain: only its owner may read it, and nothing else protects it. Hosts that keep their keys elsewhere (a KMS, a
-hardware key) give the ledger anything that has ``keyid`` and ``sign``.
+A key file of this module is plain: only its owner may read it, and nothing else protects it. :mod:`proofroom.adapters.keyfile` adds a
+password, :mod:`proofroom.adapters.signers` leads to keys that live elsewhere.
 """
 
 from __future__ import annotations
@@ -47,6 +47,10 @@ class Key:
         """The secret X25519 key of this pair, for opening what was sealed to it."""
         _, secret = crypto_sign_seed_keypair(bytes(self._signing))
         return crypto_sign_ed25519_sk_to_curve25519(secret)
+
+    def seed_for_saving(self) -> bytes:
+        """The secret itself, for writing it to a protected file and for nothing else."""
+        return bytes(self._signing)
 
     def __repr__(self) -> str:
         return f"Key({self.keyid})"

@@ -11,16 +11,17 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from pydantic import ValidationError
 
 from proofroom.adapters.head import save_snapshot
-from proofroom.adapters.keys import load_key, load_or_create_key
+from proofroom.adapters.keys import load_or_create_key
 from proofroom.adapters.reading import Reader
+from proofroom.adapters.signers import as_signer, signer_of_room, take_signer
 from proofroom.adapters.sqlite import SqliteStore
 from proofroom.adapters.stores import Store, now_ms
 from proofroom.adapters.verifying import AnyEnvelope, VerifyingPool, collector_paused, verify_each, verify_one
@@ -82,13 +83,17 @@ class Ledger(Reader):
         origin: str = "proofroom.local/room",
         bank_keys: Sequence[KeyId] = (),
         unit: str = "CERE",
+        signers: Mapping[str, Signer | str] = MappingProxyType({}),
         clock: Callable[[], int] = now_ms,
     ) -> Ledger:
-        """A new ledger in a folder, with new keys in ``keys/`` and ``genesis`` as its first entry.
+        """A new ledger in a folder, with ``genesis`` as its first entry.
 
-        Without ``bank_keys`` a bank key is made as well.
+        ``signers`` gives some or all of the keys ``ledger``, ``ledger-recovery``, ``checkpoint`` and ``checkpoint-recovery``, each as an
+        object or as a URI (:mod:`proofroom.adapters.signers`), whose relative paths start from ``keys/``. A URI is kept, so that
+        :meth:`open` finds it. The others are made, as plain files in ``keys/``; without ``bank_keys`` a bank key as well.
 
         Raises:
+            BadInput, WrongPassword, SignerFailed: a signer cannot be had.
             LedgerExists: the folder holds a ledger.
             BadField: ``origin``, ``unit`` or a bank key is not of its form.
             StoreUnavailable: the folder cannot be written.
@@ -96,7 +101,7 @@ class Ledger(Reader):
         path = Path(folder)
         store = _new_store(path, clock)
         try:
-            keys = {name: load_or_create_key(path / KEYS / f"{name}.json") for name in _KEY_NAMES}
+            keys = {name: take_signer(path / KEYS, name, signers.get(name)) for name in _KEY_NAMES}
             genesis = Genesis(
                 origin=origin,
                 created_at=from_ms(clock()),
@@ -130,12 +135,12 @@ class Ledger(Reader):
         cls,
         folder: str | os.PathLike[str],
         *,
-        signers: Iterable[Signer] | None = None,
+        signers: Iterable[Signer | str] | None = None,
         read_only: bool = False,
         workers: int = 0,
         clock: Callable[[], int] = now_ms,
     ) -> Ledger:
-        """The ledger in a folder. Signers default to the key files in ``keys/``, where there are any.
+        """The ledger in a folder. Signers, objects or URIs, default to what ``keys/`` names: ``NAME.uri`` or ``NAME.json``.
 
         Raises:
             NotALedger: the folder holds none.
@@ -146,9 +151,10 @@ class Ledger(Reader):
         store = SqliteStore(path / LOG, read_only=read_only, clock=clock)
         try:
             if signers is None:
-                files = [path / KEYS / f"{name}.json" for name in ("ledger", "checkpoint")]
-                signers = [load_key(file) for file in files if file.exists() and not read_only]
-            return cls(store, signers, views=None if read_only else path / VIEWS, workers=workers)
+                names = () if read_only else ("ledger", "checkpoint")
+                signers = [s for name in names if (s := signer_of_room(path / KEYS, name)) is not None]
+            held = [as_signer(signer, path / KEYS) for signer in signers]
+            return cls(store, held, views=None if read_only else path / VIEWS, workers=workers)
         except BaseException:
             store.close()
             raise

@@ -66,11 +66,13 @@ from proofroom.domain.errors.host import (
     NoSuchEntry,
     NotALedger,
     QueryFailed,
+    SignerFailed,
     StoreFull,
     StoreLocked,
     StoreReadOnly,
     StoreUnavailable,
     VaultUnavailable,
+    WrongPassword,
 )
 from proofroom.domain.errors.order import (
     AlreadyRecorded,
@@ -165,6 +167,7 @@ __all__ = [
     "RootedUnsupported",
     "ScopesInForce",
     "SharedKey",
+    "SignerFailed",
     "StaleVersion",
     "StoreFull",
     "StoreLocked",
@@ -184,5 +187,6 @@ __all__ = [
     "VaultUnavailable",
     "WrongIndex",
     "WrongNumber",
+    "WrongPassword",
     "WrongPhase",
 ]

@@ -159,3 +159,26 @@ class BadInput(
 
     path: str
     why: str
+
+
+class WrongPassword(
+    Unavailable,
+    code="wrong-password",
+    message="{path}: the password does not open it, or the file was altered",
+    advice="try again, or restore the key file from a copy",
+):
+    """A password-encrypted key file stays closed."""
+
+    path: str
+
+
+class SignerFailed(
+    Unavailable,
+    code="signer-failed",
+    message="{signer}: {why}",
+    advice="check the signer's URI and that what holds the key is reachable",
+):
+    """Whatever holds a secret key does not sign now."""
+
+    signer: str
+    why: str
