@@ -13,10 +13,10 @@ from pathlib import Path
 from proofroom.adapters.cast import Cast, make_vote
 from proofroom.adapters.files import write_atomically
 from proofroom.adapters.ledger import Ledger
-from proofroom.domain.attestation import phase_of
 from proofroom.domain.crosscheck import Observation, Reason, claim_of, cross_check, tolerances_of
 from proofroom.domain.errors import StoreUnavailable
 from proofroom.domain.ids import KeyId
+from proofroom.domain.rounds import phase_of
 from proofroom.domain.state import Round
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.attestation import Vote

@@ -34,7 +34,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from proofroom.domain import activity, attestation, consent, deposits, eras, erasure, governance
+from proofroom.domain import activity, consent, deposits, eras, erasure, governance, rounds, validators, verdicts
 from proofroom.domain.entry import Entry
 from proofroom.domain.envelope import Verified
 from proofroom.domain.errors import ExtraSignature, KeyNotInForce, MissingRole, SharedKey, Unregistered, WrongIndex
@@ -118,7 +118,7 @@ def _source(state: State, s: ac.Activity) -> dict[str, KeyId]:
 
 def _apply_batch(state: State, entry: Entry, s: ac.BatchSealed) -> State:
     state, records = activity.seal_batch(state, s)
-    return attestation.start_round(state, entry, s, records)
+    return rounds.start_round(state, entry, s, records)
 
 
 def _apply_tick(state: State, entry: Entry, s: le.Tick) -> State:
@@ -140,13 +140,13 @@ AUTHORITY: dict[str, Rule] = {
     ac.Activity.kind: Rule(_source, activity.apply_activity),
     ac.BatchSealed.kind: Rule(lambda _, s: {"orchestrator": s.orchestrator}, _apply_batch),
     at.ValidatorRegistered.kind: Rule(
-        lambda _, s: {"validator": s.validator, "controller": s.controller}, attestation.apply_validator_registered
+        lambda _, s: {"validator": s.validator, "controller": s.controller}, validators.apply_validator_registered
     ),
-    at.BeaconRevealed.kind: Rule(_validator, attestation.apply_beacon_revealed),
-    at.VoteCommitted.kind: Rule(_validator, attestation.apply_vote_committed),
-    at.VoteRevealed.kind: Rule(_validator, attestation.apply_vote_revealed),
-    at.RoundOpened.kind: Rule(_ledger, attestation.apply_round_opened, derived=True),
-    at.RoundTallied.kind: Rule(_ledger, attestation.apply_round_tallied, derived=True),
+    at.BeaconRevealed.kind: Rule(_validator, rounds.apply_beacon_revealed),
+    at.VoteCommitted.kind: Rule(_validator, rounds.apply_vote_committed),
+    at.VoteRevealed.kind: Rule(_validator, rounds.apply_vote_revealed),
+    at.RoundOpened.kind: Rule(_ledger, rounds.apply_round_opened, derived=True),
+    at.RoundTallied.kind: Rule(_ledger, verdicts.apply_round_tallied, derived=True),
     se.Deposit.kind: Rule(_bank, deposits.apply_deposit),
     se.EraSealed.kind: Rule(_ledger, eras.apply_era_sealed, derived=True),
     se.Payout.kind: Rule(_ledger, eras.apply_payout, derived=True),

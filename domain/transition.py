@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from proofroom.domain import attestation, eras
+from proofroom.domain import eras, verdicts
 from proofroom.domain.authority import AUTHORITY, Rule, check_authority
 from proofroom.domain.entry import Entry
 from proofroom.domain.errors import (
@@ -31,7 +31,7 @@ RULEBOOKS = {1: AUTHORITY}
 
 _DERIVE: dict[str, Callable[[State, Due, int], Statement]] = {
     "era": eras.derive_era,
-    "round": attestation.derive_round,
+    "round": verdicts.derive_round,
 }
 """Subject of an appointment -> what the ledger must state about it."""
 

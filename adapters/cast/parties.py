@@ -8,7 +8,7 @@ from typing import Any
 
 from proofroom.adapters.keys import Key
 from proofroom.domain import hashing
-from proofroom.domain.attestation import beacon_step
+from proofroom.domain.beacon import beacon_step
 from proofroom.domain.envelope import Envelope, sign
 from proofroom.domain.ids import Digest, KeyId, from_ms
 from proofroom.domain.statements.attestation import ValidatorRegistered

@@ -19,7 +19,6 @@ from proofroom.adapters.cast import PARAMETERS, Work, make_vote
 from proofroom.domain import (
     accounts,
     activity,
-    attestation,
     authority,
     charging,
     committee,
@@ -27,8 +26,11 @@ from proofroom.domain import (
     erasure,
     errors,
     governance,
+    rounds,
     settlement,
     transition,
+    validators,
+    verdicts,
     voting,
 )
 from proofroom.domain.envelope import Envelope, sign
@@ -47,15 +49,17 @@ from strategies.histories import HOUR_MS, START_MS, History, key, make_genesis, 
 RULES = [
     accounts,
     activity,
-    attestation,
     authority,
     charging,
     committee,
     consent,
     erasure,
     governance,
+    rounds,
     settlement,
     transition,
+    validators,
+    verdicts,
     voting,
 ]
 

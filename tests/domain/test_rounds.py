@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proofroom.adapters.cast import Work, make_vote
-from proofroom.domain import attestation
+from proofroom.domain import rounds
 from proofroom.domain.assurance import capture
+from proofroom.domain.beacon import beacon_step
 from proofroom.domain.committee import compute_committee, compute_seed
 from proofroom.domain.errors import (
     AlreadyRecorded,
@@ -172,18 +173,18 @@ def test_chains_have_a_longest_gap(steps: int, accepted: bool) -> None:
     cast = history.cast
     end = value = cast.beacon(0, 0)
     for _ in range(steps):
-        end = attestation.beacon_step(end)
+        end = beacon_step(end)
     facts = ValidatorFacts(cast.controllers[0].keyid, end, 1 - steps)
     members = history.state.validators[CLUSTER].set(cast.validators[0].keyid, facts)
     state = history.state._replace(validators=history.state.validators.set(CLUSTER, members))
     entry = history.entry(cast.reveal_beacon(0, 0))
     assert isinstance(entry.statement, BeaconRevealed)
     if accepted:
-        after = attestation.apply_beacon_revealed(state, entry, entry.statement)
+        after = rounds.apply_beacon_revealed(state, entry, entry.statement)
         assert after.validators[CLUSTER][cast.validators[0].keyid].beacon == value
     else:
         with pytest.raises(FalseReveal):
-            attestation.apply_beacon_revealed(state, entry, entry.statement)
+            rounds.apply_beacon_revealed(state, entry, entry.statement)
 
 
 # --- commit, then reveal
@@ -330,7 +331,7 @@ def test_phases_by_name() -> None:
     waiting = Round(0, 0, bytes(32), (), ())
     drawn = waiting._replace(digest=bytes(32), committee=(key("a").keyid,), commit_until=10, reveal_until=20)
     full = drawn._replace(commits=drawn.commits.set(key("a").keyid, bytes(32)))
-    assert [attestation.phase_of(r, t) for r, t in [(waiting, 99), (drawn, 9), (drawn, 10), (full, 9)]] == [
+    assert [rounds.phase_of(r, t) for r, t in [(waiting, 99), (drawn, 9), (drawn, 10), (full, 9)]] == [
         "beacon",
         "commit",
         "reveal",

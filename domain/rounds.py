@@ -1,79 +1,35 @@
-"""Attestation: validators, the unpredictable round, commit and reveal, the two-thirds tally (protocol 5).
+"""The round of a batch: an unpredictable committee, votes that are committed before they are shown (protocol 5).
 
 A round lives through three phases. *Beacon*: each eligible validator reveals the chain value that belongs to this round.
-*Commit*: the drawn committee commits to votes. *Reveal*: it opens them. The ledger opens and tallies the round by statements
-of its own when all are in or the deadline has passed, so a round always ends. Rules 1 has no escalation: what is neither
-attested nor rejected ends unattested.
+*Commit*: the drawn committee commits to votes. *Reveal*: it opens them. Each phase ends when all are in or its deadline, in ledger
+time, has passed, so a round ends with nobody's help; :mod:`proofroom.domain.verdicts` says how.
 """
 
 from __future__ import annotations
 
-from proofroom.domain import eras, hashing
-from proofroom.domain.accounts import bond_account
-from proofroom.domain.assurance import capture, catch, threshold
+from proofroom.domain import hashing
+from proofroom.domain.assurance import capture, threshold
+from proofroom.domain.beacon import beacon_step
 from proofroom.domain.committee import compute_committee, compute_seed
-from proofroom.domain.consent import check_not_ahead
 from proofroom.domain.entry import Entry
-from proofroom.domain.errors import AlreadyRecorded, FalseReveal, NotAssigned, Unregistered, WrongPhase
-from proofroom.domain.ids import KeyId, from_ms
-from proofroom.domain.state import (
-    Ballot,
-    Due,
-    Era,
-    Parameters,
-    Pending,
-    Round,
-    State,
-    Tally,
-    UsageSum,
-    ValidatorFacts,
-    schedule,
-    unschedule,
-)
+from proofroom.domain.errors import AlreadyRecorded, FalseReveal, NotAssigned, WrongPhase
+from proofroom.domain.ids import from_ms
+from proofroom.domain.state import Due, Parameters, Pending, Round, State, ValidatorFacts, schedule
 from proofroom.domain.statements.activity import BatchSealed
 from proofroom.domain.statements.attestation import (
     Assurance,
     BeaconRevealed,
     RoundOpened,
-    RoundTallied,
-    ValidatorRegistered,
     VoteCommitted,
     VoteRevealed,
 )
-from proofroom.domain.voting import at_least, commitment, count_votes, read_bitmap, read_vote, write_bitmap
+from proofroom.domain.validators import eligible_validators
+from proofroom.domain.voting import commitment, read_vote
 
 MAX_BEACON_STEPS = 65_536
 """Rounds that a validator may have sat out before it must register a new key."""
 
 MISSING_LISTED = 128
-
-
-def apply_validator_registered(state: State, entry: Entry, s: ValidatorRegistered) -> State:
-    """A validator joins; its first preimage belongs to the cluster's next round. It is eligible once its bond is paid in."""
-    check_not_ahead("created_at", s.created_at, entry.recorded_at_ms)
-    cluster = state.clusters.get(s.cluster)
-    if cluster is None:
-        raise Unregistered(what="cluster", key=s.cluster)
-    members = state.validators[s.cluster]
-    if s.validator in members:
-        raise AlreadyRecorded(what="validator", key=s.validator)
-    facts = ValidatorFacts(s.controller, hashing.untagged(s.beacon), cluster.rounds)
-    return state._replace(validators=state.validators.set(s.cluster, members.set(s.validator, facts)))
-
-
-def eligible_validators(state: State, name: str, records: tuple[Pending, ...], minimum: int) -> tuple[KeyId, ...]:
-    """Who may judge a batch, in key order: bonded, and answering for no party to it."""
-    cluster = state.clusters[name]
-    parties: set[KeyId] = {cluster.manager, *cluster.orchestrators}
-    for record in records:
-        parties |= {record.customer, record.agent, cluster.nodes[record.node].provider}
-    return tuple(
-        sorted(
-            key
-            for key, facts in state.validators[name].items()
-            if state.balances.get(bond_account(name, key), 0) >= minimum and not {key, facts.controller} & parties
-        )
-    )
 
 
 def start_round(state: State, entry: Entry, s: BatchSealed, records: tuple[Pending, ...]) -> State:
@@ -141,26 +97,12 @@ def apply_beacon_revealed(state: State, entry: Entry, s: BeaconRevealed) -> Stat
     return _due_now(state, entry, key) if len(round.reveals) == len(round.eligible) else state
 
 
-def beacon_step(value: bytes) -> bytes:
-    """The chain value before ``value``: values are revealed against the direction in which they were computed."""
-    return hashing.digest(hashing.BEACON, value)
-
-
 def _due_now(state: State, entry: Entry, key: tuple[str, int]) -> State:
     return state._replace(agenda=schedule(state.agenda, Due(entry.recorded_at_ms, "round", *key)))
 
 
-def derive_round(state: State, due: Due, now_ms: int) -> RoundOpened | RoundTallied:
-    """What the ledger must state about a round: its opening, when two thirds of the eligible revealed; else its end."""
-    round = state.rounds[due.cluster, due.number]
-    parameters = state.eras[due.cluster, round.era].parameters
-    enough = len(round.eligible) >= parameters.committee and 3 * len(round.reveals) >= 2 * len(round.eligible)
-    if round.digest or not enough:
-        return _tally(state, due, round)
-    return _opening(state, due, parameters, round, now_ms)
-
-
-def _opening(state: State, due: Due, parameters: Parameters, round: Round, now_ms: int) -> RoundOpened:
+def compute_opening(state: State, due: Due, parameters: Parameters, round: Round, now_ms: int) -> RoundOpened:
+    """The draw, from all that was revealed, with what it proves."""
     n = len(round.eligible)
     seed = compute_seed(round.root, round.reveals)
     missing = [key for key in round.eligible if key not in round.reveals]
@@ -248,77 +190,3 @@ def apply_vote_revealed(state: State, entry: Entry, s: VoteRevealed) -> State:
     round = round._replace(votes=round.votes.set(s.validator, read_vote(s.vote, len(round.records))))
     state = state._replace(rounds=state.rounds.set(key, round))
     return _due_now(state, entry, key) if len(round.votes) == len(round.commits) else state
-
-
-def _tally(state: State, due: Due, round: Round) -> RoundTallied:
-    count, assigned = len(round.records), len(round.committee)
-    agree = count_votes(ballot.agree for ballot in round.votes.values())
-    reject = count_votes(ballot.reject for ballot in round.votes.values())
-    least = threshold(assigned)
-    attested = at_least(agree, least, count) if assigned else 0
-    rejected = at_least(reject, least, count) if assigned else 0
-    observed = (at_least(agree, 1, count) | at_least(reject, 1, count)).bit_count()
-    captured = capture(len(round.eligible), len(round.eligible) // 3, assigned, round.missing)
-    fewest = max((n for n in range(least, assigned + 1) if not attested & ~at_least(agree, n, count)), default=0)
-    return RoundTallied(
-        ledger=state.ledger,
-        cluster=due.cluster,
-        era=round.era,
-        batch=round.batch,
-        round=due.number,
-        assigned=assigned,
-        committed=len(round.commits),
-        revealed=len(round.votes),
-        agree=fewest if attested else 0,
-        attested=write_bitmap(attested, count),
-        rejected=write_bitmap(rejected, count),
-        records=count,
-        records_attested=attested.bit_count(),
-        records_rejected=rejected.bit_count(),
-        records_observed=observed,
-        catch=str(catch(captured, count, observed) if assigned else 0),
-    )
-
-
-def apply_round_tallied(state: State, entry: Entry, s: RoundTallied) -> State:
-    """The verdict is final. Attested usage is summed for settlement; the records themselves leave the state."""
-    key, era_key = (s.cluster, s.round), (s.cluster, s.era)
-    round, era = state.rounds[key], state.eras[era_key]
-    attested, rejected = read_bitmap(s.attested, s.records), read_bitmap(s.rejected, s.records)
-    era = _count_attested(era, round.records, attested)
-    inspected = era.inspected
-    for validator, ballot in sorted(round.votes.items()):
-        with_outcome = _with_outcome(ballot, attested, rejected)
-        if with_outcome:
-            inspected = inspected.set(validator, inspected.get(validator, 0) + with_outcome)
-    era = era._replace(
-        attested=era.attested + s.records_attested,
-        rejected=era.rejected + s.records_rejected,
-        open_rounds=era.open_rounds - 1,
-        inspected=inspected,
-    )
-    state = state._replace(
-        rounds=state.rounds.delete(key),
-        eras=state.eras.set(era_key, era),
-        agenda=unschedule(state.agenda, Due(0, "round", *key)),
-    )
-    return eras.settle_if_final(state, s.cluster, s.era)
-
-
-def _with_outcome(ballot: Ballot, attested: int, rejected: int) -> int:
-    """On how many records a ballot judged as the round did."""
-    return (ballot.agree & attested | ballot.reject & rejected).bit_count()
-
-
-def _count_attested(era: Era, records: tuple[Pending, ...], attested: int) -> Era:
-    usage, served, tallies = era.usage.mutate(), era.served.mutate(), era.tallies.mutate()
-    for position, record in enumerate(records):
-        if not attested >> position & 1:
-            continue
-        share = (record.customer, record.node)
-        usage[share] = usage.get(share, UsageSum()).plus(record.usage)
-        served[share] = served.get(share, 0) + 1
-        for party in (("agent", record.agent), ("customer", record.customer)):
-            tally: Tally = tallies[party]
-            tallies[party] = tally._replace(attested=tally.attested + 1)
-    return era._replace(usage=usage.finish(), served=served.finish(), tallies=tallies.finish())

@@ -1,0 +1,100 @@
+"""How a round ends: the two-thirds tally, and what it means for the era (protocol 5).
+
+The ledger opens and tallies a round by statements of its own. Rules 1 has no escalation: what is neither attested nor rejected ends
+unattested.
+"""
+
+from __future__ import annotations
+
+from proofroom.domain import eras
+from proofroom.domain.assurance import capture, catch, threshold
+from proofroom.domain.entry import Entry
+from proofroom.domain.rounds import compute_opening
+from proofroom.domain.state import Ballot, Due, Era, Pending, Round, State, Tally, UsageSum, unschedule
+from proofroom.domain.statements.attestation import RoundOpened, RoundTallied
+from proofroom.domain.voting import at_least, count_votes, read_bitmap, write_bitmap
+
+
+def derive_round(state: State, due: Due, now_ms: int) -> RoundOpened | RoundTallied:
+    """What the ledger must state about a round: its opening, when two thirds of the eligible revealed; else its end."""
+    round = state.rounds[due.cluster, due.number]
+    parameters = state.eras[due.cluster, round.era].parameters
+    enough = len(round.eligible) >= parameters.committee and 3 * len(round.reveals) >= 2 * len(round.eligible)
+    if round.digest or not enough:
+        return compute_tally(state, due, round)
+    return compute_opening(state, due, parameters, round, now_ms)
+
+
+def compute_tally(state: State, due: Due, round: Round) -> RoundTallied:
+    """The count of the votes, record by record; nothing is attested where nobody was assigned."""
+    count, assigned = len(round.records), len(round.committee)
+    agree = count_votes(ballot.agree for ballot in round.votes.values())
+    reject = count_votes(ballot.reject for ballot in round.votes.values())
+    least = threshold(assigned)
+    attested = at_least(agree, least, count) if assigned else 0
+    rejected = at_least(reject, least, count) if assigned else 0
+    observed = (at_least(agree, 1, count) | at_least(reject, 1, count)).bit_count()
+    captured = capture(len(round.eligible), len(round.eligible) // 3, assigned, round.missing)
+    fewest = max((n for n in range(least, assigned + 1) if not attested & ~at_least(agree, n, count)), default=0)
+    return RoundTallied(
+        ledger=state.ledger,
+        cluster=due.cluster,
+        era=round.era,
+        batch=round.batch,
+        round=due.number,
+        assigned=assigned,
+        committed=len(round.commits),
+        revealed=len(round.votes),
+        agree=fewest if attested else 0,
+        attested=write_bitmap(attested, count),
+        rejected=write_bitmap(rejected, count),
+        records=count,
+        records_attested=attested.bit_count(),
+        records_rejected=rejected.bit_count(),
+        records_observed=observed,
+        catch=str(catch(captured, count, observed) if assigned else 0),
+    )
+
+
+def apply_round_tallied(state: State, entry: Entry, s: RoundTallied) -> State:
+    """The verdict is final. Attested usage is summed for settlement; the records themselves leave the state."""
+    key, era_key = (s.cluster, s.round), (s.cluster, s.era)
+    round, era = state.rounds[key], state.eras[era_key]
+    attested, rejected = read_bitmap(s.attested, s.records), read_bitmap(s.rejected, s.records)
+    era = _count_attested(era, round.records, attested)
+    inspected = era.inspected
+    for validator, ballot in sorted(round.votes.items()):
+        with_outcome = _with_outcome(ballot, attested, rejected)
+        if with_outcome:
+            inspected = inspected.set(validator, inspected.get(validator, 0) + with_outcome)
+    era = era._replace(
+        attested=era.attested + s.records_attested,
+        rejected=era.rejected + s.records_rejected,
+        open_rounds=era.open_rounds - 1,
+        inspected=inspected,
+    )
+    state = state._replace(
+        rounds=state.rounds.delete(key),
+        eras=state.eras.set(era_key, era),
+        agenda=unschedule(state.agenda, Due(0, "round", *key)),
+    )
+    return eras.settle_if_final(state, s.cluster, s.era)
+
+
+def _with_outcome(ballot: Ballot, attested: int, rejected: int) -> int:
+    """On how many records a ballot judged as the round did."""
+    return (ballot.agree & attested | ballot.reject & rejected).bit_count()
+
+
+def _count_attested(era: Era, records: tuple[Pending, ...], attested: int) -> Era:
+    usage, served, tallies = era.usage.mutate(), era.served.mutate(), era.tallies.mutate()
+    for position, record in enumerate(records):
+        if not attested >> position & 1:
+            continue
+        share = (record.customer, record.node)
+        usage[share] = usage.get(share, UsageSum()).plus(record.usage)
+        served[share] = served.get(share, 0) + 1
+        for party in (("agent", record.agent), ("customer", record.customer)):
+            tally: Tally = tallies[party]
+            tallies[party] = tally._replace(attested=tally.attested + 1)
+    return era._replace(usage=usage.finish(), served=served.finish(), tallies=tallies.finish())
