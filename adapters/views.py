@@ -1,8 +1,6 @@
 """The read models' file: brings :mod:`proofroom.projections` up to date with a log, and answers SQL.
 
-Entries are pulled in pages. The rows that a page makes and the new position go into one transaction, so that a crash at any point
-leaves whole pages. Only the log is the truth: read models of an older version, or of a log that is not the one given, are built anew
-without asking.
+Only the log is the truth: read models of an older version, or of a log that is not the one given, are built anew without asking.
 
 A file admits one process, which is DuckDB's rule. A ledger that is opened for reading only keeps its read models in memory.
 """
@@ -11,21 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
-from duckdb import DuckDBPyRelation, StatementType
+from duckdb import DuckDBPyConnection, DuckDBPyRelation, StatementType
 
-from proofroom.adapters.stores import Scanned, Store
-from proofroom.domain import hashing, merkle
+from proofroom.adapters.projector import PAGE, DeadLetter, Projector
+from proofroom.adapters.query import projections_of
+from proofroom.adapters.schema import ViewsTooNew, open_tables
+from proofroom.adapters.stores import Store
 from proofroom.domain.consent import GrantStatus
-from proofroom.domain.envelope import statement_id
 from proofroom.domain.errors import (
+    BadInput,
     Closed,
-    HistoryChanged,
     NoSuchEntry,
     NotALedger,
     QueryFailed,
@@ -33,25 +31,14 @@ from proofroom.domain.errors import (
     StoreLocked,
     StoreReadOnly,
     StoreUnavailable,
+    Unavailable,
 )
 from proofroom.domain.ids import KeyId
-from proofroom.domain.statements import KINDS
-from proofroom.projections import PROJECTIONS, VERSION
-from proofroom.projections.base import BATCH, FIRST_INDEX, Batch, Table
+from proofroom.projections import PROJECTIONS
+from proofroom.projections.base import Projection
 from proofroom.projections.consent import grant_status
 
-PAGE = 5_000
-"""Entries that one transaction takes in."""
-
-READ_MODELS = Table(
-    "read_models",
-    "How far the read models are. One row.",
-    """
-    version BIGINT NOT NULL            -- version of the tables
-    position BIGINT NOT NULL           -- entries taken in: index of the next
-    root VARCHAR NOT NULL              -- root of the log's tree at this position, in hex
-    """,
-)
+__all__ = ["PAGE", "ProjectionBehind", "ProjectionStopped", "Views", "ViewsLocked", "ViewsTooNew"]
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "TimeZone": "UTC",
@@ -62,8 +49,6 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 _QUERIES = {StatementType.SELECT, StatementType.EXPLAIN, StatementType.PRAGMA, StatementType.MULTI}
 """Statements that a user may send; ``MULTI`` is what PIVOT becomes. The read-only transaction around them is what protects the tables."""
 
-_KIND_OF = {payload_type: statement.kind for payload_type, statement in KINDS.items()}
-
 
 class ViewsLocked(
     StoreLocked,
@@ -73,12 +58,30 @@ class ViewsLocked(
     """Another process has the read models' file open."""
 
 
-class ViewsTooNew(
-    StoreUnavailable,
-    code="views-too-new",
-    advice="use the newer release, or delete the file: it is made anew from the log",
+class ProjectionStopped(
+    Unavailable,
+    code="projection-stopped",
+    message="the tables of {projection} end before entry {entry_index}, which they cannot take in: {why}",
+    advice="see dead_letters; tables of other projections answer. `proofroom rebuild` with a release that mends it",
 ):
-    """The read models were made by a newer release."""
+    """A query or a caller asked for tables of a projection that waits before an entry it cannot take in."""
+
+    projection: str
+    entry_index: int
+    why: str
+
+
+class ProjectionBehind(
+    Unavailable,
+    code="projection-behind",
+    message="the tables of {projection} are at {position}, not at {wanted}",
+    advice="project the rest of the log, or wait",
+):
+    """Tables that are not as far as was asked for."""
+
+    projection: str
+    position: int
+    wanted: int
 
 
 class Views:
@@ -96,51 +99,100 @@ class Views:
     """
 
     def __init__(self, path: Path | None, *, page: int = PAGE) -> None:
-        self._path = str(path or ":memory:")
-        self._page = page
-        self._lock = threading.RLock()
+        self.path = path
+        self._writing = threading.RLock()
+        self._moved = threading.Condition()
         self._closed = False
         with self._errors():
-            self._connection = duckdb.connect(self._path, config=_SETTINGS)
+            self._connection = duckdb.connect(str(path or ":memory:"), config=_SETTINGS)
         try:
             with self._errors():
                 # A query reads the tables and nothing else: not the keys beside them, and no file is written by one.
                 self._connection.execute("SET enable_external_access = false")
                 self._connection.execute("SET lock_configuration = true")
-                self._open()
+                self._connection.begin()
+                open_tables(self._connection, str(path or ":memory:"))
+                self._connection.commit()
+                self._projector = Projector(self._connection.cursor(), page=page)
         except BaseException:
             self._connection.close()
             raise
 
+    # --- how far
+
     @property
     def position(self) -> int:
-        """The number of entries taken in, which is the index of the next."""
-        return self._position
+        """The number of entries that every projection has taken in, but for those that stopped."""
+        return self._projector.position()
 
-    def project(self, store: Store, progress: Callable[[int], object] | None = None) -> int:
+    @property
+    def positions(self) -> dict[str, int]:
+        """How far each projection is."""
+        return dict(self._projector.positions)
+
+    @property
+    def stopped(self) -> list[DeadLetter]:
+        """The projections that wait before an entry they cannot take in."""
+        return sorted(self._projector.stopped.values())
+
+    def project(
+        self,
+        store: Store,
+        progress: Callable[[int], object] | None = None,
+        *,
+        names: Collection[str] = (),
+        until: int | None = None,
+    ) -> int:
         """Take in all that is new in a log; returns the number of entries.
 
         Read models of another log, or of one that was cut short or rewritten since, are dropped and made anew: they hold nothing that is
-        not in the log, and it is not for them to say which log is right.
+        not in the log, and it is not for them to say which log is right. An entry that a projection cannot take in stops that projection
+        and is reported in :attr:`stopped` and in the table ``dead_letters``; it is tried again each time.
 
         Args:
             store: the log.
             progress: called with the position after each page.
+            names: only these projections; all when empty.
+            until: only entries before this index.
 
         Raises:
             HistoryChanged: the log has a gap.
+            BadInput: there is no projection of such a name.
             StoreUnavailable: the log cannot be read, or the file not be written; whole pages are kept.
         """
-        with self._lock, self._errors():
+        projections_named(names)
+        taken = 0
+        with self._writing, self._errors():
             self._check_open()
-            if not self._continues(store):
-                self._reset()
-            start = self._position
-            for table in self._pages(store):
-                self._take(table, store)
+            for count in self._projector.catch_up(store, names=names, until=until):
+                taken += count
+                with self._moved:
+                    self._moved.notify_all()
                 if progress is not None:
-                    progress(self._position)
-            return self._position - start
+                    progress(self._projector.position(names))
+        return taken
+
+    def wait_for(self, position: int, *, names: Collection[str] = (), timeout: float = 10.0) -> None:
+        """Wait until another thread has brought these projections (all, when empty) to a position: read what you wrote.
+
+        Raises:
+            ProjectionStopped: one of them waits before an entry it cannot take in.
+            ProjectionBehind: they were not there in time.
+        """
+        deadline = time.monotonic() + timeout
+        wanted = [p.name for p in projections_named(names)]
+        with self._moved:
+            while late := [name for name in wanted if self._projector.positions[name] < position]:
+                self._check_open()
+                for name in late:
+                    if letter := self._projector.stopped.get(name):
+                        raise ProjectionStopped(*letter)
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise ProjectionBehind(late[0], self._projector.positions[late[0]], position)
+                self._moved.wait(left)
+
+    # --- questions
 
     def sql(self, query: str) -> DuckDBPyRelation:
         """One query over the read models, as a DuckDB relation. It sees them as they are now, however late it is fetched.
@@ -149,21 +201,38 @@ class Views:
 
         Raises:
             QueryFailed: it is not one query, or DuckDB refused it.
+            ProjectionStopped: it asks for tables of a projection that stopped.
+            ProjectionBehind: it asks for tables of projections that stand at different places.
         """
-        with self._lock:
-            self._check_open()
-            cursor = self._connection.cursor()
-            try:
-                kinds = [statement.type for statement in cursor.extract_statements(query)]
-                if len(kinds) != 1 or kinds[0] not in _QUERIES:
-                    raise QueryFailed(why="send one SELECT; the read models follow the log and nothing else")
-                cursor.execute("BEGIN TRANSACTION READ ONLY")
-                relation = cursor.sql(query)
-            except duckdb.Error as e:
-                raise QueryFailed(why=str(e).strip()) from None
-            if relation is None:
-                raise QueryFailed(why="the statement has no result")
-            return relation
+        cursor = self._cursor()
+        try:
+            kinds = [statement.type for statement in cursor.extract_statements(query)]
+            if len(kinds) != 1 or kinds[0] not in _QUERIES:
+                raise QueryFailed(why="send one SELECT; the read models follow the log and nothing else")
+            cursor.execute("BEGIN TRANSACTION READ ONLY")
+            self._check_even(cursor, query)
+            relation = cursor.sql(query)
+        except duckdb.Error as e:
+            raise QueryFailed(why=str(e).strip()) from None
+        if relation is None:
+            raise QueryFailed(why="the statement has no result")
+        return relation
+
+    def _check_even(self, cursor: DuckDBPyConnection, query: str) -> None:
+        """All that a query looks at is to be of one moment, by what its own transaction sees."""
+        rows = cursor.execute("SELECT projection, position, status, stopped_index, why FROM read_models").fetchall()
+        if len({position for _, position, *_ in rows}) == 1 and all(status != "stopped" for _, _, status, *_ in rows):
+            return
+        asked = projections_of(cursor, query)
+        places = {}
+        for name, position, status, index, why in sorted(rows):
+            if name in asked:
+                if status == "stopped":
+                    raise ProjectionStopped(name, index, why)
+                places[name] = position
+        if len(set(places.values())) > 1:
+            last = min(places, key=places.__getitem__)
+            raise ProjectionBehind(last, places[last], max(places.values()))
 
     def grant_status(
         self, user: KeyId, agent: KeyId, *, at_ms: int | None = None, index: int | None = None
@@ -179,123 +248,29 @@ class Views:
         Raises:
             NoSuchEntry: the entry at ``index`` was not taken in.
         """
-        with self._lock, self._errors():
-            self._check_open()
+        with self._errors():
+            cursor, position = self._cursor(), self._projector.position(["log", "consent"])
             if index is None:
-                index = self._position - 1
-            elif not 0 <= index < self._position:
+                index = position - 1
+            elif not 0 <= index < position:
                 raise NoSuchEntry(what=f"entry {index}")
             if at_ms is None:
-                query = "SELECT recorded_at_ms FROM log WHERE entry_index = ?"
-                row = self._connection.execute(query, [index]).fetchone()
+                row = cursor.execute("SELECT recorded_at_ms FROM log WHERE entry_index = ?", [index]).fetchone()
                 at_ms = row[0] if row else 0
-            return grant_status(self._connection, user, agent, at_ms=at_ms, last_index=index)
-
-    def close(self) -> None:
-        """Let go of the file. Relations that were given out end with it."""
-        with self._lock:
-            self._closed = True
-            self._connection.close()
-
-    # --- the file
-
-    def _open(self) -> None:
-        names = {row[0] for row in self._connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-        if READ_MODELS.name not in names:
-            if names:
-                raise NotALedger(path=self._path, why="it is a DuckDB file of something else")
-            self._reset()
-            return
-        version = self._row("SELECT version FROM read_models")[0]
-        if version > VERSION:
-            raise ViewsTooNew(path=self._path, why=f"its tables are of version {version}, this release knows {VERSION}")
-        if version < VERSION:
-            self._reset()
-            return
-        self._position, self._root = self._row("SELECT position, root FROM read_models")
-
-    def _reset(self) -> None:
-        """Drop everything and make it anew, empty."""
-        with self._transaction():
-            for statement in self._drops():
-                self._connection.execute(statement)
-            for statement in READ_MODELS.statements():
-                self._connection.execute(statement)
-            for projection in PROJECTIONS:
-                projection.create(self._connection)
-            root = merkle.root(merkle.Tree()).hex()
-            self._connection.execute("INSERT INTO read_models VALUES (?, 0, ?)", [VERSION, root])
-        self._position, self._root = 0, root
-
-    def _drops(self) -> list[str]:
-        """What undoes the catalogue: views before the tables they look at."""
-        found = self._connection.execute(
-            """
-            SELECT 'DROP MACRO TABLE "' || function_name || '"' FROM duckdb_functions() WHERE NOT internal
-            UNION ALL SELECT 'DROP VIEW "' || view_name || '"' FROM duckdb_views() WHERE NOT internal
-            UNION ALL SELECT 'DROP TABLE "' || table_name || '"' FROM duckdb_tables()
-            """
-        )
-        return [row[0] for row in found.fetchall()]
-
-    # --- taking in
-
-    def _continues(self, store: Store) -> bool:
-        """The log still begins with what was taken in: its tree had the same root at that size."""
-        return store.size() >= self._position and _root_at(store, self._position) == self._root
-
-    def _pages(self, store: Store) -> Iterator[pa.Table]:
-        """What is new, page by page; the next page is read and hashed while DuckDB works on the last."""
-
-        def read(start: int) -> pa.Table | None:
-            page = store.scan(start, self._page)
-            missing = next((i for i, (index, *_) in enumerate(page, start) if index != i), None)
-            if missing is not None:
-                raise HistoryChanged(size=store.size(), why=f"entry {missing} is missing")
-            return to_arrow(page) if page else None
-
-        table = read(self._position)
-        if table is None or table.num_rows < self._page:
-            yield from [] if table is None else [table]
-            return
-        with ThreadPoolExecutor(1, thread_name_prefix="proofroom-views") as ahead:
-            start = self._position
-            while table is not None:
-                start += table.num_rows
-                following = ahead.submit(read, start)
-                yield table
-                table = following.result()
-
-    def _take(self, table: pa.Table, store: Store) -> None:
-        position = self._position + table.num_rows
-        root = _root_at(store, position)
-        batch = Batch(self._connection, table)
-        with self._transaction():
-            self._connection.execute(f"SET VARIABLE {FIRST_INDEX} = ?", [self._position])
-            for projection in PROJECTIONS:
-                projection.apply(batch)
-            self._connection.execute("UPDATE read_models SET position = ?, root = ?", [position, root])
-        self._connection.unregister(BATCH)
-        self._position, self._root = position, root
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.begin()
-        try:
-            yield
-            self._connection.commit()
-        except BaseException:
-            with contextlib.suppress(duckdb.Error):
-                self._connection.rollback()
-            raise
+            return grant_status(cursor, user, agent, at_ms=at_ms, last_index=index)
 
     # --- the rest
 
-    def _row(self, query: str) -> tuple[int, str]:
-        row = self._connection.execute(query).fetchone()
-        if row is None:
-            raise NotALedger(path=self._path, why="its table read_models is empty")
-        return row[0], row[-1]
+    def close(self) -> None:
+        """Let go of the file. Relations that were given out end with it."""
+        self._closed = True
+        with self._writing:
+            self._connection.close()
+
+    def _cursor(self) -> DuckDBPyConnection:
+        self._check_open()
+        with self._errors():
+            return self._connection.cursor()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -307,27 +282,20 @@ class Views:
         try:
             yield
         except duckdb.Error as e:
-            raise _explain(self._path, str(e).strip()) from e
+            raise _explain(str(self.path or ":memory:"), str(e).strip()) from e
 
 
-def to_arrow(page: Sequence[Scanned]) -> pa.Table:
-    """Entries as the projections take them."""
-    indexes, times, topics, states = zip(*page, strict=True)
-    ids = [hashing.tagged(statement_id(topic, state)) for _, _, topic, state in page]
-    return pa.table(
-        {
-            "entry_index": pa.array(indexes, pa.int64()),
-            "recorded_at_ms": pa.array(times, pa.int64()),
-            "kind": pa.array([_KIND_OF.get(topic, topic) for topic in topics], pa.string()),
-            "statement_id": pa.array(ids, pa.string()),
-            "payload": pa.array(states, pa.string()),
-        }
-    )
+def projections_named(names: Collection[str]) -> list[Projection]:
+    """The projections of these names; all when there are none.
 
-
-def _root_at(store: Store, size: int) -> str:
-    peaks = tuple(store.node(*peak) for peak in merkle.peaks_of(size))
-    return merkle.root(merkle.Tree(size, peaks)).hex()
+    Raises:
+        BadInput: there is no projection of such a name.
+    """
+    known = {projection.name: projection for projection in PROJECTIONS}
+    for name in names:
+        if name not in known:
+            raise BadInput(path=name, why=f"no projection has this name; there are {', '.join(known)}")
+    return [projection for projection in PROJECTIONS if not names or projection.name in names]
 
 
 _REASONS: tuple[tuple[str, type[StoreUnavailable]], ...] = (

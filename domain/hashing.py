@@ -19,6 +19,8 @@ RESULT = "proofroom 2026 v1 result"
 BLOB = "proofroom 2026 v1 blob"
 AGENT_KEY = "proofroom 2026 v1 agent derived key"
 SNAPSHOT = "proofroom 2026 v1 state snapshot"
+PROJECTION = "proofroom 2026 v1 projection"
+QUERY_RESULT = "proofroom 2026 v1 query result"
 INNER_LEAF = "proofroom 2026 v1 inner tree leaf"
 INNER_NODE = "proofroom 2026 v1 inner tree node"
 

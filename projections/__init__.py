@@ -10,10 +10,7 @@ from proofroom.projections.governance import GOVERNANCE
 from proofroom.projections.log import LOG
 from proofroom.projections.money import MONEY
 
-__all__ = ["PROJECTIONS", "VERSION"]
-
-VERSION = 2
-"""Raised with every change of a table, view, macro or step; read models of an older version are built anew from the log."""
+__all__ = ["PROJECTIONS"]
 
 PROJECTIONS: tuple[Projection, ...] = (LOG, CONSENT, GOVERNANCE, ACTIVITY, ATTESTATION, MONEY)
 """All of them, in the order in which they are made and fed: views look only at relations before them."""

@@ -5,7 +5,11 @@ that a stranger finds their way with ``duckdb_columns()``. A step is one ``INSER
 entries of the step's kinds: JSON is decoded by DuckDB, never row by row in Python.
 
 A step may also look at rows that were added in the same batch, ``WHERE entry_index >= getvariable('first_index')``, but never at all
-of a table that grows, so that a batch costs what it adds and not what is there.
+of a table that grows, so that a batch costs what it adds and not what is there. It looks at tables of its own projection only: each
+projection goes on at its own pace, and one that stops stops alone. Views and macros may look at all that was made before them.
+
+To add a table, a view or a macro: write it into the list of its projection, and the step that feeds it. Files made by another wording
+are noticed by the projection's fingerprint and made anew; ``make dictionary`` writes its comments into ``docs/data-dictionary.md``.
 """
 
 from __future__ import annotations
@@ -15,6 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from proofroom.domain import hashing
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -34,6 +40,11 @@ class Table(NamedTuple):
     comment: str
     columns: str
 
+    @property
+    def what(self) -> str:
+        """What ``DROP`` takes to remove it."""
+        return f"TABLE {self.name}"
+
     def statements(self) -> Iterator[str]:
         """The SQL that makes it, with its comments."""
         columns = [_column(line) for line in _lines(self.columns)]
@@ -52,6 +63,11 @@ class View(NamedTuple):
     columns: str
     sql: str
 
+    @property
+    def what(self) -> str:
+        """What ``DROP`` takes to remove it."""
+        return f"VIEW {self.name}"
+
     def statements(self) -> Iterator[str]:
         """The SQL that makes it, with its comments."""
         yield f"CREATE VIEW {self.name} AS {self.sql}"
@@ -67,6 +83,11 @@ class Macro(NamedTuple):
     comment: str
     arguments: str
     sql: str
+
+    @property
+    def what(self) -> str:
+        """What ``DROP`` takes to remove it."""
+        return f"MACRO TABLE {self.name}"
 
     def statements(self) -> Iterator[str]:
         """The SQL that makes it, with its comment."""
@@ -121,11 +142,27 @@ def step(kinds: str, sql: str) -> Step:
 
 
 class Projection(NamedTuple):
-    """A group of relations that belong together, and how they are fed."""
+    """A group of relations that belong together, and how they are fed.
+
+    ``version`` is raised by a release that changes it, so that an older release can say that a file is too new for it.
+    """
 
     name: str
     relations: Sequence[Table | View | Macro]
     steps: Sequence[Step]
+    version: int = 1
+
+    @property
+    def tables(self) -> list[Table]:
+        """What it holds itself; views and macros follow from these."""
+        return [relation for relation in self.relations if isinstance(relation, Table)]
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of all its SQL: tables that were fed by any other wording are made anew, so that nobody has to think of it."""
+        texts = [sql for relation in self.relations for sql in relation.statements()]
+        texts += [" ".join(sorted(kinds)) + ": " + sql for kinds, sql in self.steps]
+        return hashing.digest(hashing.PROJECTION, "\0".join(texts).encode()).hex()
 
     def create(self, connection: DuckDBPyConnection) -> None:
         """Make the relations, empty."""

@@ -11,10 +11,13 @@ from types import ModuleType
 from typing import Any
 from unittest import TestCase
 
+import duckdb
 import pytest
-from eventsourcing.persistence import StoredEvent
+from eventsourcing.persistence import IntegrityError, StoredEvent, Tracking
 
 from proofroom.adapters.recorders import Datastore, MemoryLogRecorder, SQLiteLogRecorder
+from proofroom.adapters.tracking import DuckDBTrackingRecorder
+from proofroom.projections.progress import PROGRESS
 
 with pytest.MonkeyPatch.context() as patch:
     # The module of the cases imports the library's cipher, which needs a package that no recorder uses.
@@ -101,3 +104,29 @@ def test_an_index_is_never_given_out_again_after_a_delete_in_the_middle(tmp_path
         c.execute("DELETE FROM log WHERE log_index = 1")
     assert recorder.insert_events(events[3:]) == [4]
     datastore.close()
+
+
+class TestDuckDBTrackingRecorder(library.TrackingRecorderTestCase):
+    """Positions in DuckDB pass the library's own case for tracking recorders."""
+
+    def create_recorder(self) -> DuckDBTrackingRecorder:
+        connection = duckdb.connect()
+        self.addCleanup(connection.close)
+        for relation in PROGRESS:
+            for statement in relation.statements():
+                connection.execute(statement)
+        return DuckDBTrackingRecorder(connection)
+
+
+def test_positions_move_together_or_not_at_all() -> None:
+    """A batch that was taken in already, or that leaves a gap, is not recorded."""
+    case = TestDuckDBTrackingRecorder()
+    recorder = case.create_recorder()
+    for name, position in (("a", 3), ("b", 3), ("c", 4)):
+        recorder.insert_tracking(Tracking(name, position))
+    recorder.advance(["a", "b"], 3, 8, "root", 9)
+    assert [recorder.max_tracking_id(name) for name in "abc"] == [8, 8, 4]
+    for names, start in ((["a"], 3), (["a"], 9), (["a", "c"], 8), (["d"], 0)):
+        with pytest.raises(IntegrityError):
+            recorder.advance(names, start, 10, "root", 10)
+    case.doCleanups()

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from proofroom.adapters.mapper import StoredEntry
 from proofroom.adapters.sqlite import SqliteStore
 from proofroom.adapters.stores import PAGE, MemoryStore, Store
-from proofroom.adapters.views import Views, ViewsLocked, ViewsTooNew
+from proofroom.adapters.views import ProjectionStopped, Views, ViewsLocked, ViewsTooNew
 from proofroom.domain.errors import (
     Closed,
     HistoryChanged,
@@ -27,7 +27,6 @@ from proofroom.domain.errors import (
     StoreUnavailable,
 )
 from proofroom.domain.ids import KeyId
-from proofroom.projections import VERSION
 from strategies.histories import History, store_of, whole_history
 from strategies.rooms import TESTS, copy_of, edit, entries_of, forge, soak
 from strategies.worlds import content, histories
@@ -188,17 +187,37 @@ def test_locked_by_another_process(tmp_path: Path) -> None:
     Views(file).close()
 
 
-def test_a_bad_entry_leaves_whole_pages() -> None:
-    """A batch that fails leaves nothing behind; what came before it stays, and once it is mended all goes on."""
-    good = store_of(whole_history())
-    bad = next(e.index for e in whole_history().entries if e.statement.kind == "payout")
-    views = Views(None, page=10)
-    with pytest.raises(StoreUnavailable, match="NOT NULL"):
-        views.project(Spoiled(good, bad))
-    assert views.position == bad // 10 * 10
-    assert content(views) == rebuilt(forge(entries_of(whole_history())[: views.position]))
+@pytest.mark.parametrize("page", [1, 10, 5_000])
+def test_a_poison_entry_stops_its_projection_alone(page: int) -> None:
+    """It is named, by SQL too; what came before it stays, the others go on, and once it is mended all goes on."""
+    good, kinds = store_of(whole_history()), [e.statement.kind for e in whole_history().entries]
+    bad = kinds.index("payout")
+    views = Views(None, page=page)
+    views.project(Spoiled(good, bad))
+    (letter,) = views.stopped
+    assert (letter.projection, letter.entry_index) == ("money", bad)
+    assert "NOT NULL" in letter.why
+    assert views.positions == {name: bad if name == "money" else good.size() for name in views.positions}
+    assert views.position == good.size()
+    query = "SELECT projection, entry_index, kind FROM dead_letters"
+    assert views.sql(query).fetchall() == [("money", bad, "payout")]
+    query = "SELECT status, stopped_index, lag, log_size FROM read_models WHERE projection = 'money'"
+    assert views.sql(query).fetchall() == [("stopped", bad, good.size() - bad, good.size())]
+    whole = rebuilt(good)
+    assert views.sql("SELECT * FROM records ORDER BY ALL").fetchall() == whole["records"]
+    for asked in ("payouts", "balances", "balances(7)", "balances_per_era"):
+        with pytest.raises(ProjectionStopped, match="money"):
+            views.sql(f"SELECT * FROM {asked}")
+    with pytest.raises(ProjectionStopped):
+        views.wait_for(good.size(), timeout=0)
+    views.wait_for(good.size(), names=["log", "attestation"], timeout=0)
+    views.project(Spoiled(good, bad))  # tried again, as it is
+    assert views.stopped == [letter]
     views.project(good)
-    assert content(views) == rebuilt(good)
+    assert views.stopped == []
+    found = content(views)
+    assert found.pop("log") != whole.pop("log")  # it holds the digest of the entry as it was read first
+    assert found == whole
     views.close()
 
 
@@ -245,33 +264,50 @@ def test_another_ledgers_log_is_taken_in_anew(tmp_path: Path) -> None:
     views.close()
 
 
-def test_an_older_version_is_made_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        ("UPDATE file_layout SET version = 0", 0),
+        ("ALTER TABLE file_layout RENAME TO read_models_of_old", None),
+        ("UPDATE projections SET fingerprint = 'x' WHERE name = 'money'", 5),
+        ("DELETE FROM projections WHERE name = 'money'", 5),
+    ],
+)
+def test_an_older_version_is_made_anew(tmp_path: Path, change: str, kept: int | None) -> None:
     """With all that was in it, views and macros too."""
     file, store = tmp_path / "views.duckdb", store_of(whole_history())
     views = Views(file)
     views.project(store)
     views.close()
     with duckdb.connect(file) as connection:
-        connection.execute("UPDATE read_models SET version = 0")
-        connection.execute("DELETE FROM log")
+        connection.execute(change)
+        connection.execute("DELETE FROM journal")
         connection.execute("CREATE TABLE old_table AS SELECT 1 AS x")
         connection.execute("CREATE VIEW old_view AS SELECT * FROM old_table")
         connection.execute("CREATE MACRO old_macro(i) AS TABLE SELECT * FROM old_table WHERE x = i")
+    if kept is None:
+        with pytest.raises(NotALedger):
+            Views(file)
+        return
     views = Views(file)
-    assert views.position == 0
+    assert sum(position == store.size() for position in views.positions.values()) == kept
+    assert views.positions["money"] == 0
     views.project(store)
     assert content(views) == rebuilt(store)
     views.close()
 
 
-def test_a_newer_version_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("table", ["file_layout", "projections"])
+def test_a_newer_version_is_refused(tmp_path: Path, table: str) -> None:
     """Nothing is dropped that this release does not understand."""
     file = tmp_path / "views.duckdb"
     Views(file).close()
     with duckdb.connect(file) as connection:
-        connection.execute("UPDATE read_models SET version = version + 1")
-    with pytest.raises(ViewsTooNew, match=f"of version {VERSION + 1}, this release knows {VERSION}"):
+        connection.execute(f"UPDATE {table} SET version = version + 1")
+    with pytest.raises(ViewsTooNew, match="of version 2, this release knows 1"):
         Views(file)
+    with duckdb.connect(file) as connection:
+        assert connection.execute("SELECT count(*) FROM log").fetchall() == [(0,)]
 
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from proofroom.domain.ids import from_ms
 from proofroom.domain.statements.activity import Activity, BatchSealed
 from proofroom.domain.statements.attestation import ABSTAIN_REASONS, REJECT_REASONS
 from proofroom.domain.statements.consent import Limits
+from proofroom.projections import PROJECTIONS
+from proofroom.projections.base import Macro
 from strategies.histories import HOUR_MS, History, key, wire_grant
 
 REASONS = [*REJECT_REASONS, *ABSTAIN_REASONS]
@@ -142,6 +144,9 @@ def places_of(history: History) -> dict[int, Place]:
 
 
 def content(views: Views) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table and view."""
-    found = views.sql("SELECT table_name FROM information_schema.tables ORDER BY 1").fetchall()
-    return {name: views.sql(f"SELECT * FROM {name} ORDER BY ALL").fetchall() for (name,) in found}
+    """Every row of every table and view of every projection that has not stopped."""
+    stopped = {letter.projection for letter in views.stopped}
+    names = sorted(
+        {r.name for p in PROJECTIONS if p.name not in stopped for r in p.relations if not isinstance(r, Macro)}
+    )
+    return {name: views.sql(f"SELECT * FROM {name} ORDER BY ALL").fetchall() for name in names}

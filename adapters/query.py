@@ -1,0 +1,69 @@
+"""What a query asks for, read from its syntax tree as DuckDB gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from proofroom.projections import PROJECTIONS
+from proofroom.projections.base import Table
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+Node = dict[str, Any]
+
+
+def tree_of(connection: DuckDBPyConnection, query: str) -> Node | None:
+    """The syntax tree of one SELECT; None when the query is none (PIVOT, PRAGMA, EXPLAIN)."""
+    ((text,),) = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchall()
+    tree: Node = orjson.loads(text)
+    if tree["error"] or len(tree["statements"]) != 1:
+        return None
+    node: Node = tree["statements"][0]["node"]
+    return node
+
+
+def nodes_of(tree: object) -> Iterator[Node]:
+    """All objects of a syntax tree, from its root on."""
+    if isinstance(tree, dict):
+        yield tree
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for item in tree:
+            yield from nodes_of(item)
+
+
+def relations_of(tree: Node) -> set[str]:
+    """Names of the tables, views and table functions that a query looks at, but for those that it defines itself."""
+    found, own = set[str](), set[str]()
+    for node in nodes_of(tree):
+        if node.get("type") == "BASE_TABLE":
+            found.add(str(node["table_name"]).lower())
+        elif node.get("type") == "TABLE_FUNCTION":
+            found.add(str(node["function"]["function_name"]).lower())
+        elif "cte_map" in node:
+            own |= {str(item["key"]).lower() for item in node["cte_map"]["map"]}
+    return found - own
+
+
+def projections_of(connection: DuckDBPyConnection, query: str) -> set[str]:
+    """Names of the projections whose tables a query looks at, through views and macros too; all, when it cannot be told."""
+    tree = tree_of(connection, query)
+    if tree is None:
+        return {projection.name for projection in PROJECTIONS}
+    relations = [(p.name, r) for p in PROJECTIONS for r in p.relations]
+    wanted, seen, asked = relations_of(tree), set[str](), set[str]()
+    while wanted - seen:
+        seen |= wanted
+        for projection, relation in relations:
+            if relation.name not in seen:
+                continue
+            if isinstance(relation, Table):
+                asked.add(projection)
+                continue
+            inner = tree_of(connection, relation.sql)
+            wanted |= relations_of(inner) if inner is not None else set()
+    return asked
