@@ -185,7 +185,7 @@ class _Demo:
         self.ledger, self.folder, self.say, self.clock = ledger, folder, say, clock
         self.keys: dict[str, Key] = {}
         self.cast = Cast(ledger.id, clock, self._key)
-        self.jury = Jury(ledger, self.cast, folder / "observations", clock)
+        self.jury = Jury(ledger, self.cast, folder, clock)
         self.vault = Vault(folder / "vault", self.cast.user.keyid)
 
     def run(self, data: bytes) -> Receipts:

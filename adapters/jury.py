@@ -1,25 +1,20 @@
-"""The jury of the demo: seven validators of one cluster, each voting by its own cross-check of what the gateway observed.
+"""The jury of the demo: seven validators of one cluster, each a :class:`~proofroom.adapters.validator.Validator` as a host runs it.
 
-One meter is staged to be broken, and the demo says so: the first validator that is drawn reads a tenth of the processor time. Observations
-rest in files, so that a run that was cut off between commitment and reveal is finished with the same votes.
+They believe the gateway, whose observations are signed and rest in files. One meter is staged to be broken, and the demo says so: the first
+validator that is drawn believes a telemetry of its own, which reads a tenth of the processor time.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
-from proofroom.adapters.cast import Cast, make_vote
-from proofroom.adapters.files import write_atomically
+from proofroom.adapters.cast import Cast
 from proofroom.adapters.ledger import Ledger
-from proofroom.domain.crosscheck import Observation, Reason, claim_of, cross_check, tolerances_of
-from proofroom.domain.errors import StoreUnavailable
-from proofroom.domain.ids import KeyId
-from proofroom.domain.rounds import phase_of
-from proofroom.domain.state import Round
-from proofroom.domain.statements.activity import Activity
-from proofroom.domain.statements.attestation import Vote
+from proofroom.adapters.observations import ObservationFolder, sign_observation
+from proofroom.adapters.validator import Validator
+from proofroom.domain.crosscheck import Observation
+from proofroom.domain.envelope import Envelope
 
 
 class Jury:
@@ -28,23 +23,41 @@ class Jury:
     Args:
         ledger: where they vote.
         cast: whose validators they are.
-        observations: the folder with what the gateway hands out, a file a record.
+        folder: where the gateway's observations and the validators' votes rest.
         clock: time in ms UTC.
     """
 
-    def __init__(self, ledger: Ledger, cast: Cast, observations: Path, clock: Callable[[], int]) -> None:
-        self.ledger, self.cast, self.observations, self.clock = ledger, cast, observations, clock
+    def __init__(self, ledger: Ledger, cast: Cast, folder: Path, clock: Callable[[], int]) -> None:
+        self.ledger, self.cast, self.clock = ledger, cast, clock
+        self.observations, self.broken = (
+            ObservationFolder(folder / "observations"),
+            ObservationFolder(folder / "broken"),
+        )
+        self.validators = [self._validator(i, folder) for i in range(len(cast.validators))]
 
-    def observe(self, record: bytes, observation: Observation) -> None:
-        """The gateway hands out what it saw of a record, given by its statement id.
+    def _validator(self, i: int, folder: Path) -> Validator:
+        return Validator(
+            self.ledger,
+            self.cast.cluster,
+            self.cast.validators[i],
+            self.cast.validator_secret(i),
+            observations=self.observations,
+            sources={self.cast.key(source).keyid for source in ("gateway", "broken-meter")},
+            journal=folder / "votes" / f"validator-{i}",
+        )
+
+    def observe(self, record: bytes, seen: Observation) -> None:
+        """The gateway hands out what it saw of a record, given by its statement id; the broken meter a tenth of it.
 
         Raises:
             StoreUnavailable: it cannot be written.
         """
-        try:
-            write_atomically(self._path(record), json.dumps(observation._asdict()).encode())
-        except OSError as e:
-            raise StoreUnavailable(path=str(self.observations), why=e.strerror or "it cannot be written") from None
+        self.observations.put(record, self._signed(record, seen, "gateway"))
+        tenth = None if seen.cpu_ms is None else seen.cpu_ms // 10
+        self.broken.put(record, self._signed(record, seen._replace(cpu_ms=tenth), "broken-meter"))
+
+    def _signed(self, record: bytes, seen: Observation, source: str) -> Envelope:
+        return sign_observation(self.ledger.id, record, seen, self.cast.key(source), at_ms=self.clock())
 
     def state_due(self) -> None:
         """Have the ledger state what is due by now."""
@@ -54,58 +67,12 @@ class Jury:
 
     def hold_round(self, number: int) -> None:
         """Have every validator do what is its part now, until the round is final or waits for a deadline."""
-        key = (self.cast.cluster, number)
-        while (round := self.ledger.state.rounds.get(key)) is not None:
-            phase = phase_of(round, self.clock())
-            waiting = [i for i, v in enumerate(self.cast.validators) if _is_awaited(round, phase, v.keyid)]
-            for i in waiting:
-                self._take_part(round, phase, number, i)
+        while (round := self.ledger.state.rounds.get((self.cast.cluster, number))) is not None:
+            acted = False
+            for validator in self.validators:
+                first = round.committee[:1] == (validator.keyid,)
+                validator.observations = self.broken if first else self.observations
+                acted = bool(validator.step()) or acted
             self.state_due()
-            if not waiting:
+            if not acted:
                 return
-
-    def _take_part(self, round: Round, phase: str, number: int, i: int) -> None:
-        if phase == "beacon":
-            self.ledger.append(self.cast.reveal_beacon(number, i))
-            return
-        vote = self.judge(round, self.cast.validators[i].keyid)
-        if phase == "commit":
-            self.ledger.append(self.cast.commit(self.ledger.state, number, i, vote))
-        else:
-            self.ledger.append(self.cast.reveal(number, i, vote))
-
-    def judge(self, round: Round, validator: KeyId) -> Vote:
-        """A validator's vote: its cross-check of each record with what it observed."""
-        tolerances = tolerances_of(self.ledger.state.eras[self.cast.cluster, round.era].parameters)
-        doubts: dict[int, str] = {}
-        for position, pending in enumerate(round.records):
-            record = self.ledger.entry(pending.log_index).statement
-            assert isinstance(record, Activity)
-            observation = self._observed(pending.id, broken=validator == round.committee[0])
-            reason: Reason | None = cross_check(claim_of(record), observation, tolerances)
-            if reason is not None:
-                doubts[position] = reason
-        return make_vote(len(round.records), doubts)
-
-    def _observed(self, record: bytes, *, broken: bool) -> Observation | None:
-        """What the gateway handed out about a record; a broken meter reads a tenth of the processor time."""
-        try:
-            value = json.loads(self._path(record).read_bytes())
-        except (OSError, ValueError):
-            return None
-        observation = Observation(**value | {"scopes": tuple(value["scopes"])})
-        if broken and observation.cpu_ms is not None:
-            observation = observation._replace(cpu_ms=observation.cpu_ms // 10)
-        return observation
-
-    def _path(self, record: bytes) -> Path:
-        return self.observations / f"{record.hex()}.json"
-
-
-def _is_awaited(round: Round, phase: str, validator: KeyId) -> bool:
-    """Whether a validator still has a part in this phase of a round."""
-    if phase == "beacon":
-        return validator in round.eligible and validator not in round.reveals
-    if phase == "commit":
-        return validator in round.committee and validator not in round.commits
-    return validator in round.commits and validator not in round.votes

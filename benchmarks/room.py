@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from proofroom.adapters.cast import Cast, make_vote
+from proofroom.adapters.cast import Cast
 from proofroom.adapters.keys import Key, load_key
 from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.stores import now_ms
 from proofroom.domain.ids import Digest
+from proofroom.domain.voting import make_vote
 
 PLENTY = 10**30
 """A deposit that covers any benchmark."""

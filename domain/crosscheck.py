@@ -15,10 +15,7 @@ from proofroom.domain.ids import Digest
 from proofroom.domain.money import RATIO_ONE
 from proofroom.domain.state import Parameters, UsageSum
 from proofroom.domain.statements.activity import Activity
-from proofroom.domain.statements.attestation import AbstainReason, RejectReason
-
-Reason = RejectReason | AbstainReason
-"""Why a validator does not agree; None is agreement."""
+from proofroom.domain.statements.attestation import Reason
 
 
 class Tolerances(NamedTuple):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple, Self
 
 import orjson
@@ -27,7 +28,7 @@ from proofroom.domain.errors import (
 )
 from proofroom.domain.ids import Digest, KeyId, public_key_of
 from proofroom.domain.signing import SIGNATURE_BYTES, Signer, verify_signature
-from proofroom.domain.statements import GRANT_WIRE, Statement, parse, payload_type_of
+from proofroom.domain.statements import GRANT_WIRE, KINDS, Statement, parse, payload_type_of
 
 MAX_ENVELOPE = 96 * 1024
 """Bytes of an envelope in JSON: base64 of a full payload, and 80 signatures."""
@@ -129,13 +130,17 @@ class Verified:
         return hashing.tagged(self.id)
 
 
-def verify(envelope: Envelope) -> Verified:
+def verify(envelope: Envelope, kinds: Mapping[str, type[Statement]] = KINDS) -> Verified:
     """Check an envelope's schema, canonical bytes and every signature.
+
+    Args:
+        envelope: nothing of it is verified yet.
+        kinds: what it may be; by default what the ledger records.
 
     Raises:
         Malformed: each fault has its own class.
     """
-    statement = parse(envelope.payload_type, envelope.payload)
+    statement = parse(envelope.payload_type, envelope.payload, kinds)
     verify_signatures(envelope)
     return _mint(envelope, statement)
 

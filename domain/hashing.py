@@ -11,9 +11,11 @@ from proofroom.domain.ids import Digest
 
 STATEMENT_ID = "proofroom 2026 v1 statement id"
 BEACON = "proofroom 2026 v1 beacon chain"
+BEACON_SECRET = "proofroom 2026 v1 beacon secret"
 COMMITTEE = "proofroom 2026 v1 committee seed"
 DRAW = "proofroom 2026 v1 committee draw"
 VOTE = "proofroom 2026 v1 vote commitment"
+SALT = "proofroom 2026 v1 vote salt"
 INPUT = "proofroom 2026 v1 input commitment"
 RESULT = "proofroom 2026 v1 result"
 BLOB = "proofroom 2026 v1 blob"

@@ -7,7 +7,8 @@ position at once, bit ``j`` of its count, so that a count over a whole batch cos
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from proofroom.domain import hashing
 from proofroom.domain.canonical import encode
@@ -53,6 +54,17 @@ def read_vote(vote: Vote, count: int) -> Ballot:
     if agree | doubt != (1 << count) - 1:
         raise BadVote(why="a record is neither agreed nor doubted")
     return Ballot(agree, reject)
+
+
+def make_vote(count: int, doubts: Mapping[int, str] | None = None) -> Vote:
+    """The vote on ``count`` records that doubts some positions, each for a reason, and agrees to the rest."""
+    doubts = doubts or {}
+    agree = sum(1 << i for i in range(count) if i not in doubts)
+    reasons: dict[Any, str] = {
+        reason: write_bitmap(sum(1 << i for i, r in doubts.items() if r == reason), count)
+        for reason in sorted(set(doubts.values()))
+    }
+    return Vote(agree=write_bitmap(agree, count), reasons=reasons)
 
 
 def commitment(round_digest: bytes, validator: KeyId, salt: bytes, vote: Vote) -> bytes:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from proofroom.adapters.cast.consent import DAY_MS, Consenting
 from proofroom.adapters.cast.parties import PARAMETERS
-from proofroom.adapters.cast.validators import Judging, make_vote
+from proofroom.adapters.cast.validators import Judging
 from proofroom.adapters.cast.work import Work, Working, ids_of
 
-__all__ = ["DAY_MS", "PARAMETERS", "Cast", "Work", "ids_of", "make_vote"]
+__all__ = ["DAY_MS", "PARAMETERS", "Cast", "Work", "ids_of"]
 
 
 class Cast(Consenting, Working, Judging):

@@ -8,7 +8,7 @@ from typing import Any
 
 from proofroom.adapters.keys import Key
 from proofroom.domain import hashing
-from proofroom.domain.beacon import beacon_step
+from proofroom.domain.beacon import compute_chain
 from proofroom.domain.envelope import Envelope, sign
 from proofroom.domain.ids import Digest, KeyId, from_ms
 from proofroom.domain.statements.attestation import ValidatorRegistered
@@ -87,7 +87,7 @@ class Parties:
         self.providers = [key(f"provider-{i}") for i in range(3)]
         self.runtimes = [key(f"runtime-{i}") for i in range(3)]
         self.validators = [key(f"validator-{i}") for i in range(validators)]
-        self._chains: dict[int, list[bytes]] = {}
+        self._chains: dict[int, tuple[bytes, ...]] = {}
         self.controllers = [key(f"controller-{i}") for i in range(validators)]
 
     @property
@@ -175,8 +175,9 @@ class Parties:
     def beacon(self, i: int, round: int) -> bytes:
         """Value ``round`` of validator ``i``'s chain; -1 is its end."""
         if i not in self._chains:
-            chain = [hashing.digest(hashing.BEACON, b"secret of", self.validators[i].sign(b"beacon"))]
-            for _ in range(CHAIN):
-                chain.append(beacon_step(chain[-1]))
-            self._chains[i] = chain
-        return self._chains[i][CHAIN - 1 - round]
+            self._chains[i] = compute_chain(hashing.digest(hashing.BEACON_SECRET, self.validator_secret(i)), CHAIN)
+        return self._chains[i][1 + round]
+
+    def validator_secret(self, i: int) -> bytes:
+        """What validator ``i`` alone knows: the same again after a restart."""
+        return hashing.digest(hashing.BEACON, b"secret of", self.validators[i].sign(b"beacon"))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from proofroom.adapters.cast.parties import Parties
 from proofroom.domain import hashing
 from proofroom.domain.envelope import Envelope, sign
 from proofroom.domain.state import State
 from proofroom.domain.statements.attestation import BeaconRevealed, Vote, VoteCommitted, VoteRevealed
-from proofroom.domain.voting import commitment, write_bitmap
+from proofroom.domain.voting import commitment
 
 
 class Judging(Parties):
@@ -65,14 +63,3 @@ class Judging(Parties):
     def salt(self, round: int, i: int) -> bytes:
         """The salt of a commitment: secret until revealed, and the same again after a restart."""
         return hashing.digest(hashing.VOTE, b"salt of", self.validators[i].sign(b"salt %d" % round))
-
-
-def make_vote(count: int, doubts: dict[int, str] | None = None) -> Vote:
-    """A vote on ``count`` records: agreed but for the positions in ``doubts``, each with its reason."""
-    doubts = doubts or {}
-    agree = sum(1 << i for i in range(count) if i not in doubts)
-    reasons: dict[Any, str] = {}
-    for reason in sorted(set(doubts.values())):
-        positions = sum(1 << i for i, r in doubts.items() if r == reason)
-        reasons[reason] = write_bitmap(positions, count)
-    return Vote(agree=write_bitmap(agree, count), reasons=reasons)

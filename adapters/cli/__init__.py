@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import click
 
-from proofroom.adapters.cli import audit, demo, key, room, show, sql, submit
+from proofroom.adapters.cli import audit, demo, key, room, show, sql, submit, validator
 from proofroom.adapters.cli.options import INTERRUPTED
 from proofroom.adapters.cli.output import print_error, print_json, to_stderr
 from proofroom.domain.errors import ProofroomError, StoreUnavailable
@@ -77,6 +77,7 @@ for _verb in (
     room.checkpoint,
     room.tick,
     key.key,
+    validator.validator,
 ):
     commands.add_command(_verb)
 

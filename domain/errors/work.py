@@ -159,3 +159,25 @@ class Overflow(
     """Money would exceed the range of amounts."""
 
     account: str
+
+
+class ChainSpent(
+    Refused,
+    code="chain-spent",
+    message="the beacon chain of {length} values has none for this round",
+    advice="register a new validator key with a new chain",
+):
+    """The validator's beacon chain does not reach to the round, or is not the one it registered."""
+
+    length: int
+
+
+class NotIndependent(
+    Refused,
+    code="not-independent",
+    message="{keyid} observed what it signed itself",
+    advice="take observations from a gateway, telemetry or storage with a key of its own",
+):
+    """An observation comes from a signer of the record that it is about."""
+
+    keyid: str

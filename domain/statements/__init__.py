@@ -5,6 +5,8 @@ Schemas are final. A kind that needs another field gets a new version of its pay
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import ValidationError
 
 from proofroom.domain import canonical
@@ -22,9 +24,11 @@ from proofroom.domain.statements.consent import AgentKey, Erased, Grant, Payer, 
 from proofroom.domain.statements.fields import LedgerStatement, Statement
 from proofroom.domain.statements.governance import ClusterFounded, EraClose, EraOpened
 from proofroom.domain.statements.ledger import Genesis, Tick
+from proofroom.domain.statements.observation import Observed
 from proofroom.domain.statements.settlement import Deposit, EraPaid, EraSealed, Payout
 
 __all__ = [
+    "BESIDE",
     "GRANT_WIRE",
     "KINDS",
     "LedgerStatement",
@@ -68,20 +72,23 @@ KINDS: dict[str, type[Statement]] = {
         EraPaid,
     )
 }
-"""Payload type -> statement class."""
+"""Payload type -> statement class, of all that the ledger records."""
+
+BESIDE: dict[str, type[Statement]] = {payload_type_of(Observed.kind): Observed}
+"""The same of what is signed and travels beside the ledger."""
 
 GRANT_WIRE = payload_type_of(WireGrant.kind)
 """The payload type under which a grant in the wallet wire form is stored; nothing is ever signed under it."""
 
 
-def parse(payload_type: str, payload: bytes) -> Statement:
+def parse(payload_type: str, payload: bytes, kinds: Mapping[str, type[Statement]] = KINDS) -> Statement:
     """The statement that the payload writes.
 
     Raises:
         UnknownKind: no such payload type.
         Malformed: the payload is not canonical JSON of the kind's schema (each fault has its own class).
     """
-    statement = KINDS.get(payload_type)
+    statement = kinds.get(payload_type)
     if statement is None:
         raise UnknownKind(payload_type=payload_type[:200])
     value = canonical.parse_strict(payload, fractions=True) if payload_type == GRANT_WIRE else canonical.decode(payload)

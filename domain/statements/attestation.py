@@ -23,6 +23,8 @@ from proofroom.domain.statements.fields import (
 
 RejectReason = Literal["overclaimed-cpu", "overclaimed-gpu", "overclaimed-bytes", "out-of-scope", "result-mismatch"]
 AbstainReason = Literal["unobserved", "observation-conflict"]
+Reason = RejectReason | AbstainReason
+"""Why a validator does not agree to a record."""
 
 REJECT_REASONS = ("overclaimed-cpu", "overclaimed-gpu", "overclaimed-bytes", "out-of-scope", "result-mismatch")
 """Each says that the record claims what was not observed."""
@@ -102,7 +104,7 @@ class Vote(Model):
     """A judgement of each position of a batch: agreed, or doubted for at least one reason."""
 
     agree: Bitmap
-    reasons: Annotated[Mapping[RejectReason | AbstainReason, Bitmap], AfterValidator(Map), PlainSerializer(dict)]
+    reasons: Annotated[Mapping[Reason, Bitmap], AfterValidator(Map), PlainSerializer(dict)]
 
 
 class VoteRevealed(LedgerStatement):

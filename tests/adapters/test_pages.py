@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proofroom.adapters import pages
-from proofroom.adapters.cast import make_vote
 from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.stores import MemoryStore
 from proofroom.domain.errors import NoSuchEntry
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.consent import Grant, WireGrant
+from proofroom.domain.voting import make_vote
 from strategies.histories import START_MS, store_of, whole_history
 from strategies.rooms import Clock, Room, make_room
 

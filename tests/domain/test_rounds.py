@@ -9,7 +9,7 @@ from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proofroom.adapters.cast import Work, make_vote
+from proofroom.adapters.cast import Work
 from proofroom.domain import rounds
 from proofroom.domain.assurance import capture
 from proofroom.domain.beacon import beacon_step
@@ -24,6 +24,7 @@ from proofroom.domain.errors import (
 )
 from proofroom.domain.state import Round, ValidatorFacts
 from proofroom.domain.statements.attestation import BeaconRevealed, RoundOpened, RoundTallied
+from proofroom.domain.voting import make_vote
 from strategies.histories import START_MS, History, key, resign
 
 CLUSTER = "dragon-1"

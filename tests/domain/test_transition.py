@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import pytest
 
-from proofroom.adapters.cast import Work, make_vote
+from proofroom.adapters.cast import Work
 from proofroom.domain.authority import AUTHORITY
 from proofroom.domain.entry import Entry
 from proofroom.domain.envelope import Envelope, sign, verify
@@ -40,6 +40,7 @@ from proofroom.domain.statements import KINDS, Statement, payload_type_of
 from proofroom.domain.statements.ledger import Tick
 from proofroom.domain.statements.settlement import Payout
 from proofroom.domain.transition import next_due, transition
+from proofroom.domain.voting import make_vote
 from strategies.histories import (
     HOUR_MS,
     START_MS,

@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proofroom.adapters.cast import make_vote
 from proofroom.domain.assurance import threshold
 from proofroom.domain.errors import BadVote
 from proofroom.domain.statements.attestation import ABSTAIN_REASONS, REJECT_REASONS, Vote
-from proofroom.domain.voting import at_least, commitment, count_votes, read_bitmap, read_vote, write_bitmap
+from proofroom.domain.voting import at_least, commitment, count_votes, make_vote, read_bitmap, read_vote, write_bitmap
 from strategies.keys import signer
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from naive_settlement import USAGE, Settlement, add, naive_charge_at_most
-from proofroom.adapters.cast import PARAMETERS, Work, make_vote
+from proofroom.adapters.cast import PARAMETERS, Work
 from proofroom.domain import merkle
 from proofroom.domain.entry import Entry
 from proofroom.domain.errors import OverLimit
@@ -21,6 +21,7 @@ from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.attestation import RoundTallied, Vote
 from proofroom.domain.statements.governance import Parameters
 from proofroom.domain.statements.settlement import EraPaid, Payout
+from proofroom.domain.voting import make_vote
 from strategies.histories import HOUR_MS, START_MS, History, key, whole_history
 
 ONE = 10**18

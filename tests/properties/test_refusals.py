@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from proofroom.adapters.cast import PARAMETERS, Work, make_vote
+from proofroom.adapters.cast import PARAMETERS, Work
 from proofroom.domain import (
     accounts,
     activity,
@@ -43,6 +43,7 @@ from proofroom.domain.statements.consent import Limits
 from proofroom.domain.statements.governance import Node, Parameters
 from proofroom.domain.statements.ledger import Tick
 from proofroom.domain.statements.settlement import EraSealed
+from proofroom.domain.voting import make_vote
 from strategies.consenting import erase
 from strategies.histories import HOUR_MS, START_MS, History, key, make_genesis, resign
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import orjson
 
-from proofroom.adapters.cast import Cast, Work, make_vote
+from proofroom.adapters.cast import Cast, Work
 from proofroom.adapters.keys import Key
 from proofroom.adapters.mapper import StoredEntry, to_stored_entry
 from proofroom.adapters.stores import Batch, MemoryStore
@@ -36,6 +36,7 @@ from proofroom.domain.statements.consent import Limits, Metadata, ScopeContext, 
 from proofroom.domain.statements.fields import Model
 from proofroom.domain.statements.ledger import Genesis, Tick
 from proofroom.domain.transition import next_due, transition
+from proofroom.domain.voting import make_vote
 from strategies.consenting import erase
 
 START_MS = to_ms("2026-03-01T09:00:00Z")

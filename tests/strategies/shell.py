@@ -55,8 +55,8 @@ def proofroom(
 
 def settle(room: Room) -> None:
     """Attest and pay era 0 of a room that has records; one validator disagrees with the first of them."""
-    from proofroom.adapters.cast import make_vote
     from proofroom.domain.ids import from_ms
+    from proofroom.domain.voting import make_vote
 
     ledger, cast = room.ledger, room.cast
     ledger.append(cast.seal_all(ledger.state, 0))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from proofroom.domain.statements import KINDS
+from proofroom.domain.statements import BESIDE, KINDS
 
 FILE = Path(__file__).with_name("schemas.json")
 
 
 def schemas() -> str:
     """The schemas by payload type, as the file holds them."""
-    by_type = {payload_type: statement.model_json_schema() for payload_type, statement in KINDS.items()}
+    by_type = {payload_type: statement.model_json_schema() for payload_type, statement in (KINDS | BESIDE).items()}
     return json.dumps(by_type, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
