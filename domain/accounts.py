@@ -14,7 +14,7 @@ RESERVE = "reserve"
 
 
 def bank_account(bank: KeyId) -> str:
-    """Where money comes from: never above zero."""
+    """Where money comes from and leaves to: never above zero."""
     return f"bank:{bank}"
 
 
@@ -47,7 +47,7 @@ def transfer(balances: Map[str, int], debit: str, credit: str, amount: int) -> M
     """Move ``amount`` from ``debit`` to ``credit``. An account at zero is not kept."""
     for account, change in ((debit, -amount), (credit, amount)):
         balance = balances.get(account, 0) + change
-        assert balance >= 0 or account.startswith("bank:"), f"{account} would be below zero"
+        assert balance <= 0 if account.startswith("bank:") else balance >= 0, f"{account} would be at {balance}"
         if balance:
             balances = balances.set(account, balance)
         elif account in balances:

@@ -15,6 +15,7 @@ erased                wallet                                  vault scope, epoch
 cluster-founded       manager, every founding provider        cluster
 validator-registered  validator, controller                   cluster, validator
 deposit               bank                                    bank, reference
+withdrawal            owner                                   account; strictly newer ``created_at``
 era-opened, era-close manager                                 cluster, era
 activity              derived key, orchestrator, runtime      record id, in its era
 batch-sealed          orchestrator                            cluster, era, number
@@ -25,6 +26,7 @@ round-opened          ledger (derived)                        cluster, round
 round-tallied         ledger (derived)                        cluster, round
 era-sealed, era-paid  ledger (derived)                        cluster, era
 payout                ledger (derived)                        cluster, era, line
+withdrawal-paid       ledger (derived)                        index of the withdrawal
 tick                  ledger                                  index
 ===================== ======================================= ==========================================================
 """
@@ -34,7 +36,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from proofroom.domain import activity, consent, deposits, eras, erasure, governance, rounds, validators, verdicts
+from proofroom.domain import (
+    activity,
+    consent,
+    deposits,
+    eras,
+    erasure,
+    governance,
+    rounds,
+    validators,
+    verdicts,
+    withdrawals,
+)
 from proofroom.domain.entry import Entry
 from proofroom.domain.envelope import Verified
 from proofroom.domain.errors import ExtraSignature, KeyNotInForce, MissingRole, SharedKey, Unregistered, WrongIndex
@@ -46,6 +59,7 @@ from proofroom.domain.statements import consent as co
 from proofroom.domain.statements import governance as go
 from proofroom.domain.statements import ledger as le
 from proofroom.domain.statements import settlement as se
+from proofroom.domain.statements import withdrawals as wi
 
 
 class Rule(NamedTuple):
@@ -148,6 +162,8 @@ AUTHORITY: dict[str, Rule] = {
     at.RoundOpened.kind: Rule(_ledger, rounds.apply_round_opened, derived=True),
     at.RoundTallied.kind: Rule(_ledger, verdicts.apply_round_tallied, derived=True),
     se.Deposit.kind: Rule(_bank, deposits.apply_deposit),
+    wi.Withdrawal.kind: Rule(lambda _, s: {"owner": s.owner}, withdrawals.apply_withdrawal),
+    wi.WithdrawalPaid.kind: Rule(_ledger, withdrawals.apply_withdrawal_paid, derived=True),
     se.EraSealed.kind: Rule(_ledger, eras.apply_era_sealed, derived=True),
     se.Payout.kind: Rule(_ledger, eras.apply_payout, derived=True),
     se.EraPaid.kind: Rule(_ledger, eras.apply_era_paid, derived=True),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from immutables import Map
 
 from proofroom.domain import hashing, merkle
-from proofroom.domain.accounts import customer_account, transfer
+from proofroom.domain.accounts import customer_account
 from proofroom.domain.activity import count_recorded, unsealed
 from proofroom.domain.canonical import encode
 from proofroom.domain.charging import Parts
@@ -26,6 +26,7 @@ from proofroom.domain.statements.settlement import (
     RecordCounts,
     Totals,
 )
+from proofroom.domain.unlocking import move
 
 
 def settle_if_final(state: State, cluster: str, number: int) -> State:
@@ -129,10 +130,8 @@ def apply_payout(state: State, entry: Entry, s: Payout) -> State:
     key = (s.cluster, s.era)
     era = state.eras[key]
     stated, _ = merkle.append(era.stated, merkle.INNER.leaf(entry.verified.id), merkle.INNER)
-    return state._replace(
-        balances=transfer(state.balances, s.debit, s.credit, parse_amount(s.amount)),
-        eras=state.eras.set(key, era._replace(stated=stated)),
-    )
+    state = state._replace(eras=state.eras.set(key, era._replace(stated=stated)))
+    return move(state, s.debit, s.credit, parse_amount(s.amount))
 
 
 def _paid(state: State, due: Due, era: Era) -> EraPaid:

@@ -23,6 +23,7 @@ from proofroom.domain.ids import to_ms
 from proofroom.domain.money import RATIO_ONE, parse_amount, parse_ratio
 from proofroom.domain.state import Cluster, Due, Era, NodeFacts, Parameters, State, schedule
 from proofroom.domain.statements import governance as g
+from proofroom.domain.unlocking import get_free
 
 PRICE_LIMIT = 10**18
 """Prices lie below this, so that no era's charges leave the range of amounts."""
@@ -113,7 +114,7 @@ def apply_era_opened(state: State, entry: Entry, s: g.EraOpened) -> State:
         raise WrongNumber(what="the era", number=s.era, expected=cluster.opened + 1)
     if cluster.open:
         raise EraNotOpen(cluster=s.cluster, era=cluster.opened, status="open still")
-    bond = state.balances.get(bond_account(s.cluster, cluster.manager), 0)
+    bond = get_free(state, bond_account(s.cluster, cluster.manager))
     if bond < cluster.parameters.cluster_bond:
         raise UnderBonded(cluster=s.cluster, bond=str(bond), minimum=str(cluster.parameters.cluster_bond))
     check_not_ahead("start", s.start, entry.recorded_at_ms)

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from immutables import Map
 
+from proofroom.domain.claims import Openings, Unlocking
 from proofroom.domain.ids import Digest, KeyId
 from proofroom.domain.merkle import Tree
 
@@ -285,7 +286,7 @@ class Due(NamedTuple):
     at_ms: int
     """0 for what comes before anything else."""
     subject: str
-    """``"round"`` or ``"era"``."""
+    """Such as ``"round"`` or ``"era"``: what derives it is in the table of ``transition.py``."""
     cluster: str
     number: int
 
@@ -315,6 +316,10 @@ class State(NamedTuple):
     """By account; they sum to zero."""
     deposits: Map[tuple[KeyId, str], int] = Map()
     """(bank, reference) -> index. Kept for ever: a reference pays once."""
+    unlocking: Map[str, Unlocking] = Map()
+    """By account, for those of which money was ever asked back."""
+    openings: Map[int, Openings] = Map()
+    """What is being unlocked, by how long it waits in ms."""
     agenda: tuple[Due, ...] = ()
     """What the ledger will have to state, soonest first."""
 

@@ -10,6 +10,7 @@ from proofroom.domain.errors import AlreadyRecorded, Unregistered
 from proofroom.domain.ids import KeyId
 from proofroom.domain.state import Pending, State, ValidatorFacts
 from proofroom.domain.statements.attestation import ValidatorRegistered
+from proofroom.domain.unlocking import get_free
 
 
 def apply_validator_registered(state: State, entry: Entry, s: ValidatorRegistered) -> State:
@@ -35,6 +36,6 @@ def eligible_validators(state: State, name: str, records: tuple[Pending, ...], m
         sorted(
             key
             for key, facts in state.validators[name].items()
-            if state.balances.get(bond_account(name, key), 0) >= minimum and not {key, facts.controller} & parties
+            if get_free(state, bond_account(name, key)) >= minimum and not {key, facts.controller} & parties
         )
     )

@@ -59,8 +59,47 @@ MONEY = Projection(
             entry_index BIGINT NOT NULL        -- entry that moved the money
             account VARCHAR NOT NULL           -- account
             amount DECIMAL(38,0) NOT NULL      -- base units; negative leaves the account
-            cluster VARCHAR NOT NULL           -- cluster
-            era BIGINT                         -- era that was settled; null for a deposit
+            cluster VARCHAR                    -- cluster; null where earnings leave
+            era BIGINT                         -- era that was settled; null for deposits and withdrawals
+            """,
+        ),
+        Table(
+            "withdrawals",
+            "Money that its owners asked for.",
+            """
+            entry_index BIGINT NOT NULL        -- entry that recorded the request
+            account VARCHAR NOT NULL           -- account that the money is on
+            cluster VARCHAR                    -- of a deposit or a bond
+            owner VARCHAR NOT NULL             -- whose money it is
+            amount DECIMAL(38,0) NOT NULL      -- asked for, base units
+            bank VARCHAR NOT NULL              -- through which it is to leave
+            created_at TIMESTAMP NOT NULL      -- when it was signed, UTC
+            unlocked_at TIMESTAMP NOT NULL     -- when it is to leave, UTC
+            """,
+        ),
+        Table(
+            "withdrawal_payments",
+            "Requests that were unlocked, and what left.",
+            """
+            entry_index BIGINT NOT NULL        -- entry that states it
+            request_index BIGINT NOT NULL      -- entry of the request
+            waited_ms BIGINT NOT NULL          -- how long it had to wait
+            debit VARCHAR NOT NULL             -- account that gives
+            credit VARCHAR NOT NULL            -- the bank's account
+            amount DECIMAL(38,0) NOT NULL      -- base units; less than asked where charges or slashes came first
+            """,
+        ),
+        View(
+            "unlocking",
+            "Requests that wait. Until they are unlocked, charges and slashes may take from them, the newest first.",
+            """
+            asked       -- asked for, base units
+            balance     -- on the account now: no more than this is left of all its requests together
+            """,
+            """
+            SELECT w.entry_index, w.account, w.owner, w.amount AS asked, coalesce(b.balance, 0) AS balance, w.unlocked_at
+            FROM withdrawals w ANTI JOIN withdrawal_payments p ON p.request_index = w.entry_index
+            LEFT JOIN (SELECT account, sum(amount)::DECIMAL(38,0) AS balance FROM journal GROUP BY account) b ON b.account = w.account
             """,
         ),
         View(
@@ -139,7 +178,31 @@ MONEY = Projection(
             """,
         ),
         step(
-            "deposit payout",
+            "withdrawal",
+            """
+            INSERT INTO withdrawals
+            SELECT entry_index, CASE WHEN s.account = 'customer' OR s.cluster IS NULL THEN s.account ELSE 'bond' END
+                || coalesce(':' || s.cluster, '') || ':' || s.owner, s.cluster, s.owner, s.amount, s.bank, s.created_at,
+                make_timestamp_ms(recorded_at_ms) + CASE WHEN s.cluster IS NULL THEN INTERVAL 0 DAYS
+                WHEN s.account = 'customer' THEN INTERVAL 7 DAYS ELSE INTERVAL 28 DAYS END
+            FROM (SELECT *, from_json(payload, '{
+                "account": "VARCHAR", "cluster": "VARCHAR", "owner": "VARCHAR", "amount": "DECIMAL(38,0)", "bank": "VARCHAR",
+                "created_at": "TIMESTAMP"}') AS s
+                FROM batch)
+            """,
+        ),
+        step(
+            "withdrawal-paid",
+            """
+            INSERT INTO withdrawal_payments
+            SELECT entry_index, s.request, s.waited_ms, s.debit, s.credit, s.amount
+            FROM (SELECT *, from_json(payload, '{
+                "request": "BIGINT", "waited_ms": "BIGINT", "debit": "VARCHAR", "credit": "VARCHAR", "amount": "DECIMAL(38,0)"}') AS s
+                FROM batch)
+            """,
+        ),
+        step(
+            "deposit withdrawal-paid payout",
             """
             INSERT INTO journal
             SELECT entry_index, unnest([debit, credit]), unnest([-amount, amount]), cluster, era
@@ -148,6 +211,10 @@ MONEY = Projection(
                     CASE account WHEN 'customer' THEN 'customer' ELSE 'bond' END || ':' || cluster || ':' || owner AS credit,
                     amount, cluster, NULL AS era
                 FROM deposits WHERE entry_index >= getvariable('first_index')
+                UNION ALL
+                SELECT p.entry_index, p.debit, p.credit, p.amount, w.cluster, NULL
+                FROM withdrawal_payments p JOIN withdrawals w ON w.entry_index = p.request_index
+                WHERE p.entry_index >= getvariable('first_index')
                 UNION ALL
                 SELECT entry_index, debit, credit, amount, cluster, era
                 FROM payouts WHERE entry_index >= getvariable('first_index'))

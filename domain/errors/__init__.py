@@ -74,6 +74,7 @@ from proofroom.domain.errors.host import (
     VaultUnavailable,
     WrongPassword,
 )
+from proofroom.domain.errors.money import BankShort, NotFree, TooManyChunks
 from proofroom.domain.errors.order import (
     AlreadyRecorded,
     DueFirst,
@@ -125,6 +126,7 @@ __all__ = [
     "BadProof",
     "BadSignature",
     "BadVote",
+    "BankShort",
     "BatchMismatch",
     "ChainSpent",
     "Closed",
@@ -155,6 +157,7 @@ __all__ = [
     "NotCanonical",
     "NotDerived",
     "NotDue",
+    "NotFree",
     "NotGenesis",
     "NotIndependent",
     "NotJson",
@@ -182,6 +185,7 @@ __all__ = [
     "TimesOutOfOrder",
     "TooDeep",
     "TooLarge",
+    "TooManyChunks",
     "Unavailable",
     "UnderBonded",
     "UnknownKind",

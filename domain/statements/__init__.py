@@ -26,6 +26,7 @@ from proofroom.domain.statements.governance import ClusterFounded, EraClose, Era
 from proofroom.domain.statements.ledger import Genesis, Tick
 from proofroom.domain.statements.observation import Observed
 from proofroom.domain.statements.settlement import Deposit, EraPaid, EraSealed, Payout
+from proofroom.domain.statements.withdrawals import Withdrawal, WithdrawalPaid
 
 __all__ = [
     "BESIDE",
@@ -66,6 +67,8 @@ KINDS: dict[str, type[Statement]] = {
         VoteRevealed,
         RoundTallied,
         Deposit,
+        Withdrawal,
+        WithdrawalPaid,
         EraClose,
         EraSealed,
         Payout,

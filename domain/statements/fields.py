@@ -67,6 +67,8 @@ ResultDigest = Annotated[Digest, Field(pattern=ids.RESULT_DIGEST_PATTERN)]
 RecordId = Annotated[str, Field(pattern=ids.RECORD_ID_PATTERN)]
 Time = Annotated[str, Field(pattern=ids.TIME_PATTERN), AfterValidator(_time)]
 Amount = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,35})$"), AfterValidator(_amount)]
+Positive = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,35}$")]
+"""An amount above zero."""
 Ratio = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,18})$"), AfterValidator(_ratio)]
 Count = Annotated[int, Field(strict=True, ge=0, le=MAX_SAFE_INTEGER)]
 Units = Annotated[int | float, AfterValidator(_units)]
@@ -76,6 +78,8 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Scope = Annotated[str, Field(pattern=r"^[!-.0-~]{1,128}$")]
 """``scopeId`` and ``vaultId``: printable ASCII without blanks and without ``/``, which separates the two on the record."""
 VaultScope = Annotated[str, Field(pattern=r"^[!-.0-~]{1,128} / [!-.0-~]{1,128}$")]
+Account = Annotated[str, Field(max_length=200)]
+"""Name of an account, see :mod:`proofroom.domain.accounts`."""
 Text = Annotated[str, Field(min_length=1, max_length=256)]
 Bitmap = Annotated[str, Field(max_length=1668), AfterValidator(_base64)]
 """A set of batch positions: bit ``i`` is bit ``i % 8`` of byte ``i // 8``; base64."""

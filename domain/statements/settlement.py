@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
-
-from pydantic import Field
+from typing import ClassVar, Literal
 
 from proofroom.domain.statements.fields import (
+    Account,
     Amount,
     Blake3,
     Count,
@@ -88,9 +87,9 @@ class Payout(LedgerStatement):
     line: Count
     """Gapless, from 0."""
     role: Literal["charge", "treasury", "reserve", "validator", "provider"]
-    debit: Annotated[str, Field(max_length=200)]
+    debit: Account
     """The account that gives."""
-    credit: Annotated[str, Field(max_length=200)]
+    credit: Account
     """The account that receives."""
     amount: Amount
     basis: Basis

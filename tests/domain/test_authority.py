@@ -39,6 +39,8 @@ ROLES = {
     "era-sealed": {"ledger"},
     "era-paid": {"ledger"},
     "payout": {"ledger"},
+    "withdrawal": {"owner"},
+    "withdrawal-paid": {"ledger"},
     "tick": {"ledger"},
 }
 """The table of the module's docstring, written a second time."""

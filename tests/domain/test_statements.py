@@ -22,6 +22,9 @@ NAMES = {payload_type: statement.kind for payload_type, statement in KINDS.items
 few = settings(max_examples=settings().max_examples // 5)  # of each kind
 every_kind = pytest.mark.parametrize("payload_type", TYPES, ids=NAMES.get)
 
+ANY_CLUSTER = {"withdrawal"}
+"""Kinds that need not name a cluster."""
+
 Place = tuple[str | int, ...]
 
 
@@ -140,7 +143,7 @@ def test_other_type_is_refused(payload_type: str, data: st.DataObject) -> None:
 def test_null_stands_only_where_the_schema_says(payload_type: str, data: st.DataObject) -> None:
     """A field that may be left out is never null: absent is the one way to say nothing."""
     value = data.draw(statement_values(payload_type))
-    nullable = {"expires_at", "listing", "note"}
+    nullable = {"expires_at", "listing", "note"} | ({"cluster"} if NAMES[payload_type] in ANY_CLUSTER else set())
     ats = [at for at in places(value) if at and at[-1] not in nullable and look(value, at) is not None]
     at = data.draw(st.sampled_from(ats))
     assert names(refusal(payload_type, put(value, at, None)).field, at)

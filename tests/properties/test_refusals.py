@@ -23,15 +23,19 @@ from proofroom.domain import (
     charging,
     committee,
     consent,
+    deposits,
+    eras,
     erasure,
     errors,
     governance,
     rounds,
     settlement,
     transition,
+    unlocking,
     validators,
     verdicts,
     voting,
+    withdrawals,
 )
 from proofroom.domain.envelope import Envelope, sign
 from proofroom.domain.errors import ProofroomError
@@ -46,6 +50,7 @@ from proofroom.domain.statements.settlement import EraSealed
 from proofroom.domain.voting import make_vote
 from strategies.consenting import erase
 from strategies.histories import HOUR_MS, START_MS, History, key, make_genesis, resign
+from strategies.spending import withdraw
 
 RULES = [
     accounts,
@@ -54,14 +59,18 @@ RULES = [
     charging,
     committee,
     consent,
+    deposits,
+    eras,
     erasure,
     governance,
     rounds,
     settlement,
     transition,
+    unlocking,
     validators,
     verdicts,
     voting,
+    withdrawals,
 ]
 
 ELSEWHERE = {
@@ -105,7 +114,7 @@ def refused(
 
 def started(**cast: Any) -> History:
     """A founded cluster with an open era 0, two seconds in."""
-    history = History(**cast)
+    history = History(genesis={"bank_keys": [key("bank").keyid, key("bank-2").keyid]}, **cast)
     history.found()
     history.write(history.cast.open_era(0))
     history.sleep(2_000)
@@ -819,6 +828,63 @@ def _deposit_of_all_money(h: History) -> Envelope:
 
 
 # --- the test of the table
+
+
+# --- withdrawals
+
+
+@refused(errors.FromTheFuture, field="created_at", time="2026-03-01T09:05:02.001Z")
+def _withdrawal_from_the_future(h: History) -> Envelope:
+    return withdraw(h.cast, h.cast.user, 1, created_at="2026-03-01T09:05:02.001Z")
+
+
+@refused(errors.Unregistered, what="account", key="provider of dragon-1")
+def _withdrawal_of_earnings_in_a_cluster(h: History) -> Envelope:
+    return withdraw(h.cast, h.cast.providers[0], 1, "provider", cluster="dragon-1")
+
+
+@refused(errors.KeyNotInForce, lambda h: {"keyid": key("stranger").keyid}, role="bank")
+def _withdrawal_through_no_bank(h: History) -> Envelope:
+    return withdraw(h.cast, h.cast.user, 1, bank=key("stranger").keyid)
+
+
+@refused(errors.StaleVersion, what="the withdrawal", created_at="2026-03-01T09:00:02Z", newest="2026-03-01T09:00:02Z")
+def _withdrawal_of_the_same_moment(h: History) -> Envelope:
+    h.write(withdraw(h.cast, h.cast.user, 1))
+    return withdraw(h.cast, h.cast.user, 2)
+
+
+@refused(errors.NotFree, lambda h: {"account": f"customer:dragon-1:{h.cast.user.keyid}"}, free="1", asked="2")
+def _withdrawal_of_one_unit_more_than_is_free(h: History) -> Envelope:
+    h.write(withdraw(h.cast, h.cast.user, 10**12 - 1))
+    h.sleep(1)
+    return withdraw(h.cast, h.cast.user, 2)
+
+
+@refused(errors.NotFree, lambda h: {"account": f"provider:{h.cast.providers[0].keyid}"}, free="0", asked="1")
+def _withdrawal_of_what_was_not_earned(h: History) -> Envelope:
+    return withdraw(h.cast, h.cast.providers[0], 1, "provider")
+
+
+@refused(errors.TooManyChunks, lambda h: {"account": f"customer:dragon-1:{h.cast.user.keyid}"}, limit=32)
+def _withdrawal_number_33(h: History) -> Envelope:
+    for _ in range(32):
+        h.write(withdraw(h.cast, h.cast.user, 1))
+        h.sleep(1)
+    return withdraw(h.cast, h.cast.user, 1)
+
+
+@refused(errors.BankShort, lambda h: {"bank": key("bank-2").keyid}, held="7", asked="8")
+def _withdrawal_of_more_than_the_bank_brought_in(h: History) -> Envelope:
+    h.write(
+        resign(
+            h.cast.deposit(h.cast.user.keyid, 7),
+            without=[key("bank").keyid],
+            extra=[key("bank-2")],
+            bank=key("bank-2").keyid,
+        )
+    )
+    return withdraw(h.cast, h.cast.user, 8, bank=key("bank-2").keyid)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])

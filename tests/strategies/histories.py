@@ -38,6 +38,7 @@ from proofroom.domain.statements.ledger import Genesis, Tick
 from proofroom.domain.transition import next_due, transition
 from proofroom.domain.voting import make_vote
 from strategies.consenting import erase
+from strategies.spending import withdraw
 
 START_MS = to_ms("2026-03-01T09:00:00Z")
 HOUR_MS = 3_600_000
@@ -266,6 +267,8 @@ def whole_history() -> History:
     history.tick(1_000)
     history.write(cast.close_era(2))
     history.write(erase(cast, "epoch 0"))
+    history.write(withdraw(cast, cast.user, 10**9), withdraw(cast, cast.providers[0], 1, "provider"))
+    history.tick(7 * 24 * HOUR_MS)
     return history
 
 

@@ -1,0 +1,43 @@
+"""What the rules refuse: money."""
+
+from __future__ import annotations
+
+from proofroom.domain.errors.base import Refused
+
+
+class NotFree(
+    Refused,
+    code="not-free",
+    message="{account} has {free} that is free, {asked} is asked for",
+    advice="ask for less; what is being unlocked cannot be asked for again",
+):
+    """A withdrawal asks for more than is on the account and not being unlocked already."""
+
+    account: str
+    free: str
+    asked: str
+
+
+class TooManyChunks(
+    Refused,
+    code="too-many-chunks",
+    message="{account} has {limit} withdrawals open, as many as an account may",
+    advice="wait until the oldest is unlocked",
+):
+    """Too many withdrawals of one account are being unlocked."""
+
+    account: str
+    limit: int
+
+
+class BankShort(
+    Refused,
+    code="bank-short",
+    message="{bank} brought in {held} that has not left again, {asked} is asked for",
+    advice="name the bank through which the money came",
+):
+    """A withdrawal names a bank that brought in less."""
+
+    bank: str
+    held: str
+    asked: str
