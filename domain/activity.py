@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from immutables import Map
 
 from proofroom.domain import charging, hashing, merkle
-from proofroom.domain.consent import check_agent_key, grant_in_force, payer_cap, spend, vault_owner
+from proofroom.domain.authorisation import chain_in_force, check_covered, spend, vault_owner
+from proofroom.domain.consent import check_agent_key, payer_cap
 from proofroom.domain.entry import Entry
 from proofroom.domain.errors import (
     AlreadyRecorded,
@@ -85,12 +86,14 @@ def apply_activity(state: State, entry: Entry, s: Activity) -> State:
         raise KeyNotInForce(keyid=s.signers.orchestrator, role=f"orchestrator of {s.cluster}")
     user = vault_owner(state, s.vault_scope)
     check_agent_key(state, s, ended_at_ms)
-    version = grant_in_force(state, s, user, ended_at_ms)
-    if to_ms(s.started_at) + SKEW_MS < version.created_at_ms:
-        raise TimesOutOfOrder(what=f"the work started at {s.started_at}, before the grant of {version.created_at}")
+    chain = chain_in_force(state, user, s.agent, s.grant, ended_at_ms)
+    check_covered(chain, s.vault_scope, s.operation)
+    newest = max(chain, key=lambda version: version.created_at_ms)
+    if to_ms(s.started_at) + SKEW_MS < newest.created_at_ms:
+        raise TimesOutOfOrder(what=f"the work started at {s.started_at}, before the grant of {newest.created_at}")
     usage = usage_of(s)
     era = _check_cap(state, era, s, user, ended_at_ms, usage)
-    state = spend(state, s, user, version)
+    state = spend(state, s, user, chain)
     record = Pending(entry.index, entry.verified.id, s.agent, s.customer, s.node, usage)
     queue = era.queues.get(s.signers.orchestrator, Queue())
     queue = Queue(queue.head, queue.tail + 1, queue.records.set(queue.tail, record))

@@ -9,6 +9,7 @@ kind                  signed by                               unique by
 genesis               ledger, checkpoint                      being entry 0
 vault-opened          wallet                                  vault id
 grant, grant-wire     wallet                                  user, agent service; strictly newer ``created_at``
+delegation            delegator                               user, agent service, delegator; strictly newer
 agent-key             agent service, derived key              derived key
 payer                 customer                                customer, agent service, cluster; strictly newer
 erased                wallet                                  vault scope, epoch or payload
@@ -39,6 +40,7 @@ from typing import Any, NamedTuple
 from proofroom.domain import (
     activity,
     consent,
+    delegation,
     deposits,
     eras,
     erasure,
@@ -145,6 +147,7 @@ AUTHORITY: dict[str, Rule] = {
     co.VaultOpened.kind: Rule(_wallet, consent.apply_vault_opened),
     co.Grant.kind: Rule(_wallet, consent.apply_grant),
     co.WireGrant.kind: Rule(_wallet, consent.apply_grant),
+    co.Delegation.kind: Rule(lambda _, s: {"delegator": s.delegator}, delegation.apply_delegation),
     co.AgentKey.kind: Rule(lambda _, s: {"agent service": s.agent, "derived key": s.key}, consent.apply_agent_key),
     co.Payer.kind: Rule(lambda _, s: {"customer": s.customer}, consent.apply_payer),
     co.Erased.kind: Rule(_wallet, erasure.apply_erased),

@@ -6,7 +6,8 @@ scope key or the salt is gone these say nothing, and every proof, tally and payo
 
 from __future__ import annotations
 
-from proofroom.domain.consent import check_not_ahead, vault_owner
+from proofroom.domain.authorisation import vault_owner
+from proofroom.domain.consent import check_not_ahead
 from proofroom.domain.entry import Entry
 from proofroom.domain.errors import AlreadyRecorded, NotOwner
 from proofroom.domain.state import State

@@ -3,7 +3,7 @@
 Maps are persistent (``immutables.Map``): a new state shares all that did not change with the old one, so that a transition costs what it
 changes, a refused statement leaves nothing behind, and any number of states live beside each other. Memory is bounded by what is open:
 records leave the state when their round is final, record ids soon after their era is paid. What grows for ever is one small value for
-each party, vault, key, erasure and deposit.
+each party, vault, key, delegation, erasure and deposit.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Founding(NamedTuple):
 
 
 class GrantVersion(NamedTuple):
-    """The newest version of what a user granted to an agent service."""
+    """The newest version of what a user granted to an agent service, or of what that one passed on to another."""
 
     digest: Digest
     log_index: int
@@ -56,6 +56,11 @@ class GrantVersion(NamedTuple):
     gpu_micro: int
     """-1 when not limited."""
     per_era: bool
+    delegable: bool = False
+    delegator: KeyId = KeyId("")
+    """Who passed it on; empty for a grant, which the user signed."""
+    parent: Digest = Digest("")
+    """The version that is passed on; empty for a grant."""
 
 
 class Spent(NamedTuple):
@@ -300,8 +305,12 @@ class State(NamedTuple):
     vaults: Map[str, KeyId] = Map()
     grants: Map[tuple[KeyId, KeyId], GrantVersion] = Map()
     """By (user, agent service)."""
-    spent: Map[tuple[KeyId, KeyId, str], Spent] = Map()
-    """By (user, agent service, cluster), where limits count; the cluster is empty when they are per grant."""
+    delegations: Map[tuple[KeyId, KeyId], Map[KeyId, GrantVersion]] = Map()
+    """By (user, agent service), then by who passed it on."""
+    delegated: Map[Digest, tuple[KeyId, KeyId, KeyId]] = Map()
+    """Every version of a delegation -> user, agent service, delegator."""
+    spent: Map[tuple[KeyId, KeyId, KeyId, str], Spent] = Map()
+    """By (user, agent service, delegator, cluster), where limits count; no cluster when they are per grant, no delegator for a grant."""
     agent_keys: Map[KeyId, AgentKeyFacts] = Map()
     payers: Map[tuple[KeyId, KeyId, str], PayerFacts] = Map()
     """By (customer, agent service, cluster)."""

@@ -48,7 +48,7 @@ class GrantAbsent(
     message="no grant {grant} is in force",
     advice="have the wallet sign a grant, and rely on its newest version",
 ):
-    """No grant of this user to this agent service is recorded."""
+    """No such grant of this user to this agent service, nor delegation to it, is recorded."""
 
     grant: str
 
@@ -86,6 +86,41 @@ class GrantExpired(
 
     grant: str
     expires_at: str
+
+
+class NotDelegable(
+    Refused,
+    code="not-delegable",
+    message="grant {grant} may not be passed on",
+    advice="ask its signer for a version with metadata.delegable",
+):
+    """The version that would be passed on does not allow that."""
+
+    grant: str
+
+
+class ChainTooLong(
+    Refused,
+    code="chain-too-long",
+    message="grant {grant} was passed on {limit} times already",
+    advice="have an agent service nearer to the wallet delegate",
+):
+    """A delegation would stand too far below the wallet's grant."""
+
+    grant: str
+    limit: int
+
+
+class NotNarrower(
+    Refused,
+    code="not-narrower",
+    message="{what} of the delegation is wider than in its parent {grant}",
+    advice="name scopes, operations, limits and an expiry that are equal to the parent's or narrower",
+):
+    """A delegation would allow more than what it passes on."""
+
+    what: str
+    grant: str
 
 
 class OutOfScope(

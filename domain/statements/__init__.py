@@ -20,7 +20,7 @@ from proofroom.domain.statements.attestation import (
     VoteCommitted,
     VoteRevealed,
 )
-from proofroom.domain.statements.consent import AgentKey, Erased, Grant, Payer, VaultOpened, WireGrant
+from proofroom.domain.statements.consent import AgentKey, Delegation, Erased, Grant, Payer, VaultOpened, WireGrant
 from proofroom.domain.statements.fields import LedgerStatement, Statement
 from proofroom.domain.statements.governance import ClusterFounded, EraClose, EraOpened
 from proofroom.domain.statements.ledger import Genesis, Tick
@@ -53,6 +53,7 @@ KINDS: dict[str, type[Statement]] = {
         VaultOpened,
         Grant,
         WireGrant,
+        Delegation,
         AgentKey,
         Payer,
         Erased,

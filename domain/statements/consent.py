@@ -1,4 +1,4 @@
-"""Statements of consent: vaults, grants, derived keys, payers, erasure."""
+"""Statements of consent: vaults, grants, delegations, derived keys, payers, erasure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from proofroom.domain.canonical import millionths
 from proofroom.domain.ids import RECORD_ID_PATTERN, RESULT_DIGEST_PATTERN
 from proofroom.domain.statements.fields import (
     Amount,
+    Blake3,
     Count,
     Key,
     LedgerStatement,
@@ -62,6 +63,7 @@ class Metadata(Sparse):
     scopes: Annotated[tuple[ScopeContext, ...], Field(strict=False, max_length=64)]
     limits: Limits | None = None
     delegable: bool = False
+    """The agent service may pass it on, or less of it."""
     replace: bool = False
     """The new scopes are meant to replace other scopes that are in force."""
 
@@ -88,6 +90,20 @@ class WireGrant(GrantFields, Statement):
     """The same grant as the reference registry's wallets send it: signed over the raw bytes, naming no ledger."""
 
     kind: ClassVar[str] = "grant-wire"
+
+
+class Delegation(GrantFields, LedgerStatement):
+    """An agent service passes on what it was granted, or less of it, to another one; with ``revoked`` it ends that.
+
+    Signed by the delegator's key.
+    """
+
+    kind: ClassVar[str] = "delegation"
+
+    delegator: Key
+    """The agent service of the parent."""
+    parent: Blake3
+    """Statement id of the version of the grant, or of the delegation, that is passed on."""
 
 
 class VaultOpened(LedgerStatement):

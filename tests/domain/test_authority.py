@@ -23,6 +23,7 @@ ROLES = {
     "grant-wire": {"wallet"},
     "agent-key": {"agent service", "derived key"},
     "payer": {"customer"},
+    "delegation": {"delegator"},
     "erased": {"wallet"},
     "cluster-founded": {"manager", "provider 0", "provider 1", "provider 2"},
     "validator-registered": {"validator", "controller"},

@@ -206,6 +206,7 @@ DATED = [
     "grant-wire",
     "agent-key",
     "payer",
+    "delegation",
     "erased",
     "cluster-founded",
     "validator-registered",

@@ -19,10 +19,12 @@ from proofroom.adapters.cast import PARAMETERS, Work
 from proofroom.domain import (
     accounts,
     activity,
+    authorisation,
     authority,
     charging,
     committee,
     consent,
+    delegation,
     deposits,
     eras,
     erasure,
@@ -48,19 +50,21 @@ from proofroom.domain.statements.governance import Node, Parameters
 from proofroom.domain.statements.ledger import Tick
 from proofroom.domain.statements.settlement import EraSealed
 from proofroom.domain.voting import make_vote
-from strategies.consenting import erase
+from strategies.consenting import delegate, erase
 from strategies.histories import HOUR_MS, START_MS, History, key, make_genesis, resign
 from strategies.spending import withdraw
 
 RULES = [
     accounts,
     activity,
+    authorisation,
     authority,
     charging,
     committee,
     consent,
     deposits,
     eras,
+    delegation,
     erasure,
     governance,
     rounds,
@@ -253,11 +257,6 @@ def _grant_that_never_is(h: History) -> Envelope:
     return h.cast.grant(expires_at=h.cast.now())
 
 
-@refused(errors.NotYet, what="delegation")
-def _delegable_grant(h: History) -> Envelope:
-    return h.cast.grant(delegable=True)
-
-
 @refused(errors.TimesOutOfOrder, what="expires_at 2026-03-01T09:00:02Z is not after created_at 2026-03-01T09:00:02Z")
 def _payer_that_never_pays(h: History) -> Envelope:
     return h.cast.payer(key("sponsor"), 1, expires_at=h.cast.now())
@@ -333,6 +332,62 @@ def _record_out_of_scope(h: History) -> Envelope:
 @refused(errors.OutOfScope, vault_scope="nobodys / calendar", granted=())
 def _record_on_a_vault_nobody_opened(h: History) -> Envelope:
     return h.cast.activity(h.grant, 0, vault_scope="nobodys / calendar")
+
+
+def passed_on(h: History, **changes: Any) -> Envelope:
+    """The agent service passes on a delegable grant with every limit, but for these changes."""
+    limits = Limits(operations=("read", "read + inference"), cpu_ms=1_000, gpu_units=1)
+    h.write(h.cast.grant(limits=limits, delegable=True))
+    fields: dict[str, Any] = {"limits": limits, **changes}
+    return delegate(h.cast, h.cast.agent, key("sub-agent").keyid, h.grant, **fields)
+
+
+@refused(errors.StaleVersion, what="the delegation", created_at="2026-03-01T09:00:02Z", newest="2026-03-01T09:00:02Z")
+def _delegation_of_the_same_moment(h: History) -> Envelope:
+    h.write(passed_on(h))
+    return delegate(h.cast, h.cast.agent, key("sub-agent").keyid, h.grant, revoked=True)
+
+
+@refused(errors.ScopesInForce, in_force=("v-7c21 / calendar",))
+def _delegation_of_other_scopes(h: History) -> Envelope:
+    h.write(passed_on(h))
+    h.sleep(1)
+    return delegate(h.cast, h.cast.agent, key("sub-agent").keyid, h.grant, [])
+
+
+@refused(errors.GrantAbsent, grant=NOWHERE)
+def _delegation_of_nothing(h: History) -> Envelope:
+    return delegate(h.cast, key("sub-agent"), key("other").keyid, NOWHERE)
+
+
+@refused(errors.GrantAbsent, lambda h: {"grant": h.entries[-1].verified.digest})
+def _delegation_of_what_another_has(h: History) -> Envelope:
+    h.write(passed_on(h))
+    return delegate(h.cast, key("stranger"), key("other").keyid, h.entries[-1].verified.digest)
+
+
+@refused(errors.NotDelegable, lambda h: {"grant": h.grant})
+def _delegation_of_a_plain_grant(h: History) -> Envelope:
+    return delegate(h.cast, h.cast.agent, key("sub-agent").keyid, h.grant)
+
+
+@refused(errors.ChainTooLong, lambda h: {"grant": h.entries[-1].verified.digest, "limit": 3})
+def _fourth_delegation_in_a_row(h: History) -> Envelope:
+    limits, metadata = Limits(operations=("read",), cpu_ms=1, gpu_units=0), {"delegable": True}
+    h.write(passed_on(h, metadata=metadata))
+
+    def further(delegator: str, agent: str) -> Envelope:
+        parent = h.entries[-1].verified.digest
+        return delegate(h.cast, key(delegator), key(agent).keyid, parent, limits=limits, metadata=metadata)
+
+    h.write(further("sub-agent", "sub-2"))
+    h.write(further("sub-2", "sub-3"))
+    return further("sub-3", "sub-4")
+
+
+@refused(errors.NotNarrower, lambda h: {"what": "scopes", "grant": h.grant})
+def _delegation_of_another_scope(h: History) -> Envelope:
+    return passed_on(h, scopes=["v-7c21 / calendar", "v-7c21 / mail"])
 
 
 def limited(h: History, **limits: Any) -> None:

@@ -37,7 +37,7 @@ from proofroom.domain.statements.fields import Model
 from proofroom.domain.statements.ledger import Genesis, Tick
 from proofroom.domain.transition import next_due, transition
 from proofroom.domain.voting import make_vote
-from strategies.consenting import erase
+from strategies.consenting import delegate, erase
 from strategies.spending import withdraw
 
 START_MS = to_ms("2026-03-01T09:00:00Z")
@@ -269,6 +269,10 @@ def whole_history() -> History:
     history.write(erase(cast, "epoch 0"))
     history.write(withdraw(cast, cast.user, 10**9), withdraw(cast, cast.providers[0], 1, "provider"))
     history.tick(7 * 24 * HOUR_MS)
+    owner, scope = key("wallet-3"), ScopeContext(context=ScopeName(vaultId="v-3", scopeId="mail"))
+    grant = history.write(wire_grant(history, owner, "v-3", metadata=Metadata(scopes=(scope,), delegable=True)))
+    passed_on = delegate(cast, cast.agent, key("sub-agent").keyid, grant.verified.digest, [str(scope.context)])
+    history.write(resign(passed_on, user_pub_key=owner.keyid))
     return history
 
 
