@@ -8,9 +8,8 @@ from proofroom.adapters.mapper import StoredEntry, to_entry
 from proofroom.adapters.stores import Store
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import Checkpoint, verify_checkpoint
-from proofroom.domain.envelope import pae
 from proofroom.domain.errors import BadNote, Conflict, HistoryChanged, Malformed, Refused
-from proofroom.domain.signing import SIGNATURE_BYTES, Signer, verify_signature
+from proofroom.domain.signing import SIGNATURE_BYTES, Signer, pae, verify_signature
 from proofroom.domain.snapshot import DIGEST_BYTES, decode_state, encode_state
 from proofroom.domain.state import State
 from proofroom.domain.statements.ledger import Genesis

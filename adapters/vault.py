@@ -35,9 +35,10 @@ from proofroom.adapters.keys import Key
 from proofroom.adapters.storage import Meter, Storage
 from proofroom.domain import hashing
 from proofroom.domain.canonical import decode, encode
-from proofroom.domain.envelope import Envelope, Signature, pae, parse_envelope, verify_signatures
+from proofroom.domain.envelope import Envelope, Signature, parse_envelope, verify_signatures
 from proofroom.domain.errors import Malformed, VaultUnavailable
 from proofroom.domain.ids import Digest, KeyId, public_key_of
+from proofroom.domain.signing import pae
 
 WRAPS = "application/vnd.proofroom.scope-key.v1+json"
 """Payload type of an epoch's wraps."""

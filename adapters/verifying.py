@@ -1,8 +1,8 @@
 """Verifying many envelopes at once, in order.
 
-Signatures are the wall: three of them cost some 180 us, all the rest of a record about 100 us. A :class:`VerifyingPool` parses
-in threads and has signatures checked by processes of its own, which need nothing of the host's program (no ``__main__`` guard,
-no fork).
+Signatures are the wall: three of them cost some 180 us, all the rest of a record about 100 us. A :class:`VerifyingPool` has bytes
+and signatures checked by processes of its own, which need nothing of the host's program (no ``__main__`` guard, no fork). What they
+pass is read into a statement here; what they do not pass is verified here once more, so that every fault has its own error.
 """
 
 from __future__ import annotations
@@ -13,20 +13,33 @@ import os
 import queue
 import subprocess
 import sys
+import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
-from proofroom.adapters.signature_worker import Jobs, check_all, read_frame, write_frame
-from proofroom.domain.envelope import Envelope, Verified, _mint, parse_envelope, signed_message, verify
-from proofroom.domain.errors import BadSignature, ProofroomError
-from proofroom.domain.ids import KeyId
-from proofroom.domain.statements import Statement, parse
+from proofroom.adapters.verifying_worker import Parts, read_frame, write_frame
+from proofroom.domain.envelope import (
+    Envelope,
+    Signature,
+    Verified,
+    _mint,
+    check_form,
+    parse_envelope,
+    verify,
+)
+from proofroom.domain.errors import ProofroomError
+from proofroom.domain.rooted import RootedPath
+from proofroom.domain.statements import GRANT_WIRE, parse_decoded
 
 CHUNK = 64
-"""Envelopes that are taken at once."""
+"""Envelopes that a process takes at once."""
+
+AHEAD = 20
+"""Chunks that are under way while earlier ones are written; four for each process where that is more."""
 
 AnyEnvelope = bytes | Envelope | Verified
 """An envelope in JSON, parsed, or already verified."""
@@ -72,90 +85,118 @@ class VerifyingPool:
     """Verifies streams with ``workers`` processes. Close it; nothing lingers."""
 
     def __init__(self, workers: int) -> None:
-        self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
-        self._workers = [_Worker() for _ in range(workers)]
-        for worker in self._workers:
-            self._idle.put(worker)
-        # Twice as many threads as processes: while one waits for a process, another has the next chunk ready.
-        self._threads = ThreadPoolExecutor(2 * workers, thread_name_prefix="proofroom-verify")
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._workers = [_Worker(self._jobs) for _ in range(workers)]
+        self._ahead = max(AHEAD, 4 * workers)
 
     def verify_each(self, envelopes: Iterable[AnyEnvelope]) -> Iterator[Verified | ProofroomError]:
         """As :func:`verify_each`, in order. What is in flight is bounded, whatever the length of the stream."""
         source = iter(envelopes)
-        pending: deque[Future[list[Verified | ProofroomError]]] = deque()
+        under_way: deque[tuple[list[AnyEnvelope], _Job]] = deque()
         while True:
-            while len(pending) < 4 * len(self._workers) and (chunk := list(islice(source, CHUNK))):
-                pending.append(self._threads.submit(self._verify_chunk, chunk))
-            if not pending:
+            while len(under_way) < self._ahead and (chunk := list(islice(source, CHUNK))):
+                job = _Job([_travelling(envelope) for envelope in chunk], Future())
+                self._jobs.put(job)
+                under_way.append((chunk, job))
+            if not under_way:
                 return
-            yield from pending.popleft().result()
-
-    def _verify_chunk(self, chunk: list[AnyEnvelope]) -> list[Verified | ProofroomError]:
-        outcomes: list[Verified | ProofroomError] = []
-        jobs: Jobs = []
-        waiting: list[tuple[int, Envelope, Statement]] = []
-        for envelope in chunk:
-            try:
-                if isinstance(envelope, Verified):
-                    outcomes.append(envelope)
-                    continue
-                parsed = parse_envelope(envelope) if isinstance(envelope, bytes) else envelope
-                statement = parse(parsed.payload_type, parsed.payload)
-                jobs.append(signed_message(parsed))
-            except ProofroomError as e:
-                outcomes.append(e)
-                continue
-            waiting.append((len(outcomes), parsed, statement))
-            outcomes.append(_PENDING)
-        for (place, parsed, statement), bad in zip(waiting, self._check(jobs), strict=True):
-            outcomes[place] = _mint(parsed, statement) if bad is None else BadSignature(keyid=bad)
-        return outcomes
-
-    def _check(self, jobs: Jobs) -> list[KeyId | None]:
-        worker = self._idle.get()
-        try:
-            return worker.check(jobs)
-        finally:
-            self._idle.put(worker)
+            chunk, job = under_way.popleft()
+            yield from map(_outcome, chunk, job.answer.result())
 
     def close(self) -> None:
         """Stop threads and processes."""
-        self._threads.shutdown()
+        for _ in self._workers:
+            self._jobs.put(None)
         for worker in self._workers:
-            worker.close()
+            worker.join()
 
 
-_PENDING = ProofroomError()
+def _travelling(envelope: AnyEnvelope) -> bytes:
+    """The envelope as it goes to a process; empty when this process has to look at it."""
+    if isinstance(envelope, bytes):
+        return envelope
+    if isinstance(envelope, Verified) or envelope.payload_type == GRANT_WIRE:
+        return b""
+    try:
+        check_form(envelope)
+    except ProofroomError:
+        return b""
+    return envelope.to_json()
+
+
+def _outcome(envelope: AnyEnvelope, parts: Parts | None) -> Verified | ProofroomError:
+    try:
+        if parts is None:
+            return verify_one(envelope)
+        payload_type, payload, signatures = parts
+        signed = [Signature(key, value, place and RootedPath(*place)) for key, value, place in signatures]
+        return _mint(Envelope(payload_type, payload, tuple(signed)), parse_decoded(payload_type, payload))
+    except ProofroomError as e:
+        return e
+
+
+class _Job(NamedTuple):
+    """A chunk on its way: what a process is to check, and its answer to come."""
+
+    envelopes: list[bytes]
+    answer: Future[Sequence[Parts | None]]
 
 
 class _Worker:
-    """One signature process, as its parent sees it."""
+    """One process, and the thread that hands it chunks."""
 
-    def __init__(self) -> None:
+    def __init__(self, jobs: queue.SimpleQueue[_Job | None]) -> None:
         # -P: a file in the current folder must not pass for a module of ours. What the child imports is what this process would.
         path = os.pathsep.join(str(Path(p).absolute()) for p in sys.path if p)
         kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ}
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "proofroom.adapters.signature_worker"],
+            [sys.executable, "-P", "-m", "proofroom.adapters.verifying_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={"PATH": os.defpath, "PYTHONPATH": path, **kept},
         )
+        self._jobs = jobs
+        self._thread = threading.Thread(target=self._serve, name="proofroom-verify", daemon=True)
+        self._thread.start()
 
-    def check(self, jobs: Jobs) -> list[KeyId | None]:
-        """The process's answer; where it died, our own."""
-        to, back = self._process.stdin, self._process.stdout
-        assert to is not None
-        assert back is not None
-        try:
-            write_frame(to, jobs)
-            answer: list[KeyId | None] = read_frame(back)
-        except (OSError, EOFError, ValueError):
-            return check_all(jobs)
-        return answer if len(answer) == len(jobs) else check_all(jobs)
+    def _serve(self) -> None:
+        """Hand over chunks until told to stop; one ahead, so that the process need not wait until this thread is scheduled again."""
+        sent: deque[_Job] = deque()
+        stopped = False
+        while sent or not stopped:
+            if not stopped and len(sent) < 2:
+                with contextlib.suppress(queue.Empty):
+                    job = self._jobs.get(block=not sent)
+                    if job is None:
+                        stopped = True
+                    else:
+                        self._send(job)
+                        sent.append(job)
+                    continue
+            job = sent.popleft()
+            answer: Sequence[Parts | None] = ()
+            try:
+                answer = self._receive()
+            finally:
+                # Where the process died, nothing of the chunk is checked.
+                whole = len(answer) == len(job.envelopes)
+                job.answer.set_result(answer if whole else [None] * len(job.envelopes))
 
-    def close(self) -> None:
-        """End the process and wait for it."""
+    def _send(self, job: _Job) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            write_frame(self._process.stdin, job.envelopes)
+
+    def _receive(self) -> Sequence[Parts | None]:
+        assert self._process.stdout is not None
+        with contextlib.suppress(OSError, EOFError, ValueError):
+            answer: list[Parts | None] = read_frame(self._process.stdout)
+            return answer
+        return ()
+
+    def join(self) -> None:
+        """End the process, once the thread has stopped, and wait for it."""
+        self._thread.join()
         for stream in (self._process.stdin, self._process.stdout):
             with contextlib.suppress(OSError):
                 if stream is not None:

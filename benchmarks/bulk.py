@@ -41,8 +41,9 @@ def prepare(folder: Path, records: int) -> None:
         for i in range(records):
             line = cast.activity(grant, 0, Work(cpu_ms=i % 1000, gpu_units=0.83), node=i % 3).to_json()
             lines.write(line + b"\n")
-            message, signatures = signed_message(parse_envelope(line))
-            jobs.append((message, [(public_key_of(keyid), value) for keyid, value in signatures]))
+            envelope = parse_envelope(line)
+            signatures = [(public_key_of(s.keyid), s.value) for s in envelope.signatures]
+            jobs.append((signed_message(envelope), signatures))
     (folder / "jobs.pickle").write_bytes(pickle.dumps(jobs))
 
 

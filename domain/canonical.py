@@ -8,7 +8,6 @@ property test holds against an independent JCS library.
 from __future__ import annotations
 
 import json
-import re
 from decimal import Decimal
 from typing import Any, NoReturn, cast
 
@@ -36,8 +35,6 @@ MAX_SAFE_INTEGER = 2**53 - 1
 MILLIONTHS = 10**6
 
 _QUICK = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
-_ODD = re.compile(rb'(?:":|[\[,])(?![0-9]{1,9}\.[0-9]{0,5}[1-9][,}\]])-?[0-9]+[.eE]')
-"""A number with a fraction or exponent that is not a plain short fraction (or text in a string that looks like one)."""
 
 
 def millionths(number: float | Decimal | int) -> int:
@@ -78,8 +75,8 @@ def decode(payload: bytes) -> dict[str, Any]:
     """The object that canonical ``payload`` writes.
 
     The quick way: what a fast parser reads and prints back to the same bytes has no duplicate key, blank, escape variant, unsorted key
-    or long integer. Everything else, and any number that is neither an integer nor a plain short fraction, goes the slow way, which
-    decides exactly and names the fault.
+    or long integer, and there are no fractions but those that it prints as we do. Everything else goes the slow way, which decides
+    exactly and names the fault.
 
     Raises:
         TooLarge, TooDeep, NotJson, DuplicateKey, LoneSurrogate, BadNumber, NotCanonical: each says what and where.
@@ -87,7 +84,7 @@ def decode(payload: bytes) -> dict[str, Any]:
     _check_size(payload)
     try:
         value = orjson.loads(payload) if _is_plain(payload) else None
-        if isinstance(value, dict) and orjson.dumps(value, option=_QUICK) == payload and not _ODD.search(payload):
+        if isinstance(value, dict) and orjson.dumps(value, option=_QUICK) == payload and _has_plain_numbers(value):
             return value
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         pass
@@ -102,6 +99,22 @@ def decode(payload: bytes) -> dict[str, Any]:
 def _is_plain(payload: bytes) -> bool:
     """ASCII sorts alike by code point and by UTF-16 unit, and few brackets cannot nest deep."""
     return payload.isascii() and payload.count(b"{") + payload.count(b"[") <= MAX_DEPTH
+
+
+def _has_plain_numbers(value: Any) -> bool:
+    """Whether every fraction in it is printed by the fast parser as it is by :func:`number_text`."""
+    for item in value.values() if type(value) is dict else value:
+        kind = type(item)
+        if kind is float:
+            micro = item * MILLIONTHS
+            if not 0 < micro < MAX_SAFE_INTEGER or orjson.dumps(item).decode() != number_text(round(micro)):
+                return False
+        elif kind in _NESTING and not _has_plain_numbers(item):
+            return False
+    return True
+
+
+_NESTING = frozenset((dict, list))
 
 
 def parse_strict(data: bytes, *, fractions: bool = False, limit: int = MAX_PAYLOAD) -> dict[str, Any]:

@@ -8,7 +8,7 @@ The bytes of an entry, which are the Merkle leaf, will never change::
     per signature, in key order:
         u8 0 | 32 bytes public key | 64 bytes signature                                 direct
         u8 1 | 32 bytes public key | 64 bytes signature | u64be size | u64be position
-             | u8 n | n * 32 bytes path                                                 rooted
+             | u8 n | n * 32 bytes path (see ``rooted``)                                rooted
 
 The key stands beside its signature so that the bytes can be checked without knowing the kind's schema.
 """
@@ -18,9 +18,10 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from proofroom.domain.envelope import Envelope, RootedPath, Signature, Verified
+from proofroom.domain.envelope import Envelope, Signature, Verified
 from proofroom.domain.errors import BadEntry, TooLarge
 from proofroom.domain.ids import keyid_of, public_key_of
+from proofroom.domain.rooted import RootedPath
 from proofroom.domain.statements import Statement
 
 MAX_ENTRY = 65_535
@@ -52,7 +53,7 @@ def encode_signatures(signatures: tuple[Signature, ...]) -> bytes:
     for keyid, value, rooted in signatures:
         out += (b"\x00" if rooted is None else b"\x01") + public_key_of(keyid) + value
         if rooted is not None:
-            out += _ROOTED.pack(rooted.size, rooted.position, len(rooted.path)) + b"".join(rooted.path)
+            out += _ROOTED.pack(rooted.size, rooted.position, len(rooted.path) // 32) + rooted.path
     return bytes(out)
 
 
@@ -81,8 +82,7 @@ def _decode_rooted(data: bytes, at: int) -> tuple[RootedPath, int]:
     end = start + 32 * count
     if end > len(data):
         raise BadEntry(why="a rooted signature is cut short")
-    path = tuple(data[i : i + 32] for i in range(start, end, 32))
-    return RootedPath(size, position, path), end
+    return RootedPath(size, position, data[start:end]), end
 
 
 def entry_bytes(index: int, recorded_at_ms: int, payload_type: str, payload: bytes, signatures: bytes) -> bytes:

@@ -25,6 +25,8 @@ PROJECTION = "proofroom 2026 v1 projection"
 QUERY_RESULT = "proofroom 2026 v1 query result"
 INNER_LEAF = "proofroom 2026 v1 inner tree leaf"
 INNER_NODE = "proofroom 2026 v1 inner tree node"
+ROOTED_LEAF = "proofroom 2026 v1 rooted signature leaf"
+ROOTED_NODE = "proofroom 2026 v1 rooted signature node"
 
 
 def digest(context: str, *parts: bytes) -> bytes:

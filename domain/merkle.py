@@ -171,13 +171,22 @@ def verify_inclusion(
     Raises:
         BadProof: it does not, or the path is too long or too short.
     """
+    if inclusion_root(leaf_hash, index, size, path, hash) != root:
+        raise BadProof(why="the path leads to another root")
+
+
+def inclusion_root(leaf_hash: bytes, index: int, size: int, path: Sequence[bytes], hash: TreeHash = SHA256) -> bytes:
+    """The root that the path leads to from the leaf at ``index`` in a tree of ``size`` (RFC 9162 2.1.3.2, steps 1 to 4).
+
+    Raises:
+        BadProof: there is no such leaf, or the path is too long or too short.
+    """
     if not 0 <= index < size:
         raise BadProof(why=f"no leaf {index} in a tree of {size}")
     r = leaf_hash
     for p, is_left in _climb(index, size - 1, path):
         r = hash.node(p, r) if is_left else hash.node(r, p)
-    if r != root:
-        raise BadProof(why="the path leads to another root")
+    return r
 
 
 def verify_consistency(

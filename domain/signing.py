@@ -14,6 +14,12 @@ from proofroom.domain.ids import KeyId, public_key_of
 SIGNATURE_BYTES = 64
 
 
+def pae(payload_type: str, payload: bytes) -> bytes:
+    """DSSE's pre-authentication encoding: the exact bytes that are signed."""
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
 class Signer(Protocol):
     """Something that holds a secret key: a file, a KMS, a hardware key. The secret itself is not part of the port."""
 

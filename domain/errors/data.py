@@ -164,15 +164,16 @@ class DuplicateSignature(
     keyid: str
 
 
-class RootedUnsupported(
+class BadRooted(
     Malformed,
-    code="rooted-unsupported",
-    message="{keyid} signed a tree of statements; this release verifies direct signatures only",
-    advice="sign each statement directly",
+    code="bad-rooted",
+    message="the signature of {keyid} over a tree does not place the statement in it: {why}",
+    advice="send {path, position, size} as the signer of the root made them",
 ):
-    """The signature covers a tree of statements, a form that is fixed but not verified by this release."""
+    """A signature over a tree of statements does not say, in its one form, where in the tree this statement stands."""
 
     keyid: str
+    why: str
 
 
 class BadEntry(

@@ -6,7 +6,9 @@ Schemas are final. A kind that needs another field gets a new version of its pay
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+import orjson
 from pydantic import ValidationError
 
 from proofroom.domain import canonical
@@ -34,8 +36,10 @@ __all__ = [
     "KINDS",
     "LedgerStatement",
     "Statement",
+    "decode",
     "first_fault",
     "parse",
+    "parse_decoded",
     "payload_type_of",
 ]
 
@@ -92,10 +96,34 @@ def parse(payload_type: str, payload: bytes, kinds: Mapping[str, type[Statement]
         UnknownKind: no such payload type.
         Malformed: the payload is not canonical JSON of the kind's schema (each fault has its own class).
     """
-    statement = kinds.get(payload_type)
-    if statement is None:
+    value = decode(payload_type, payload, kinds)
+    return _build(kinds[payload_type], value)
+
+
+def parse_decoded(payload_type: str, payload: bytes) -> Statement:
+    """The same for a payload of the ledger's kinds that :func:`decode` has accepted before, perhaps in another process.
+
+    Raises:
+        BadField: it is not of the kind's schema.
+    """
+    return _build(KINDS[payload_type], orjson.loads(payload))
+
+
+def decode(payload_type: str, payload: bytes, kinds: Mapping[str, type[Statement]] = KINDS) -> dict[str, Any]:
+    """The JSON object of a payload: canonical, but for grants in the wallet wire form, which may have any layout.
+
+    Raises:
+        UnknownKind: no such payload type.
+        Malformed: see :func:`canonical.decode` and :func:`canonical.parse_strict`.
+    """
+    if payload_type not in kinds:
         raise UnknownKind(payload_type=payload_type[:200])
-    value = canonical.parse_strict(payload, fractions=True) if payload_type == GRANT_WIRE else canonical.decode(payload)
+    if payload_type == GRANT_WIRE:
+        return canonical.parse_strict(payload, fractions=True)
+    return canonical.decode(payload)
+
+
+def _build(statement: type[Statement], value: dict[str, Any]) -> Statement:
     try:
         return statement.model_validate(value)
     except ValidationError as e:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from proofroom.adapters.audit import audit
     from proofroom.adapters.ledger import Ledger
-    from proofroom.domain.envelope import sign, verify
+    from proofroom.domain.envelope import sign, sign_rooted, verify
     from proofroom.domain.errors import ProofroomError
     from proofroom.domain.receipt import Receipt, verify_receipt
 
@@ -24,6 +24,7 @@ __all__ = [
     "__version__",
     "audit",
     "sign",
+    "sign_rooted",
     "verify",
     "verify_receipt",
 ]
@@ -35,6 +36,7 @@ _HOMES = {
     "Receipt": "proofroom.domain.receipt",
     "audit": "proofroom.adapters.audit",
     "sign": "proofroom.domain.envelope",
+    "sign_rooted": "proofroom.domain.envelope",
     "verify": "proofroom.domain.envelope",
     "verify_receipt": "proofroom.domain.receipt",
 }

@@ -14,9 +14,10 @@ from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.stores import MemoryStore
 from proofroom.adapters.writer import Recorded
 from proofroom.domain.canonical import encode
-from proofroom.domain.envelope import Envelope, Signature, pae, sign
+from proofroom.domain.envelope import Envelope, Signature, sign
 from proofroom.domain.errors import ProofroomError
 from proofroom.domain.ids import from_ms
+from proofroom.domain.signing import pae
 from strategies.histories import key, make_genesis, resign
 from strategies.rooms import Clock, Room, make_room, signers
 
@@ -197,7 +198,7 @@ BAD: dict[str, tuple[Bad, str]] = {
         lambda p: p.changed(signatures=[*p.value["signatures"], p.value["signatures"][0]]),
         "duplicate-signature",
     ),
-    "rooted": (lambda p: p.changed(signatures=[{**p.value["signatures"][0], "rooted": {}}]), "rooted-unsupported"),
+    "rooted": (lambda p: p.changed(signatures=[{**p.value["signatures"][0], "rooted": {}}]), "bad-rooted"),
     "missing role": (lambda p: without(p, 1), "missing-role"),
     "two missing roles": (lambda p: without(p, 2), "missing-role"),
     "a role too many": (lambda p: resign(p.good, extra=[key("stranger")]), "extra-signature"),

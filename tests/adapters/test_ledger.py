@@ -28,7 +28,7 @@ from proofroom.adapters.writer import Recorded
 from proofroom.domain import merkle
 from proofroom.domain.authority import AUTHORITY
 from proofroom.domain.checkpoint import verify_checkpoint
-from proofroom.domain.envelope import Envelope, Signature, pae, sign, verify
+from proofroom.domain.envelope import Envelope, Signature, sign, verify
 from proofroom.domain.errors import (
     AlreadyRecorded,
     BadNote,
@@ -46,6 +46,7 @@ from proofroom.domain.errors import (
     TimeWentBack,
 )
 from proofroom.domain.receipt import Receipt, verify_receipt
+from proofroom.domain.signing import pae
 from proofroom.domain.snapshot import encode_state
 from proofroom.domain.statements import GRANT_WIRE
 from strategies.histories import ORIGIN, key, whole_history

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proofroom.adapters.ledger import Ledger
-from proofroom.adapters.verifying import CHUNK, AnyEnvelope, VerifyingPool, verify_each, verify_one
+from proofroom.adapters.verifying import AHEAD, CHUNK, AnyEnvelope, VerifyingPool, verify_each, verify_one
 from proofroom.adapters.writer import Recorded
 from proofroom.domain.envelope import Envelope, Verified
 from proofroom.domain.errors import BadSignature, Malformed, ProofroomError
@@ -96,7 +96,7 @@ def test_no_more_is_taken_than_is_in_flight(pool: VerifyingPool) -> None:
     outcomes = pool.verify_each(endless())
     for _ in range(5 * CHUNK):
         next(outcomes)
-    assert taken <= (5 + 1 + 4 * 2) * CHUNK
+    assert taken <= (5 + 1 + AHEAD) * CHUNK
 
 
 def test_a_source_that_fails_is_the_callers_own_error(pool: VerifyingPool) -> None:

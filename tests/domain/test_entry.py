@@ -15,8 +15,9 @@ from proofroom.domain.entry import (
     entry_bytes,
     parse_entry,
 )
-from proofroom.domain.envelope import Envelope, RootedPath, Signature, verify
+from proofroom.domain.envelope import Envelope, Signature, verify
 from proofroom.domain.errors import BadEntry, TooLarge
+from proofroom.domain.rooted import RootedPath
 from strategies.bytes import bit_flipped, mutated
 from strategies.envelopes import envelopes, example_envelope, example_verified
 from strategies.keys import signer
@@ -24,7 +25,7 @@ from strategies.keys import signer
 U64 = st.integers(0, 2**64 - 1)
 HASHES = st.binary(min_size=32, max_size=32)
 KEYIDS = st.integers(1, 40).map(lambda n: signer(n).keyid)
-ROOTED = st.builds(RootedPath, U64, U64, st.lists(HASHES, max_size=3).map(tuple))
+ROOTED = st.builds(RootedPath, U64, U64, st.lists(HASHES, max_size=3).map(b"".join))
 SIGNATURES = st.lists(
     st.builds(Signature, KEYIDS, st.binary(min_size=64, max_size=64), st.none() | ROOTED), min_size=1, max_size=4
 ).map(tuple)
@@ -175,7 +176,7 @@ def test_entry_bytes_are_frozen() -> None:
 def test_entry_bytes_are_as_their_picture() -> None:
     """The layout of the module's docstring, byte for byte."""
     one, two = example_envelope("tick", 2).signatures
-    rooted = Signature(two.keyid, two.value, RootedPath(5, 4, (b"p" * 32, b"q" * 32)))
+    rooted = Signature(two.keyid, two.value, RootedPath(5, 4, b"p" * 32 + b"q" * 32))
     data = entry_bytes(1, 2, "kind", b"payload", encode_signatures((one, rooted)))
     assert data == b"".join(
         [

@@ -24,10 +24,8 @@ from proofroom.domain.envelope import (
     MAX_ENVELOPE,
     MAX_SIGNATURES,
     Envelope,
-    RootedPath,
     Signature,
     Verified,
-    pae,
     parse_envelope,
     sign,
     statement_id,
@@ -38,6 +36,7 @@ from proofroom.domain.errors import (
     BadEnvelope,
     BadField,
     BadKeyId,
+    BadRooted,
     BadSignature,
     DuplicateKey,
     DuplicateSignature,
@@ -45,11 +44,11 @@ from proofroom.domain.errors import (
     NotCanonical,
     NotJson,
     ProofroomError,
-    RootedUnsupported,
     TooDeep,
     TooLarge,
     UnknownKind,
 )
+from proofroom.domain.signing import pae
 from proofroom.domain.statements import GRANT_WIRE, KINDS, payload_type_of
 from strategies.bytes import bit_flipped, mutated
 from strategies.envelopes import envelopes, example_envelope, example_verified, payload_types
@@ -374,7 +373,7 @@ KEY = ENVELOPE.signatures[0].keyid
         (with_signature(sig=""), BadSignature),
         (with_signature(sig=SIG[:-4]), BadSignature),
         (with_signature(sig="AAAA" + SIG), BadSignature),
-        (with_signature(rooted={"size": 1}), RootedUnsupported),
+        (with_signature(rooted={"size": 1}), BadRooted),
         (JSON.replace(b'{"payload":', b'{"payloadType":"x","payload":'), DuplicateKey),
         (JSON.replace(b'"keyid":', b'"sig":"","keyid":', 1), DuplicateKey),
         (JSON.replace(b'{"payload":', b'{"\\u0070ayload":"","payload":'), DuplicateKey),
@@ -411,7 +410,7 @@ def test_invalid_second_signature_by_one_key(key: SeedSigner, other: bytes) -> N
 
 
 def test_invalid_signatures() -> None:
-    """None, too many, out of key order, over a tree: each is refused when verified, however the envelope came about."""
+    """None, too many, out of key order: each is refused when verified, however the envelope came about."""
     one, two, three = ENVELOPE.signatures
     with pytest.raises(BadEnvelope, match="0 signatures"):
         verify(ENVELOPE._replace(signatures=()))
@@ -421,8 +420,6 @@ def test_invalid_signatures() -> None:
         verify(ENVELOPE._replace(signatures=(two, one, three)))
     with pytest.raises(DuplicateSignature):
         verify(ENVELOPE._replace(signatures=(one, one, two)))
-    with pytest.raises(RootedUnsupported):
-        verify(ENVELOPE._replace(signatures=(one._replace(rooted=RootedPath(1, 0, ())),)))
     with pytest.raises(BadSignature):
         verify(ENVELOPE._replace(signatures=(one, two, three._replace(value=two.value))))
 

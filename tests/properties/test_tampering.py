@@ -17,9 +17,10 @@ from proofroom.adapters.keys import Key
 from proofroom.domain.authority import AUTHORITY
 from proofroom.domain.canonical import encode
 from proofroom.domain.checkpoint import Checkpoint, parse_note, sign_checkpoint
-from proofroom.domain.envelope import Envelope, Signature, pae
+from proofroom.domain.envelope import Envelope, Signature
 from proofroom.domain.errors import ProofroomError
 from proofroom.domain.ids import from_ms, to_ms
+from proofroom.domain.signing import pae
 from proofroom.domain.statements import parse
 from proofroom.domain.transition import next_due
 from strategies.histories import key, whole_history

@@ -1,0 +1,80 @@
+"""A process that does nothing but check envelopes: frames in on standard input, frames out on standard output.
+
+A frame is a big-endian u32 length and that many bytes of ``marshal``: in, a list of envelopes in JSON; out, for each its parts, when its
+payload is canonical and every signature holds, or else None: whoever asked then looks for the fault itself. The process holds no key and
+writes nothing.
+"""
+
+from __future__ import annotations
+
+import gc
+import marshal
+import queue
+import signal
+import struct
+import sys
+import threading
+from typing import IO, Any
+
+from proofroom.domain.envelope import parse_envelope, verify_signatures
+from proofroom.domain.errors import ProofroomError
+from proofroom.domain.ids import KeyId
+from proofroom.domain.statements import decode
+
+Parts = tuple[str, bytes, tuple[tuple[KeyId, bytes, tuple[int, int, bytes] | None], ...]]
+"""An envelope as plain values: payload type, payload, and of each signature the key, the value, and where it stands in a tree."""
+
+
+def check(data: bytes) -> Parts | None:
+    """The parts of the envelope, if its payload is canonical and its signatures hold; whether it fits a schema is not looked at."""
+    try:
+        envelope = parse_envelope(data)
+        decode(envelope.payload_type, envelope.payload)
+        verify_signatures(envelope)
+    except ProofroomError:
+        return None
+    signatures = tuple((key, value, place and (*place,)) for key, value, place in envelope.signatures)
+    return envelope.payload_type, envelope.payload, signatures
+
+
+def write_frame(stream: IO[bytes], value: Any) -> None:
+    """Send one frame."""
+    data = marshal.dumps(value)
+    stream.write(struct.pack(">I", len(data)) + data)
+    stream.flush()
+
+
+def read_frame(stream: IO[bytes]) -> Any:
+    """The next frame.
+
+    Raises:
+        EOFError: the other side is gone.
+    """
+    head = stream.read(4)
+    data = stream.read(struct.unpack(">I", head)[0]) if len(head) == 4 else b""
+    if not data:
+        raise EOFError
+    return marshal.loads(data)
+
+
+def _read_ahead(frames: queue.SimpleQueue[list[bytes] | None]) -> None:
+    """Take frames off the pipe at once: a parent that writes while we write must never wait for us."""
+    try:
+        while True:
+            frames.put(read_frame(sys.stdin.buffer))
+    except EOFError:
+        frames.put(None)
+
+
+def main() -> None:
+    """Serve until the parent closes standard input. An interrupt at the terminal is for the parent to answer."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.disable()  # what is made here is freed by its reference count
+    frames: queue.SimpleQueue[list[bytes] | None] = queue.SimpleQueue()
+    threading.Thread(target=_read_ahead, args=(frames,), daemon=True).start()
+    while (envelopes := frames.get()) is not None:
+        write_frame(sys.stdout.buffer, [check(data) for data in envelopes])
+
+
+if __name__ == "__main__":
+    main()
