@@ -299,7 +299,7 @@ class _Demo:
         observation = meter.observation(cast.vault_scope)
         envelope = self._sign_record(grant.statement, era, run)
         (statement_id,) = ids_of([envelope])
-        _write(self.folder / "salts" / hashing.untagged(run.input_commitment).hex(), run.salt)
+        _write(self.folder / "openings" / hashing.untagged(run.input_commitment).hex(), run.opening.to_bytes())
         self.jury.observe(statement_id, observation)
         record = self.ledger.append(envelope).entry_index
         self.say(

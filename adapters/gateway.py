@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import resource
+from collections.abc import Callable
 from pathlib import Path
 
 from proofroom.adapters.storage import Meter, Storage
@@ -21,10 +22,12 @@ class RunMeter:
 
     Args:
         storage: whose traffic is counted; runs beside each other on one storage object are not told apart.
+        gpu: a meter of GPU units, other than the runtime's; without one they are unobserved.
     """
 
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
+    def __init__(self, storage: Storage, gpu: Callable[[], int] | None = None) -> None:
+        self._storage, self._gpu = storage, gpu
+        self._gpu_before = gpu() if gpu else 0
         self._before = storage.meters()
         self._children_ms = _children_ms()
         self._process_ms: int | None = None
@@ -34,7 +37,7 @@ class RunMeter:
         self._process_ms = process_ms(pid) or self._process_ms
 
     def observation(self, vault_scope: str) -> Observation:
-        """What was seen of the run. There is no meter for GPU units and none for what was stored over time."""
+        """What was seen of the run. There is no meter here for what was stored over time."""
         passed = {
             scope: meter.minus(self._before.get(scope, Meter())) for scope, meter in self._storage.meters().items()
         }
@@ -44,6 +47,7 @@ class RunMeter:
             total = total.plus(meter)
         return Observation(
             cpu_ms=self._process_ms if self._process_ms is not None else _children_ms() - self._children_ms,
+            gpu_micro=self._gpu() - self._gpu_before if self._gpu else None,
             bytes_streamed=total.bytes_streamed,
             puts=total.puts,
             gets=total.gets,

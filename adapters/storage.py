@@ -13,6 +13,7 @@ from proofroom.adapters.files import write_atomically
 from proofroom.domain import hashing
 from proofroom.domain.errors import VaultUnavailable
 from proofroom.domain.ids import Digest
+from proofroom.domain.statements.fields import Usage
 
 SCOPE_FOLDER = "proofroom 2026 v1 vault scope folder"
 """Context of the digest that names a scope's folder: scope names are any printable text, file names are not."""
@@ -28,6 +29,10 @@ class Meter(NamedTuple):
     def plus(self, other: Meter) -> Meter:
         """The sum of both."""
         return Meter(self.puts + other.puts, self.gets + other.gets, self.bytes_streamed + other.bytes_streamed)
+
+    def usage(self) -> Usage:
+        """As a record claims it."""
+        return Usage(byte_seconds=0, bytes_streamed=self.bytes_streamed, puts=self.puts, gets=self.gets)
 
     def minus(self, other: Meter) -> Meter:
         """What was counted since ``other``."""

@@ -59,7 +59,6 @@ from proofroom.domain.errors.data import (
     UnknownKind,
 )
 from proofroom.domain.errors.host import (
-    AgentFailed,
     BadInput,
     Closed,
     HistoryChanged,
@@ -95,6 +94,15 @@ from proofroom.domain.errors.order import (
     Unregistered,
     WrongIndex,
 )
+from proofroom.domain.errors.run import (
+    AgentCrashed,
+    AgentFailed,
+    AgentOverCpu,
+    AgentOverMemory,
+    AgentOverOutput,
+    AgentOverProcesses,
+    AgentOverTime,
+)
 from proofroom.domain.errors.work import (
     BadParameters,
     BadVote,
@@ -114,7 +122,13 @@ from proofroom.domain.errors.work import (
 )
 
 __all__ = [
+    "AgentCrashed",
     "AgentFailed",
+    "AgentOverCpu",
+    "AgentOverMemory",
+    "AgentOverOutput",
+    "AgentOverProcesses",
+    "AgentOverTime",
     "AlreadyRecorded",
     "BadAmount",
     "BadBase64",

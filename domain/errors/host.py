@@ -126,17 +126,6 @@ class QueryFailed(
     why: str
 
 
-class AgentFailed(
-    Unavailable,
-    code="agent-failed",
-    message="the agent gave no result: {why}",
-    advice="nothing was recorded or charged; AgentRuntime(messages=...) shows what the agent says of itself",
-):
-    """The agent's child process gave no result; no record was made."""
-
-    why: str
-
-
 class VaultUnavailable(
     Unavailable,
     code="vault-unavailable",

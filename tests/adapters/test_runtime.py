@@ -13,8 +13,9 @@ import pytest
 
 from proofroom.adapters.gateway import RunMeter, process_ms
 from proofroom.adapters.keys import Key
-from proofroom.adapters.runtime import AgentRuntime, Limits, commit_to_input, run_child
+from proofroom.adapters.runtime import AgentRuntime
 from proofroom.adapters.storage import Meter
+from proofroom.adapters.supervisor import Agent, Finished, Limits, run_agent
 from proofroom.adapters.vault import Vault
 from proofroom.domain.crosscheck import Claim, Tolerances, cross_check
 from proofroom.domain.errors import AgentFailed, VaultUnavailable
@@ -36,6 +37,11 @@ def spend(data):
 def spend_below(data):
     subprocess.run([sys.executable, "-c", f"import time\\nwhile time.process_time() < {float(data)}: pass"], check=True)
     return b"spent below"
+def spend_and_leave(data):
+    if os.fork() == 0:
+        if os.fork() == 0: spend(data)
+        os._exit(0)
+    time.sleep(1.5); return b"an orphan spent"
 def look_around(data):
     files = sorted(os.listdir("/proc/self/fd"))
     return json.dumps({"env": dict(os.environ), "argv": sys.argv, "files": files, "cwd": os.getcwd()}).encode()
@@ -69,7 +75,11 @@ def agents(tmp_path: Path) -> Path:
 
 
 def run(agents: Path, name: str, data: bytes = DATA, **limits: float) -> bytes:
-    return run_child(f"agents_here:{name}", data, Limits(**limits), [str(agents)]).output  # type: ignore[arg-type]
+    return finish(agents, name, data, **limits).output
+
+
+def finish(agents: Path, name: str, data: bytes = DATA, **limits: float) -> Finished:
+    return run_agent(Agent(f"agents_here:{name}"), data, Limits(**limits), paths=[str(agents)])  # type: ignore[arg-type]
 
 
 def test_bytes_in_bytes_out(agents: Path) -> None:
@@ -86,12 +96,13 @@ def test_what_it_prints_is_not_its_result(agents: Path) -> None:
     assert run(agents, "chatter") == b"result"
 
 
-@pytest.mark.parametrize(("agent", "seconds"), [("spend", 0.3), ("spend_below", 0.3)])
+@pytest.mark.parametrize(("agent", "seconds"), [("spend", 0.3), ("spend_below", 0.3), ("spend_and_leave", 0.3)])
 def test_cpu_is_the_operating_systems(agents: Path, agent: str, seconds: float) -> None:
     """Processor time is what the kernel counted, of grandchildren too; sleeping costs none. The gateway reads it another way."""
     seen: list[int] = []
     watch = lambda pid: seen.append(process_ms(pid) or 0)  # noqa: E731
-    finished = run_child(f"agents_here:{agent}", str(seconds).encode(), Limits(), [str(agents)], watch=watch)
+    data = str(seconds).encode()
+    finished = run_agent(Agent(f"agents_here:{agent}"), data, Limits(), paths=[str(agents)], watch=watch)
     assert seconds * 1000 <= finished.cpu_ms < seconds * 1000 + 2_000
     assert finished.cpu_ms <= seen[-1] <= finished.cpu_ms + 45
 
@@ -102,11 +113,11 @@ def test_child_has_nothing_of_ours(agents: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PYTHONSTARTUP", "/nowhere")
     with (tmp_path / "open").open("w"):
         around = json.loads(run(agents, "look_around"))
-    allowed = {"PATH", "LANG", "TZ", "LC_CTYPE", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
+    allowed = {"PATH", "LANG", "TZ", "LC_CTYPE", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "HOME", "TMPDIR"}
     assert set(around["env"]) <= allowed
     assert DATA.decode() not in json.dumps(around)
     assert len(around["files"]) <= 5  # the three standard ones, the result pipe, and the listing itself
-    assert around["cwd"] == "/"
+    assert around["cwd"] in ("/", "/dev/shm")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +145,7 @@ def test_agent_that_fails(agents: Path, agent: str, why: str) -> None:
 def test_agent_that_is_not_there(agent: str) -> None:
     """A name that leads nowhere is a failed agent, not a crash of ours."""
     with pytest.raises(AgentFailed, match="no agent"):
-        run_child(agent, b"", Limits())
+        run_agent(Agent(agent), b"", Limits())
 
 
 @pytest.mark.parametrize("agent", ["hang", "hang_below"])
@@ -182,14 +193,14 @@ def test_interrupt_leaves_no_process(agents: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_child("agents_here:hang", b"", Limits(), [str(agents), mark], watch=interrupt)
+        run_agent(Agent("agents_here:hang"), b"", Limits(), paths=[str(agents), mark], watch=interrupt)
     assert_none_left(mark)
 
 
 def test_messages_go_where_the_host_says(agents: Path, tmp_path: Path) -> None:
     """A developer may see the agent's own messages; by default nobody does, since they may quote the data."""
     with (tmp_path / "messages").open("wb") as messages, pytest.raises(AgentFailed):
-        run_child("agents_here:quote", DATA, Limits(), [str(agents)], messages)
+        run_agent(Agent("agents_here:quote"), DATA, Limits(), paths=[str(agents)], messages=messages)
     assert b"RuntimeError: BEGIN:SECRET-4711" in (tmp_path / "messages").read_bytes()
 
 
@@ -212,7 +223,10 @@ def test_run_over_a_scope(vault: Vault, agents: Path) -> None:
     run = runtime.run("agents_here:upper", SCOPE, "calendar.ics", AGENT, watch=meter.watch)
     observation = meter.observation(SCOPE)
     assert vault.get_result(SCOPE, run.result_hash, WALLET) == DATA.upper()
-    assert commit_to_input(run.salt, DATA) == run.input_commitment != commit_to_input(bytes(32), DATA)
+    assert run.opening.commitment() == run.input_commitment
+    assert run.opening.is_of(data=DATA, result=DATA.upper())
+    assert not run.opening.is_of(data=DATA + b" ")
+    assert not run.opening.is_of(result=DATA + b" ")
     assert run.started_at_ms <= run.ended_at_ms
     assert (run.usage.gets, run.usage.puts) == (1, 1)
     usage = UsageSum(cpu_ms=run.cpu_ms, **run.usage.model_dump())
@@ -227,6 +241,20 @@ def test_run_over_a_scope(vault: Vault, agents: Path) -> None:
         (claim._replace(vault_scope="v-7 / health"), "out-of-scope"),
     ]:
         assert cross_check(lie, observation, strict) == reason
+
+
+def test_gpu_units_come_from_meters_of_the_host(vault: Vault, agents: Path) -> None:
+    """Runtime and observer each read their own meter; a claim above what was observed is seen, and one without a meter too."""
+    claimed, seen = iter([100, 1_100]), iter([7, 507])
+    meter = RunMeter(vault.storage, gpu=lambda: next(seen))
+    run = AgentRuntime(vault, paths=[agents], gpu=lambda: next(claimed)).run(
+        "agents_here:upper", SCOPE, "calendar.ics", AGENT, watch=meter.watch
+    )
+    observation = meter.observation(SCOPE)
+    assert (run.gpu_micro, observation.gpu_micro) == (1_000, 500)
+    claim = Claim(UsageSum(run.cpu_ms, run.gpu_micro, **run.usage.model_dump()), SCOPE, run.result_hash)
+    assert cross_check(claim, observation, Tolerances(0, 0, 0)) == "overclaimed-gpu"
+    assert cross_check(claim, observation._replace(gpu_micro=None), Tolerances(0, 0, 0)) == "unobserved"
 
 
 def test_failed_run_keeps_nothing(vault: Vault, agents: Path) -> None:
