@@ -113,6 +113,21 @@ class Projector:
             reset(self._connection, projections)
         self._load()
 
+    def adopt(self, projection: Projection, source: DuckDBPyConnection) -> None:
+        """Put the tables and the position that another database has in place of a projection's own."""
+        query = "SELECT position, root, log_size FROM projections WHERE name = ?"
+        (place,) = source.execute(query, [projection.name]).fetchall()
+        with self.transaction():
+            reset(self._connection, [projection])
+            for table in projection.tables:
+                # The rows flow through Arrow: a query of ours may open no other file.
+                self._connection.register(BATCH, source.sql(f"FROM {table.name}").to_arrow_reader(PAGE))
+                self._connection.execute(f"INSERT INTO {table.name} FROM {BATCH}")
+                self._connection.unregister(BATCH)
+            query = "UPDATE projections SET position = ?, root = ?, log_size = ? WHERE name = ?"
+            self._connection.execute(query, [*place, projection.name])
+        self._load()
+
     # --- where to go on
 
     def _start_over(self, store: Store) -> None:

@@ -95,7 +95,7 @@ class Reader:
         """
         if at_ms is None and index is None:
             return grant_status(self._fresh_state().grants.get((user, agent)), self.store.clock())
-        return self._views_at().grant_status(user, agent, at_ms=at_ms, index=index)
+        return self.read_models().grant_status(user, agent, at_ms=at_ms, index=index)
 
     def receipt(self, index: int) -> Receipt:
         """The proof that an entry is in the log, under the newest checkpoint.
@@ -126,17 +126,19 @@ class Reader:
         Raises:
             QueryFailed: DuckDB refused it.
         """
-        return self._views_at().sql(query)
+        return self.read_models().sql(query)
 
-    def _views_at(self) -> Views:
+    def read_models(self) -> Views:
+        """The read models, brought up to date first: positions, what stopped them, waiting for them."""
         from proofroom.adapters.views import Views  # DuckDB is loaded when it is first needed
 
         with self._lock:
             self._check_open()
             if self._views is None:
                 self._views = Views(self._views_path)
-            self._views.project(self.store)
-            return self._views
+            views = self._views
+        views.project(self.store)
+        return views
 
     def _fresh_state(self) -> State:
         if self.store.size() != self.size:

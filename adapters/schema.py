@@ -40,6 +40,8 @@ def open_tables(connection: DuckDBPyConnection, path: str) -> None:
     if "file_layout" not in names:
         if names and "read_models" not in names:  # the first layout had a table of this name
             raise NotALedger(path=path, why="it is a DuckDB file of something else")
+        if names:
+            _drop_all(connection)
         _make_all(connection)
         return
     row = connection.execute("SELECT version FROM file_layout").fetchone()
@@ -48,6 +50,7 @@ def open_tables(connection: DuckDBPyConnection, path: str) -> None:
     if row[0] > LAYOUT:
         raise ViewsTooNew(path=path, why=f"its books are of version {row[0]}, this release knows {LAYOUT}")
     if row[0] < LAYOUT:
+        _drop_all(connection)
         _make_all(connection)
         return
     stale = _stale(connection, path)
@@ -57,9 +60,12 @@ def open_tables(connection: DuckDBPyConnection, path: str) -> None:
 
 def reset(connection: DuckDBPyConnection, projections: Iterable[Projection]) -> None:
     """Make these projections anew, empty, at position 0. In the caller's transaction."""
-    chosen = list(projections)
     _drop_derived(connection)
-    for projection in chosen:
+    _make(connection, projections)
+
+
+def _make(connection: DuckDBPyConnection, projections: Iterable[Projection]) -> None:
+    for projection in projections:
         for table in projection.tables:
             connection.execute(f"DROP TABLE IF EXISTS {table.name}")
         connection.execute("DELETE FROM dead_letters WHERE projection = ?", [projection.name])
@@ -99,14 +105,16 @@ def _stale(connection: DuckDBPyConnection, path: str) -> list[Projection]:
 
 
 def _make_all(connection: DuckDBPyConnection) -> None:
-    """Drop everything and make it anew, empty."""
-    _drop_derived(connection, ours_only=False)
-    for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall():
-        connection.execute(f'DROP TABLE "{name}"')
     for relation in PROGRESS:
         _create(connection, relation.statements())
     connection.execute("INSERT INTO file_layout VALUES (?)", [LAYOUT])
-    reset(connection, PROJECTIONS)
+    _make(connection, PROJECTIONS)
+
+
+def _drop_all(connection: DuckDBPyConnection) -> None:
+    _drop_derived(connection, ours_only=False)
+    for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall():
+        connection.execute(f'DROP TABLE "{name}"')
 
 
 def _drop_derived(connection: DuckDBPyConnection, *, ours_only: bool = True) -> None:

@@ -259,6 +259,20 @@ class Views:
                 at_ms = row[0] if row else 0
             return grant_status(cursor, user, agent, at_ms=at_ms, last_index=index)
 
+    # --- for a rebuild
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[DuckDBPyConnection]:
+        """A connection to the tables while nothing is taken in by another thread."""
+        with self._writing:
+            yield self._cursor()
+
+    def adopt(self, projection: Projection, source: DuckDBPyConnection) -> None:
+        """Put the tables of other read models in place of a projection's own, in one transaction."""
+        with self._writing, self._errors():
+            self._check_open()
+            self._projector.adopt(projection, source)
+
     # --- the rest
 
     def close(self) -> None:

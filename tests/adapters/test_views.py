@@ -14,9 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proofroom.adapters.mapper import StoredEntry
 from proofroom.adapters.sqlite import SqliteStore
-from proofroom.adapters.stores import PAGE, MemoryStore, Store
+from proofroom.adapters.stores import MemoryStore, Store
 from proofroom.adapters.views import ProjectionStopped, Views, ViewsLocked, ViewsTooNew
 from proofroom.domain.errors import (
     Closed,
@@ -28,7 +27,7 @@ from proofroom.domain.errors import (
 )
 from proofroom.domain.ids import KeyId
 from strategies.histories import History, store_of, whole_history
-from strategies.rooms import TESTS, copy_of, edit, entries_of, forge, soak
+from strategies.rooms import TESTS, Spoiled, copy_of, edit, entries_of, forge, soak
 from strategies.worlds import content, histories
 
 Content = dict[str, list[tuple[Any, ...]]]
@@ -41,26 +40,6 @@ def rebuilt(store: Store) -> Content:
     found = content(views)
     views.close()
     return found
-
-
-class Spoiled(MemoryStore):
-    """The first entries of a store, of which one cannot be read as its kind."""
-
-    def __init__(self, store: Store, bad: int) -> None:
-        super().__init__()
-        self._store, self._bad = store, bad
-
-    def size(self) -> int:
-        return self._store.size()
-
-    def node(self, height: int, position: int) -> bytes:
-        return self._store.node(height, position)
-
-    def read(self, start: int, limit: int = PAGE) -> list[StoredEntry]:
-        return [self._spoil(e) if e.index == self._bad else e for e in self._store.read(start, limit)]
-
-    def _spoil(self, entry: StoredEntry) -> StoredEntry:
-        return StoredEntry(**{**vars(entry), "state": b'{"cluster":7}', "topic": entry.topic})
 
 
 @settings(max_examples=soak(4, 200))

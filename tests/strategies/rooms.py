@@ -25,7 +25,7 @@ from proofroom.adapters.cast import Cast, Work
 from proofroom.adapters.ledger import LOG, Ledger
 from proofroom.adapters.mapper import StoredEntry, originator_id
 from proofroom.adapters.sqlite import SqliteStore
-from proofroom.adapters.stores import Batch, MemoryStore, Store, now_ms
+from proofroom.adapters.stores import PAGE, Batch, MemoryStore, Store, now_ms
 from proofroom.domain import merkle
 from proofroom.domain.authority import AUTHORITY
 from proofroom.domain.checkpoint import Checkpoint, sign_checkpoint
@@ -322,3 +322,23 @@ def run_together(*workers: Worker) -> list[list[str]]:
     for worker in workers:
         worker.go()
     return [worker.finish() for worker in workers]
+
+
+class Spoiled(MemoryStore):
+    """The first entries of a store, of which one cannot be read as its kind."""
+
+    def __init__(self, store: Store, bad: int) -> None:
+        super().__init__()
+        self._store, self._bad = store, bad
+
+    def size(self) -> int:
+        return self._store.size()
+
+    def node(self, height: int, position: int) -> bytes:
+        return self._store.node(height, position)
+
+    def read(self, start: int, limit: int = PAGE) -> list[StoredEntry]:
+        return [self._spoil(e) if e.index == self._bad else e for e in self._store.read(start, limit)]
+
+    def _spoil(self, entry: StoredEntry) -> StoredEntry:
+        return StoredEntry(**{**vars(entry), "state": b'{"cluster":7}', "topic": entry.topic})
