@@ -21,6 +21,7 @@ from proofroom.domain.state import Founding, State
 if TYPE_CHECKING:
     from duckdb import DuckDBPyRelation
 
+    from proofroom.adapters.follower import Follower
     from proofroom.adapters.views import Views
 
 
@@ -139,6 +140,12 @@ class Reader:
             views = self._views
         views.project(self.store)
         return views
+
+    def following(self) -> Follower:
+        """Read models that follow the log in a thread of their own, as a context manager; end it before the ledger."""
+        from proofroom.adapters.follower import Follower
+
+        return Follower(self.read_models(), self.store)
 
     def _fresh_state(self) -> State:
         if self.store.size() != self.size:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import click
 
-from proofroom.adapters.cli import audit, demo, key, room, show, sql, submit, validator
+from proofroom.adapters.cli import audit, demo, key, models, room, show, sql, submit, validator
 from proofroom.adapters.cli.options import INTERRUPTED
 from proofroom.adapters.cli.output import print_error, print_json, to_stderr
 from proofroom.domain.errors import ProofroomError, StoreUnavailable
@@ -72,6 +72,9 @@ for _verb in (
     submit.submit,
     show.show,
     sql.sql,
+    models.project,
+    models.rebuild,
+    models.snapshot,
     audit.audit,
     room.status,
     room.checkpoint,
