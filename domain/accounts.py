@@ -43,6 +43,21 @@ def clearing_account(cluster: str, era: int) -> str:
     return f"clearing:{cluster}:{era}"
 
 
+def creator_account(creator: KeyId) -> str:
+    """What a creator of listings earned."""
+    return f"creator:{creator}"
+
+
+def marketplace_account(owner: KeyId) -> str:
+    """What the marketplaces of an owner earned."""
+    return f"marketplace:{owner}"
+
+
+def market_account(cluster: str, era: int) -> str:
+    """Where an era's listing fees meet their payouts: empty before and after, and never mixed with the charges."""
+    return f"market:{cluster}:{era}"
+
+
 def transfer(balances: Map[str, int], debit: str, credit: str, amount: int) -> Map[str, int]:
     """Move ``amount`` from ``debit`` to ``credit``. An account at zero is not kept."""
     for account, change in ((debit, -amount), (credit, amount)):

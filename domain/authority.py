@@ -27,6 +27,7 @@ round-opened          ledger (derived)                        cluster, round
 round-tallied         ledger (derived)                        cluster, round
 era-sealed, era-paid  ledger (derived)                        cluster, era
 payout                ledger (derived)                        cluster, era, line
+repayment             ledger (derived)                        cluster, deposit, line
 withdrawal-paid       ledger (derived)                        index of the withdrawal
 tick                  ledger                                  index
 ===================== ======================================= ==========================================================
@@ -40,6 +41,7 @@ from typing import Any, NamedTuple
 from proofroom.domain import (
     activity,
     consent,
+    debts,
     delegation,
     deposits,
     eras,
@@ -170,6 +172,7 @@ AUTHORITY: dict[str, Rule] = {
     se.EraSealed.kind: Rule(_ledger, eras.apply_era_sealed, derived=True),
     se.Payout.kind: Rule(_ledger, eras.apply_payout, derived=True),
     se.EraPaid.kind: Rule(_ledger, eras.apply_era_paid, derived=True),
+    se.Repayment.kind: Rule(_ledger, debts.apply_repayment, derived=True),
     le.Tick.kind: Rule(_ledger, _apply_tick),
 }
 """Kind -> rule, for every kind but genesis."""

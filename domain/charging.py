@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from proofroom.domain.money import RATIO_ONE, nearest_half_down
+from proofroom.domain.money import RATIO_ONE, nearest_half_down, share
 from proofroom.domain.state import Parameters, UsageSum
 
 MONTH_SECONDS = 2_630_016
@@ -27,7 +27,21 @@ class Parts(NamedTuple):
     gets: int = 0
 
 
-def charge(usage: UsageSum, parameters: Parameters, seconds: int) -> Parts:
+class Rates(NamedTuple):
+    """The parameters that the settlement of an era depends on, where there is no cluster that has more of them."""
+
+    cpu_second: int
+    gpu_unit: int
+    mib_streamed: int
+    mib_stored_month: int
+    put: int
+    get: int
+    treasury_share: int
+    reserve_share: int
+    validators_share: int
+
+
+def charge(usage: UsageSum, parameters: Parameters | Rates, seconds: int) -> Parts:
     """What ``usage`` in an era of ``seconds`` costs."""
     return Parts(
         cpu=cpu_charge(usage.cpu_ms, parameters.cpu_second),
@@ -76,3 +90,8 @@ def stored_charge(byte_seconds: int, price: int, seconds: int) -> int:
     monthly = byte_seconds // seconds * price // MIB
     months, rest = divmod(seconds, MONTH_SECONDS)
     return months * monthly + nearest_half_down(rest * RATIO_ONE // MONTH_SECONDS * monthly, RATIO_ONE)
+
+
+def listing_fee(records: int, value: int, price: int, ratio: int) -> int:
+    """``records * price + floor(ratio * value / 10^18)``: a price for each record, and a ratio of what they cost together."""
+    return records * price + share(value, ratio)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from immutables import Map
 
-from proofroom.domain.ids import KeyId
+from proofroom.domain.ids import Digest, KeyId
 
 
 class Chunk(NamedTuple):
@@ -40,3 +40,52 @@ class Openings(NamedTuple):
     head: int = 0
     tail: int = 0
     accounts: Map[int, str] = Map()
+
+
+class Terms(NamedTuple):
+    """What a version of a listing says: fixed for each record that was sold under it."""
+
+    digest: Digest
+    agent: KeyId
+    cluster: str
+    """Empty for any."""
+    price: int
+    """Of a record, in base units."""
+    ratio: int
+    """Of what the records cost, in 10^18ths."""
+    creators: tuple[tuple[KeyId, int], ...]
+    """Key and weight, in key order."""
+    marketplace: str
+    owner: KeyId
+    """Of the marketplace."""
+    share: int
+    """The marketplace's part of the fee, in 10^18ths."""
+
+
+class Claim(NamedTuple):
+    """Who is entitled to what is still owed for an era, fixed when it was paid."""
+
+    shares: tuple[int, int, int]
+    """Treasury, reserve, validators."""
+    judges: tuple[tuple[KeyId, int], ...]
+    terms: tuple[Terms, ...]
+    """Of listings of which a fee is owed."""
+    debts: int
+    """Customers that owe."""
+
+
+class Debt(NamedTuple):
+    """What a customer owes for an era."""
+
+    era: int
+    parts: tuple[int, ...]
+    """By part of the charge."""
+    fees: tuple[tuple[Digest, int], ...]
+    """By listing."""
+    nodes: tuple[tuple[str, KeyId, int], ...]
+    """Node, provider, and what the node's work for the customer costs, by node."""
+
+    @property
+    def total(self) -> int:
+        """All that is owed."""
+        return sum(self.parts) + sum(amount for _, amount in self.fees)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from proofroom.domain.accounts import bank_account, bond_account, customer_account, transfer
 from proofroom.domain.consent import check_not_ahead
+from proofroom.domain.debts import begin_repayment
 from proofroom.domain.entry import Entry
 from proofroom.domain.errors import AlreadyRecorded, Overflow, Unregistered
 from proofroom.domain.money import AMOUNT_LIMIT, parse_amount
@@ -12,7 +13,7 @@ from proofroom.domain.statements.settlement import Deposit
 
 
 def apply_deposit(state: State, entry: Entry, s: Deposit) -> State:
-    """Money comes in, once for each reference.
+    """Money comes in, once for each reference. A customer in debt repays with it at once.
 
     Raises:
         Unregistered: no such cluster, or the owner is not the manager whose bond it names.
@@ -32,7 +33,8 @@ def apply_deposit(state: State, entry: Entry, s: Deposit) -> State:
     if amount - sum(state.balances.get(bank_account(bank), 0) for bank in banks) >= AMOUNT_LIMIT:
         raise Overflow(account="all accounts together")
     account = (customer_account if s.account == "customer" else bond_account)(s.cluster, s.owner)
-    return state._replace(
+    state = state._replace(
         balances=transfer(state.balances, bank_account(s.bank), account, amount),
         deposits=state.deposits.set((s.bank, s.reference), entry.index),
     )
+    return begin_repayment(state, entry.index, s.cluster, s.owner) if s.account == "customer" else state

@@ -11,20 +11,18 @@ from proofroom.domain import hashing, merkle
 from proofroom.domain.accounts import customer_account
 from proofroom.domain.activity import count_recorded, unsealed
 from proofroom.domain.canonical import encode
-from proofroom.domain.charging import Parts
+from proofroom.domain.debts import arise
 from proofroom.domain.entry import Entry
 from proofroom.domain.ids import SKEW_MS, KeyId, from_ms
+from proofroom.domain.lines import basis_of, totals_of
 from proofroom.domain.money import parse_amount
 from proofroom.domain.settlement import Work, compute_lines
-from proofroom.domain.state import Due, Era, Line, State, schedule, unschedule
+from proofroom.domain.state import Due, Era, State, schedule, unschedule
 from proofroom.domain.statements.settlement import (
-    Basis,
-    ChargeParts,
     EraPaid,
     EraSealed,
     Payout,
     RecordCounts,
-    Totals,
 )
 from proofroom.domain.unlocking import move
 
@@ -43,13 +41,21 @@ def settle_if_final(state: State, cluster: str, number: int) -> State:
         seconds=era.end - era.start,
         usage=era.usage,
         served=era.served,
-        inspected={v: records for v, records in era.inspected.items() if v not in era.forfeited},
+        inspected=judges_of(era),
         deposits={c: state.balances.get(customer_account(cluster, c), 0) for c in customers},
         providers={name: node.provider for name, node in state.clusters[cluster].nodes.items()},
+        sold=era.sold,
+        sales=era.sales,
+        terms=era.terms,
     )
     era = era._replace(lines=compute_lines(cluster, number, work))
     agenda = schedule(state.agenda, Due(0, "era", cluster, number))
     return state._replace(eras=state.eras.set((cluster, number), era), agenda=agenda)
+
+
+def judges_of(era: Era) -> dict[KeyId, int]:
+    """Records that each validator judged as the rounds did; none of who withheld a beacon value."""
+    return {v: records for v, records in era.inspected.items() if v not in era.forfeited}
 
 
 def derive_era(state: State, due: Due, now_ms: int) -> EraSealed | Payout | EraPaid:
@@ -101,28 +107,8 @@ def _payout(state: State, due: Due, era: Era) -> Payout:
         debit=line.debit,
         credit=line.credit,
         amount=str(line.amount),
-        basis=_basis(line),
+        basis=basis_of(line),
     )
-
-
-def _basis(line: Line) -> Basis:
-    if line.role == "charge":
-        return Basis(
-            customer=KeyId(line.party),
-            records=line.records,
-            charged=_parts(line.charged),
-            collected=_parts(line.collected),
-            debt=str(sum(line.charged) - sum(line.collected)),
-        )
-    if line.role == "validator":
-        return Basis(validator=KeyId(line.party), records=line.records)
-    if line.role == "provider":
-        return Basis(node=line.party, records=line.records)
-    return Basis()
-
-
-def _parts(amounts: tuple[int, ...]) -> ChargeParts:
-    return ChargeParts(**{name: str(amount) for name, amount in zip(Parts._fields, amounts, strict=True)})
 
 
 def apply_payout(state: State, entry: Entry, s: Payout) -> State:
@@ -152,26 +138,10 @@ def _paid(state: State, due: Due, era: Era) -> EraPaid:
             rejected=era.rejected,
             unattested=recorded - era.attested - era.rejected,
         ),
-        totals=_totals(era.lines),
+        totals=totals_of(era.lines),
         lines_root=hashing.tagged(merkle.root(era.stated, merkle.INNER)),
         completeness_root=hashing.tagged(merkle.root_of(completeness_leaves(era))),
         note=None if era.attested else "no attested work",
-    )
-
-
-def _totals(lines: tuple[Line, ...]) -> Totals:
-    def total(role: str) -> int:
-        return sum(line.amount for line in lines if line.role == role)
-
-    charged = sum(sum(line.charged) for line in lines)
-    return Totals(
-        charged=str(charged),
-        collected=str(total("charge")),
-        debt=str(charged - total("charge")),
-        providers=str(total("provider")),
-        validators=str(total("validator")),
-        treasury=str(total("treasury")),
-        reserve=str(total("reserve")),
     )
 
 
@@ -192,7 +162,8 @@ def completeness_leaves(era: Era) -> list[bytes]:
 
 
 def apply_era_paid(state: State, entry: Entry, s: EraPaid) -> State:
-    """The window closes: nothing of this era can change any more."""
+    """The window closes: nothing of this era can change any more. What was not collected is owed from now on."""
+    state = arise(state, s.cluster, s.era)
     key = (s.cluster, s.era)
     cluster = state.clusters[s.cluster]
     cluster = cluster._replace(

@@ -2,34 +2,30 @@
 
 An era's money takes one way. Each customer's charge moves from its deposit to the era's clearing account; from there the treasury, the
 reserve and the validators get their shares of what was collected, and what remains of each customer's money goes to the nodes that served
-that customer, by the value of what they did. Debits equal credits to the unit.
-
-Rules 1: a short deposit is charged in part, over all parts in proportion; the debt is stated on the line and not collected later.
+that customer, by the value of what they did. The fees of listings take a way of their own, to creators and marketplaces. Debits equal
+credits to the unit. What a deposit does not cover is debt (:mod:`proofroom.domain.debts`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from proofroom.domain.accounts import (
-    RESERVE,
-    TREASURY,
-    clearing_account,
-    customer_account,
-    provider_account,
-    validator_account,
-)
-from proofroom.domain.charging import Parts, charge
-from proofroom.domain.ids import KeyId
-from proofroom.domain.money import share, split
+from immutables import Map
+
+from proofroom.domain.accounts import clearing_account, customer_account, market_account
+from proofroom.domain.charging import Parts, Rates, charge, listing_fee
+from proofroom.domain.claims import Terms
+from proofroom.domain.ids import Digest, KeyId
+from proofroom.domain.money import split
+from proofroom.domain.payouts import Collected, Shares, compute_payouts
 from proofroom.domain.state import Line, Parameters, UsageSum
 
 
 class Work(NamedTuple):
     """All that the settlement of an era depends on."""
 
-    parameters: Parameters
+    parameters: Parameters | Rates
     seconds: int
     usage: Mapping[tuple[KeyId, str], UsageSum]
     """Attested usage by (customer, node)."""
@@ -41,6 +37,21 @@ class Work(NamedTuple):
     """Balance by customer."""
     providers: Mapping[str, KeyId]
     """Provider by node."""
+    sold: Mapping[tuple[KeyId, Digest], UsageSum] = Map()
+    """Attested usage by (customer, listing)."""
+    sales: Mapping[tuple[KeyId, Digest], int] = Map()
+    """Attested records by (customer, listing)."""
+    terms: Mapping[Digest, Terms] = Map()
+    """Of each listing in ``sold``."""
+
+
+class Fee(NamedTuple):
+    """What one customer owes and pays for one listing."""
+
+    listing: Digest
+    records: int
+    charged: int
+    collected: int
 
 
 class Charge(NamedTuple):
@@ -50,103 +61,100 @@ class Charge(NamedTuple):
     records: int
     charged: Parts
     collected: Parts
-
-
-def compute_charge(customer: KeyId, work: Work) -> Charge:
-    """What a customer's usage costs, and how much of it the deposit covers: all, or all that is there, in proportion over the parts."""
-    nodes = [key for key in work.usage if key[0] == customer]
-    usage = UsageSum()
-    for key in nodes:
-        usage = usage.plus(work.usage[key])
-    charged = charge(usage, work.parameters, work.seconds)
-    paid = min(sum(charged), work.deposits.get(customer, 0))
-    collected = Parts(*split(paid, charged)) if paid else Parts()
-    return Charge(customer, sum(work.served[key] for key in nodes), charged, collected)
+    fees: tuple[Fee, ...]
+    """In the order of digests."""
+    values: dict[str, int]
+    """By node: what its work for the customer costs."""
 
 
 def compute_lines(cluster: str, number: int, work: Work) -> tuple[Line, ...]:
-    """The payout lines of an era, in order: charges by customer, treasury, reserve, validators, providers by node.
+    """The payout lines of an era, in order.
 
-    Shares are ``floor(share * collected)``. What shares took is split over customers by what they paid; what remains of a customer's money
-    is split over its nodes by charge value. Splits are by largest remainder, ties by key order. A part with no entitled receiver goes to
-    the reserve. Lines of zero are left out, except charges.
+    Charges by customer, fees by customer and listing, treasury, reserve, validators, providers by node, then for each listing its
+    marketplace and its creators. Lines of zero are left out, except charges and fees.
     """
-    charges = _charges(work)
-    collected = [sum(c.collected) for c in charges]
-    total, parameters = sum(collected), work.parameters
-    treasury = share(total, parameters.treasury_share)
-    reserve = share(total, parameters.reserve_share)
-    jury = share(total, parameters.validators_share)
-    taken = split(treasury + reserve + jury, collected) if total else [0] * len(charges)
-    validators = _pay_validators(work, jury)
-    nodes, orphaned = _pay_nodes(
-        work, {c.customer: paid - fee for c, paid, fee in zip(charges, collected, taken, strict=True)}
-    )
-    reserve += orphaned + jury - sum(validators.values())
-
-    pot = clearing_account(cluster, number)
-    lines = [
-        Line(
-            "charge",
-            customer_account(cluster, c.customer),
-            pot,
-            sum(c.collected),
-            c.customer,
-            c.records,
-            c.charged,
-            c.collected,
-        )
-        for c in charges
-    ]
-    lines += [
-        Line("treasury", pot, TREASURY, treasury, "", 0, (), ()),
-        Line("reserve", pot, RESERVE, reserve, "", 0, (), ()),
-    ]
-    lines += [
-        Line("validator", pot, validator_account(v), a, v, work.inspected[v], (), ()) for v, a in validators.items()
-    ]
-    records = _records_by_node(work)
-    lines += [
-        Line("provider", pot, provider_account(work.providers[n]), a, n, records[n], (), ()) for n, a in nodes.items()
-    ]
-    return tuple(line for line in lines if line.amount or line.role == "charge")
+    charges = compute_charges(work)
+    lines = [_charge_line(cluster, number, c) for c in charges]
+    lines += [_fee_line(cluster, number, c.customer, fee) for c in charges for fee in c.fees]
+    lines += compute_payouts(cluster, number, _collected(work, charges))
+    return tuple(line for line in lines if line.amount or line.role in ("charge", "fee"))
 
 
-def _charges(work: Work) -> list[Charge]:
+def compute_charges(work: Work) -> list[Charge]:
     """All charges in key order, in one pass over the usage."""
-    by_customer: dict[KeyId, dict[tuple[KeyId, str], UsageSum]] = {}
-    for key, usage in work.usage.items():
-        by_customer.setdefault(key[0], {})[key] = usage
-    return [compute_charge(customer, work._replace(usage=by_customer[customer])) for customer in sorted(by_customer)]
+    usage: dict[KeyId, dict[str, UsageSum]] = {}
+    for (customer, node), used in work.usage.items():
+        usage.setdefault(customer, {})[node] = used
+    listings: dict[KeyId, list[Digest]] = {}
+    for customer, listing in work.sold:
+        listings.setdefault(customer, []).append(listing)
+    return [compute_charge(customer, usage[customer], listings.get(customer, []), work) for customer in sorted(usage)]
 
 
-def _records_by_node(work: Work) -> dict[str, int]:
+def compute_charge(customer: KeyId, usage: Mapping[str, UsageSum], listings: list[Digest], work: Work) -> Charge:
+    """What a customer's usage costs, and how much of it the deposit covers: all, or all that is there.
+
+    Usage is summed before anything is rounded. A short deposit is split once, in proportion over the parts of the charge and the fees.
+    """
+    charged = charge(sum_usage(usage.values()), work.parameters, work.seconds)
+    fees = [_owed(customer, listing, work) for listing in sorted(listings)]
+    owed = [*charged, *(fee.charged for fee in fees)]
+    paid = min(sum(owed), work.deposits.get(customer, 0))
+    parts = split(paid, owed) if paid else [0] * len(owed)
+    return Charge(
+        customer,
+        sum(work.served[customer, node] for node in usage),
+        charged,
+        Parts(*parts[: len(charged)]),
+        tuple(fee._replace(collected=part) for fee, part in zip(fees, parts[len(charged) :], strict=True)),
+        {node: sum(charge(used, work.parameters, work.seconds)) for node, used in usage.items()},
+    )
+
+
+def sum_usage(usages: Iterable[UsageSum]) -> UsageSum:
+    """The sum of all."""
+    return UsageSum(*map(sum, zip(UsageSum(), *usages, strict=True)))
+
+
+def _owed(customer: KeyId, listing: Digest, work: Work) -> Fee:
+    """The fee of a listing, before anything is collected."""
+    key = (customer, listing)
+    value = sum(charge(work.sold[key], work.parameters, work.seconds))
+    terms = work.terms[listing]
+    return Fee(listing, work.sales[key], listing_fee(work.sales[key], value, terms.price, terms.ratio), 0)
+
+
+def _charge_line(cluster: str, number: int, c: Charge) -> Line:
+    account, pot = customer_account(cluster, c.customer), clearing_account(cluster, number)
+    return Line("charge", account, pot, sum(c.collected), c.customer, c.records, c.charged, c.collected)
+
+
+def _fee_line(cluster: str, number: int, customer: KeyId, fee: Fee) -> Line:
+    account, pot = customer_account(cluster, customer), market_account(cluster, number)
+    charged, collected = (fee.charged,), (fee.collected,)
+    return Line("fee", account, pot, fee.collected, customer, fee.records, charged, collected, fee.listing)
+
+
+def _collected(work: Work, charges: list[Charge]) -> Collected:
+    """What the charges bring in, and who is entitled to it."""
+    fees: dict[Digest, int] = {}
+    for fee in (fee for c in charges for fee in c.fees):
+        fees[fee.listing] = fees.get(fee.listing, 0) + fee.collected
     records: dict[str, int] = {}
     for (_, node), count in work.served.items():
         records[node] = records.get(node, 0) + count
-    return records
+    return Collected(
+        paid={c.customer: sum(c.collected) for c in charges},
+        fees=fees,
+        shares=shares_of(work.parameters),
+        judges=work.inspected,
+        values={c.customer: c.values for c in charges},
+        providers=work.providers,
+        records=records,
+        terms=work.terms,
+    )
 
 
-def _pay_validators(work: Work, amount: int) -> dict[KeyId, int]:
-    """Those who judged as the rounds did, by the records they inspected."""
-    entitled = sorted(v for v, records in work.inspected.items() if records)
-    if not entitled or not amount:
-        return {}
-    return dict(zip(entitled, split(amount, [work.inspected[v] for v in entitled]), strict=True))
-
-
-def _pay_nodes(work: Work, remaining: Mapping[KeyId, int]) -> tuple[dict[str, int], int]:
-    """What each node gets, and what found no receiver: each customer's money goes only to the nodes that served it."""
-    by_customer: dict[KeyId, dict[str, int]] = {customer: {} for customer in remaining}
-    for (customer, node), usage in work.usage.items():
-        by_customer[customer][node] = sum(charge(usage, work.parameters, work.seconds))
-    paid: dict[str, int] = {}
-    orphaned = 0
-    for customer, amount in remaining.items():
-        values = dict(sorted(by_customer[customer].items()))
-        if not any(values.values()):
-            orphaned += amount
-            continue
-        for node, part in zip(values, split(amount, list(values.values())), strict=True):
-            paid[node] = paid.get(node, 0) + part
-    return dict(sorted(paid.items())), orphaned
+def shares_of(parameters: Parameters | Rates) -> Shares:
+    """The shares among the parameters."""
+    return Shares(parameters.treasury_share, parameters.reserve_share, parameters.validators_share)

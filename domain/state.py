@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from immutables import Map
 
-from proofroom.domain.claims import Openings, Unlocking
+from proofroom.domain.claims import Claim, Debt, Openings, Terms, Unlocking
 from proofroom.domain.ids import Digest, KeyId
 from proofroom.domain.merkle import Tree
 
@@ -210,15 +210,26 @@ class Tally(NamedTuple):
 class Line(NamedTuple):
     """One payout line before it is a statement: a transfer and the work behind it (see ``statements.settlement.Basis``)."""
 
-    role: Literal["charge", "treasury", "reserve", "validator", "provider"]
+    role: Literal["charge", "fee", "treasury", "reserve", "validator", "provider", "marketplace", "creator"]
     debit: str
     credit: str
     amount: int
     party: str
-    """Customer, node or validator; empty for treasury and reserve."""
+    """Customer, node, validator, marketplace or creator; empty for treasury and reserve."""
     records: int
     charged: tuple[int, ...]
     collected: tuple[int, ...]
+    listing: Digest = Digest("")
+    """Of a fee, and of whom it goes to."""
+
+
+class Repaying(NamedTuple):
+    """What a deposit repays, until all of it is stated."""
+
+    customer: KeyId
+    lines: tuple[tuple[int, Line], ...]
+    """Era of the debt, and the line."""
+    stated: int = 0
 
 
 class Era(NamedTuple):
@@ -246,6 +257,12 @@ class Era(NamedTuple):
     """Attested usage by (customer, node)."""
     served: Map[tuple[KeyId, str], int] = Map()
     """Attested records by (customer, node)."""
+    sold: Map[tuple[KeyId, Digest], UsageSum] = Map()
+    """Attested usage by (customer, listing)."""
+    sales: Map[tuple[KeyId, Digest], int] = Map()
+    """Attested records by (customer, listing)."""
+    terms: Map[Digest, Terms] = Map()
+    """Of each listing in ``sold``."""
     inspected: Map[KeyId, int] = Map()
     """Records a validator judged as the round did."""
     forfeited: Map[KeyId, int] = Map()
@@ -325,6 +342,12 @@ class State(NamedTuple):
     """By account; they sum to zero."""
     deposits: Map[tuple[KeyId, str], int] = Map()
     """(bank, reference) -> index. Kept for ever: a reference pays once."""
+    debts: Map[tuple[str, KeyId], tuple[Debt, ...]] = Map()
+    """By (cluster, customer), the oldest era first."""
+    claims: Map[tuple[str, int], Claim] = Map()
+    """By (cluster, era), while anything is owed for it."""
+    repaying: Map[tuple[str, int], Repaying] = Map()
+    """By (cluster, index of the deposit)."""
     unlocking: Map[str, Unlocking] = Map()
     """By account, for those of which money was ever asked back."""
     openings: Map[int, Openings] = Map()

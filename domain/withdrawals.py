@@ -10,8 +10,9 @@ from __future__ import annotations
 from proofroom.domain.accounts import bank_account, bond_account, customer_account, provider_account, validator_account
 from proofroom.domain.claims import Chunk
 from proofroom.domain.consent import check_not_ahead
+from proofroom.domain.debts import get_debt
 from proofroom.domain.entry import Entry
-from proofroom.domain.errors import BankShort, KeyNotInForce, StaleVersion, Unregistered
+from proofroom.domain.errors import BankShort, InDebt, KeyNotInForce, StaleVersion, Unregistered
 from proofroom.domain.ids import KeyId, from_ms
 from proofroom.domain.money import parse_amount
 from proofroom.domain.state import Due, State
@@ -46,6 +47,7 @@ def apply_withdrawal(state: State, entry: Entry, s: Withdrawal) -> State:
         Unregistered: no such account.
         KeyNotInForce: the bank is none of this ledger.
         StaleVersion: not newer than the account's newest request, so that none counts twice.
+        InDebt: a customer that owes anything here cannot withdraw.
         NotFree, TooManyChunks: there is not so much that is free, or too many requests are open.
         BankShort: the bank brought in less.
     """
@@ -56,6 +58,9 @@ def apply_withdrawal(state: State, entry: Entry, s: Withdrawal) -> State:
     before = state.unlocking.get(account)
     if before is not None and created_at_ms <= before.asked_ms:
         raise StaleVersion(what="the withdrawal", created_at=s.created_at, newest=from_ms(before.asked_ms))
+    debt = get_debt(state, s.cluster, s.owner) if s.cluster is not None and s.account == "customer" else 0
+    if debt:
+        raise InDebt(customer=s.owner, cluster=s.cluster or "", debt=str(debt))
     amount = parse_amount(s.amount)
     at_ms = entry.recorded_at_ms + wait_ms if wait_ms else 0
     state = unlock(state, account, Chunk(entry.index, amount, at_ms, s.bank), created_at_ms, wait_ms)

@@ -29,11 +29,11 @@ MONEY = Projection(
             cluster VARCHAR NOT NULL           -- cluster
             era BIGINT NOT NULL                -- era
             line BIGINT NOT NULL               -- number in the era, from 0
-            role VARCHAR NOT NULL              -- charge, treasury, reserve, validator or provider
+            role VARCHAR NOT NULL              -- charge and fee: paid by a customer; the others: who received it
             debit VARCHAR NOT NULL             -- account that gives
             credit VARCHAR NOT NULL            -- account that receives
             amount DECIMAL(38,0) NOT NULL      -- base units
-            customer VARCHAR                   -- of a charge
+            customer VARCHAR                   -- of a charge or a fee
             node VARCHAR                       -- of a provider's line
             validator VARCHAR                  -- of a validator's line
             records BIGINT NOT NULL            -- attested records, or records inspected with the outcome
@@ -49,7 +49,47 @@ MONEY = Projection(
             collected_stored DECIMAL(38,0)     -- likewise
             collected_puts DECIMAL(38,0)       -- likewise
             collected_gets DECIMAL(38,0)       -- likewise
-            debt DECIMAL(38,0) NOT NULL        -- of a charge: what the deposit did not cover
+            debt DECIMAL(38,0) NOT NULL        -- of a charge or a fee: what the deposit did not cover
+            listing VARCHAR                    -- of a fee and of whom it goes to: statement id of the listing
+            marketplace VARCHAR                -- of a marketplace's line
+            creator VARCHAR                    -- of a creator's line
+            fee DECIMAL(38,0)                  -- of a fee: what the listing's records cost
+            """,
+        ),
+        Table(
+            "repayments",
+            "Lines of what deposits repaid of debts: each a transfer between two accounts.",
+            """
+            entry_index BIGINT NOT NULL        -- entry that states the line
+            cluster VARCHAR NOT NULL           -- cluster
+            customer VARCHAR NOT NULL          -- who owed
+            deposit_index BIGINT NOT NULL      -- entry of the deposit
+            line BIGINT NOT NULL               -- number among the lines of the deposit, from 0
+            era BIGINT NOT NULL                -- era of the debt
+            role VARCHAR NOT NULL              -- charge and fee: paid by the customer; the others: who received it
+            debit VARCHAR NOT NULL             -- account that gives
+            credit VARCHAR NOT NULL            -- account that receives
+            amount DECIMAL(38,0) NOT NULL      -- base units
+            listing VARCHAR                    -- statement id of the listing that a fee was for
+            """,
+        ),
+        View(
+            "debts",
+            "What is owed now, by cluster, customer and era.",
+            """
+            owed       -- what the deposit did not cover, base units
+            repaid     -- what later deposits repaid, base units
+            debt       -- what is still owed, base units
+            last_index -- newest entry that changed it
+            """,
+            """
+            SELECT cluster, customer, era, sum(owed)::DECIMAL(38,0) AS owed, sum(repaid)::DECIMAL(38,0) AS repaid,
+                sum(owed - repaid)::DECIMAL(38,0) AS debt, max(entry_index) AS last_index
+            FROM (
+                SELECT cluster, customer, era, debt AS owed, 0::DECIMAL(38,0) AS repaid, entry_index FROM payouts WHERE debt > 0
+                UNION ALL
+                SELECT cluster, customer, era, 0, amount, entry_index FROM repayments WHERE role IN ('charge', 'fee'))
+            GROUP BY cluster, customer, era HAVING sum(owed - repaid) > 0
             """,
         ),
         Table(
@@ -57,10 +97,11 @@ MONEY = Projection(
             "Double entry: each transfer is two rows of one entry that sum to zero.",
             """
             entry_index BIGINT NOT NULL        -- entry that moved the money
+            kind VARCHAR NOT NULL              -- its kind: why the money moved
             account VARCHAR NOT NULL           -- account
             amount DECIMAL(38,0) NOT NULL      -- base units; negative leaves the account
-            cluster VARCHAR                    -- cluster; null where earnings leave
-            era BIGINT                         -- era that was settled; null for deposits and withdrawals
+            cluster VARCHAR                    -- cluster; null where money leaves
+            era BIGINT                         -- era that was settled; null where no settlement moved the money
             """,
         ),
         Table(
@@ -163,7 +204,7 @@ MONEY = Projection(
             SELECT entry_index, s.cluster, s.era, s.line, s.role, s.debit, s.credit, s.amount, b.customer, b.node, b.validator,
                 coalesce(b.records, 0), b.charged.cpu, b.charged.gpu, b.charged.streamed, b.charged.stored, b.charged.puts,
                 b.charged.gets, b.collected.cpu, b.collected.gpu, b.collected.streamed, b.collected.stored, b.collected.puts,
-                b.collected.gets, coalesce(b.debt, 0)
+                b.collected.gets, coalesce(b.debt, 0), b.listing, b.marketplace, b.creator, b.fee
             FROM (SELECT *, s.basis AS b
                 FROM (SELECT *, from_json(payload, '{
                     "cluster": "VARCHAR", "era": "BIGINT", "line": "BIGINT", "role": "VARCHAR", "debit": "VARCHAR",
@@ -173,7 +214,8 @@ MONEY = Projection(
                             "stored": "DECIMAL(38,0)", "puts": "DECIMAL(38,0)", "gets": "DECIMAL(38,0)"},
                         "collected": {"cpu": "DECIMAL(38,0)", "gpu": "DECIMAL(38,0)", "streamed": "DECIMAL(38,0)",
                             "stored": "DECIMAL(38,0)", "puts": "DECIMAL(38,0)", "gets": "DECIMAL(38,0)"},
-                        "debt": "DECIMAL(38,0)"}}') AS s
+                        "debt": "DECIMAL(38,0)", "listing": "VARCHAR", "marketplace": "VARCHAR", "creator": "VARCHAR",
+                        "fee": "DECIMAL(38,0)"}}') AS s
                     FROM batch))
             """,
         ),
@@ -202,22 +244,29 @@ MONEY = Projection(
             """,
         ),
         step(
-            "deposit withdrawal-paid payout",
+            "repayment",
+            """
+            INSERT INTO repayments
+            SELECT entry_index, s.cluster, s.customer, s.deposit, s.line, s.era, s.role, s.debit, s.credit, s.amount, s.basis.listing
+            FROM (SELECT *, from_json(payload, '{
+                "cluster": "VARCHAR", "customer": "VARCHAR", "deposit": "BIGINT", "line": "BIGINT", "era": "BIGINT", "role": "VARCHAR",
+                "debit": "VARCHAR", "credit": "VARCHAR", "amount": "DECIMAL(38,0)", "basis": {"listing": "VARCHAR"}}') AS s
+                FROM batch)
+            """,
+        ),
+        step(
+            "deposit payout repayment withdrawal-paid",
             """
             INSERT INTO journal
-            SELECT entry_index, unnest([debit, credit]), unnest([-amount, amount]), cluster, era
-            FROM (
-                SELECT entry_index, 'bank:' || bank AS debit,
-                    CASE account WHEN 'customer' THEN 'customer' ELSE 'bond' END || ':' || cluster || ':' || owner AS credit,
-                    amount, cluster, NULL AS era
-                FROM deposits WHERE entry_index >= getvariable('first_index')
-                UNION ALL
-                SELECT p.entry_index, p.debit, p.credit, p.amount, w.cluster, NULL
-                FROM withdrawal_payments p JOIN withdrawals w ON w.entry_index = p.request_index
-                WHERE p.entry_index >= getvariable('first_index')
-                UNION ALL
-                SELECT entry_index, debit, credit, amount, cluster, era
-                FROM payouts WHERE entry_index >= getvariable('first_index'))
+            SELECT entry_index, kind, unnest([debit, credit]), unnest([-amount, amount]), cluster, era
+            FROM (SELECT entry_index, kind, coalesce(s.debit, 'bank:' || s.bank) AS debit,
+                    coalesce(s.credit, CASE s.account WHEN 'customer' THEN 'customer' ELSE 'bond' END || ':' || s.cluster || ':'
+                        || s.owner) AS credit,
+                    s.amount, s.cluster, CASE kind WHEN 'payout' THEN s.era END AS era
+                FROM (SELECT *, from_json(payload, '{
+                    "debit": "VARCHAR", "credit": "VARCHAR", "amount": "DECIMAL(38,0)", "cluster": "VARCHAR", "era": "BIGINT",
+                    "bank": "VARCHAR", "account": "VARCHAR", "owner": "VARCHAR"}') AS s
+                    FROM batch))
             ORDER BY entry_index
             """,
         ),

@@ -76,7 +76,7 @@ from proofroom.domain.errors.host import (
     VaultUnavailable,
     WrongPassword,
 )
-from proofroom.domain.errors.money import BankShort, NotFree, TooManyChunks
+from proofroom.domain.errors.money import BankShort, InDebt, NotFree, TooManyChunks
 from proofroom.domain.errors.order import (
     AlreadyRecorded,
     DueFirst,
@@ -163,6 +163,7 @@ __all__ = [
     "GrantRevoked",
     "GrantSuperseded",
     "HistoryChanged",
+    "InDebt",
     "KeyNotInForce",
     "LedgerExists",
     "LogMoved",

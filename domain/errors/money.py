@@ -41,3 +41,16 @@ class BankShort(
     bank: str
     held: str
     asked: str
+
+
+class InDebt(
+    Refused,
+    code="in-debt",
+    message="{customer} owes {debt} in {cluster}",
+    advice="deposit what is owed first",
+):
+    """A customer that owes something cannot withdraw."""
+
+    customer: str
+    cluster: str
+    debt: str

@@ -27,7 +27,7 @@ from proofroom.domain.statements.fields import LedgerStatement, Statement
 from proofroom.domain.statements.governance import ClusterFounded, EraClose, EraOpened
 from proofroom.domain.statements.ledger import Genesis, Tick
 from proofroom.domain.statements.observation import Observed
-from proofroom.domain.statements.settlement import Deposit, EraPaid, EraSealed, Payout
+from proofroom.domain.statements.settlement import Deposit, EraPaid, EraSealed, Payout, Repayment
 from proofroom.domain.statements.withdrawals import Withdrawal, WithdrawalPaid
 
 __all__ = [
@@ -78,6 +78,7 @@ KINDS: dict[str, type[Statement]] = {
         EraSealed,
         Payout,
         EraPaid,
+        Repayment,
     )
 }
 """Payload type -> statement class, of all that the ledger records."""

@@ -67,14 +67,24 @@ class Basis(Sparse):
     customer: Key | None = None
     node: Name | None = None
     validator: Key | None = None
+    marketplace: Name | None = None
+    creator: Key | None = None
+    listing: Blake3 | None = None
+    """The version of a listing that was sold."""
     records: Count = 0
     """Attested records (of the customer or on the node), or records inspected with the outcome (by the validator)."""
     charged: ChargeParts | None = None
-    """What the attested usage costs."""
+    """What the attested usage costs; of a repayment, what was owed."""
     collected: ChargeParts | None = None
     """What the deposit covered, of each part."""
+    fee: Amount | None = None
+    """What the listing's records cost; of a repayment, what was owed."""
     debt: Amount = "0"
     """What it did not cover."""
+
+
+Role = Literal["charge", "fee", "treasury", "reserve", "validator", "provider", "marketplace", "creator"]
+"""What a line is for: ``charge`` and ``fee`` (of a listing) are paid by a customer, the others are paid out."""
 
 
 class Payout(LedgerStatement):
@@ -86,11 +96,34 @@ class Payout(LedgerStatement):
     era: Count
     line: Count
     """Gapless, from 0."""
-    role: Literal["charge", "treasury", "reserve", "validator", "provider"]
+    role: Role
     debit: Account
     """The account that gives."""
     credit: Account
     """The account that receives."""
+    amount: Amount
+    basis: Basis
+
+
+class Repayment(LedgerStatement):
+    """One line of what a deposit repays: a transfer, as in the settlement of the era of which it was owed.
+
+    Derived, line after line, as soon as a customer in debt deposits; signed by the ledger key.
+    """
+
+    kind: ClassVar[str] = "repayment"
+
+    cluster: Name
+    customer: Key
+    deposit: Count
+    """Index of the deposit that repays."""
+    line: Count
+    """Gapless, from 0, for each deposit."""
+    era: Count
+    """Of the debt."""
+    role: Role
+    debit: Account
+    credit: Account
     amount: Amount
     basis: Basis
 
@@ -104,8 +137,11 @@ class RecordCounts(Model):
     unattested: Count
 
 
-class Totals(Model):
-    """Sums of the lines: ``collected`` equals the sum of the four receivers, to the unit."""
+class Totals(Sparse):
+    """Sums of the lines: ``collected`` equals the sum of the four receivers, to the unit.
+
+    Fees of listings are apart, and there only when any are charged: ``fees_collected`` equals what marketplaces and creators received.
+    """
 
     charged: Amount
     collected: Amount
@@ -114,6 +150,11 @@ class Totals(Model):
     validators: Amount
     treasury: Amount
     reserve: Amount
+    fees_charged: Amount | None = None
+    fees_collected: Amount | None = None
+    fees_debt: Amount | None = None
+    marketplaces: Amount | None = None
+    creators: Amount | None = None
 
 
 class EraPaid(LedgerStatement):

@@ -40,6 +40,7 @@ ROLES = {
     "era-sealed": {"ledger"},
     "era-paid": {"ledger"},
     "payout": {"ledger"},
+    "repayment": {"ledger"},
     "withdrawal": {"owner"},
     "withdrawal-paid": {"ledger"},
     "tick": {"ledger"},

@@ -24,6 +24,7 @@ from proofroom.domain import (
     charging,
     committee,
     consent,
+    debts,
     delegation,
     deposits,
     eras,
@@ -62,6 +63,7 @@ RULES = [
     charging,
     committee,
     consent,
+    debts,
     deposits,
     eras,
     delegation,
@@ -927,6 +929,15 @@ def _withdrawal_number_33(h: History) -> Envelope:
         h.write(withdraw(h.cast, h.cast.user, 1))
         h.sleep(1)
     return withdraw(h.cast, h.cast.user, 1)
+
+
+@refused(errors.InDebt, lambda h: {"customer": key("sponsor").keyid}, cluster="dragon-1", debt="2000000")
+def _withdrawal_of_who_owes(h: History) -> Envelope:
+    h.write(h.cast.payer(key("sponsor"), 10**15))
+    h.work(0, Work(cpu_ms=1_000), customer=key("sponsor").keyid)
+    h.attest(h.seal(0))
+    h.tick(24 * HOUR_MS)
+    return withdraw(h.cast, key("sponsor"), 1)
 
 
 @refused(errors.BankShort, lambda h: {"bank": key("bank-2").keyid}, held="7", asked="8")

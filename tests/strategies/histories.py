@@ -267,6 +267,7 @@ def whole_history() -> History:
     history.tick(1_000)
     history.write(cast.close_era(2))
     history.write(erase(cast, "epoch 0"))
+    history.write(cast.deposit(sponsor.keyid, 1_000_000))
     history.write(withdraw(cast, cast.user, 10**9), withdraw(cast, cast.providers[0], 1, "provider"))
     history.tick(7 * 24 * HOUR_MS)
     owner, scope = key("wallet-3"), ScopeContext(context=ScopeName(vaultId="v-3", scopeId="mail"))
