@@ -17,6 +17,7 @@ from proofroom.domain.errors import (
     EraNotOpen,
     FromTheFuture,
     KeyNotInForce,
+    NodeStatus,
     NotYet,
     OverLimit,
     TimesOutOfOrder,
@@ -62,6 +63,7 @@ def apply_activity(state: State, entry: Entry, s: Activity) -> State:
 
     Raises:
         Unregistered, EraNotOpen: no such cluster, node or open era.
+        NodeStatus: the seats have not validated the node, or it has left.
         AlreadyRecorded: the record id is taken.
         TimesOutOfOrder, FromTheFuture: its times contradict each other or lie outside the era.
         KeyNotInForce: a role is signed by a key that does not hold it.
@@ -80,6 +82,8 @@ def apply_activity(state: State, entry: Entry, s: Activity) -> State:
     node = cluster.nodes.get(s.node)
     if node is None:
         raise Unregistered(what="node", key=s.node)
+    if node.status != "validated":
+        raise NodeStatus(cluster=s.cluster, node=s.node, status=node.status)
     if node.runtime_key != s.signers.agent_runtime:
         raise KeyNotInForce(keyid=s.signers.agent_runtime, role=f"runtime of {s.node}")
     if s.signers.orchestrator not in cluster.orchestrators:

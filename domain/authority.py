@@ -18,6 +18,9 @@ validator-registered  validator, controller                   cluster, validator
 deposit               bank                                    bank, reference
 withdrawal            owner                                   account; strictly newer ``created_at``
 era-opened, era-close manager                                 cluster, era
+proposal              proposer, whom the change binds         cluster, number
+proposal-vote         voter                                   cluster, number, voter; strictly newer ``created_at``
+node-left             provider                                cluster, node
 activity              derived key, orchestrator, runtime      record id, in its era
 batch-sealed          orchestrator                            cluster, era, number
 beacon-revealed       validator                               cluster, round, validator
@@ -28,6 +31,8 @@ round-tallied         ledger (derived)                        cluster, round
 era-sealed, era-paid  ledger (derived)                        cluster, era
 payout                ledger (derived)                        cluster, era, line
 repayment             ledger (derived)                        cluster, deposit, line
+proposal-decided      ledger (derived)                        cluster, number
+proposal-enacted      ledger (derived)                        cluster, number
 withdrawal-paid       ledger (derived)                        index of the withdrawal
 tick                  ledger                                  index
 ===================== ======================================= ==========================================================
@@ -47,6 +52,7 @@ from proofroom.domain import (
     eras,
     erasure,
     governance,
+    proposals,
     rounds,
     validators,
     verdicts,
@@ -62,6 +68,7 @@ from proofroom.domain.statements import attestation as at
 from proofroom.domain.statements import consent as co
 from proofroom.domain.statements import governance as go
 from proofroom.domain.statements import ledger as le
+from proofroom.domain.statements import proposals as pr
 from proofroom.domain.statements import settlement as se
 from proofroom.domain.statements import withdrawals as wi
 
@@ -115,6 +122,25 @@ def _manager(state: State, s: go.EraOpened | go.EraClose) -> dict[str, KeyId]:
     return {"manager": cluster.manager}
 
 
+def _proposing(state: State, s: pr.Proposal) -> dict[str, KeyId]:
+    """The proposer, and whoever else the change binds: nobody gets a node or an office without their signature."""
+    roles = {"proposer": s.proposer}
+    if isinstance(s.change, pr.Admission):
+        roles |= {"runtime": s.change.node.runtime_key}
+        others = {"provider": s.change.node.provider}
+    else:
+        others = {"new manager": s.change.manager} if isinstance(s.change, pr.NewManager) else {}
+    return roles | {role: key for role, key in others.items() if key != s.proposer}
+
+
+def _provider(state: State, s: pr.NodeLeft) -> dict[str, KeyId]:
+    cluster = state.clusters.get(s.cluster)
+    node = cluster.nodes.get(s.node) if cluster else None
+    if node is None:
+        raise Unregistered(what="node", key=f"{s.node} of {s.cluster}")
+    return {"provider": node.provider}
+
+
 def _bank(state: State, s: se.Deposit) -> dict[str, KeyId]:
     assert state.founding is not None
     if s.bank not in state.founding.bank_keys:
@@ -132,6 +158,12 @@ def _source(state: State, s: ac.Activity) -> dict[str, KeyId]:
         "orchestrator": s.signers.orchestrator,
         "agent-runtime": s.signers.agent_runtime,
     }
+
+
+def _apply_era_opened(state: State, entry: Entry, s: go.EraOpened) -> State:
+    """The era opens with the changes that passed since the last one."""
+    state = proposals.enact(state, s.cluster, governance.whole_seconds("start", s.start) * 1000)
+    return governance.apply_era_opened(state, entry, s)
 
 
 def _apply_batch(state: State, entry: Entry, s: ac.BatchSealed) -> State:
@@ -154,8 +186,13 @@ AUTHORITY: dict[str, Rule] = {
     co.Payer.kind: Rule(lambda _, s: {"customer": s.customer}, consent.apply_payer),
     co.Erased.kind: Rule(_wallet, erasure.apply_erased),
     go.ClusterFounded.kind: Rule(_founders, governance.apply_cluster_founded),
-    go.EraOpened.kind: Rule(_manager, governance.apply_era_opened),
+    go.EraOpened.kind: Rule(_manager, _apply_era_opened),
     go.EraClose.kind: Rule(_manager, governance.apply_era_close),
+    pr.Proposal.kind: Rule(_proposing, proposals.apply_proposal),
+    pr.ProposalVote.kind: Rule(lambda _, s: {"voter": s.voter}, proposals.apply_vote),
+    pr.ProposalDecided.kind: Rule(_ledger, proposals.apply_decided, derived=True),
+    pr.ProposalEnacted.kind: Rule(_ledger, proposals.apply_enacted, derived=True),
+    pr.NodeLeft.kind: Rule(_provider, proposals.apply_node_left),
     ac.Activity.kind: Rule(_source, activity.apply_activity),
     ac.BatchSealed.kind: Rule(lambda _, s: {"orchestrator": s.orchestrator}, _apply_batch),
     at.ValidatorRegistered.kind: Rule(

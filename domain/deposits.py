@@ -8,6 +8,7 @@ from proofroom.domain.debts import begin_repayment
 from proofroom.domain.entry import Entry
 from proofroom.domain.errors import AlreadyRecorded, Overflow, Unregistered
 from proofroom.domain.money import AMOUNT_LIMIT, parse_amount
+from proofroom.domain.proposals import check_manager_or_elect
 from proofroom.domain.state import State
 from proofroom.domain.statements.settlement import Deposit
 
@@ -16,7 +17,7 @@ def apply_deposit(state: State, entry: Entry, s: Deposit) -> State:
     """Money comes in, once for each reference. A customer in debt repays with it at once.
 
     Raises:
-        Unregistered: no such cluster, or the owner is not the manager whose bond it names.
+        Unregistered: no such cluster, or the owner is neither its manager nor elected to be, whose bond it names.
         AlreadyRecorded: the bank's reference is taken.
         Overflow: all money together would leave the range of amounts, so that one account could in the end.
     """
@@ -24,8 +25,8 @@ def apply_deposit(state: State, entry: Entry, s: Deposit) -> State:
     cluster = state.clusters.get(s.cluster)
     if cluster is None:
         raise Unregistered(what="cluster", key=s.cluster)
-    if s.account == "cluster-bond" and s.owner != cluster.manager:
-        raise Unregistered(what="manager", key=s.owner)
+    if s.account == "cluster-bond":
+        check_manager_or_elect(cluster, s.owner)
     if (s.bank, s.reference) in state.deposits:
         raise AlreadyRecorded(what="deposit", key=s.reference)
     amount = parse_amount(s.amount)

@@ -1,4 +1,4 @@
-"""Founding a cluster, opening and closing its eras (protocol 6, in its plainest form: no proposals yet)."""
+"""Founding a cluster, opening and closing its eras (protocol 6). How a cluster changes later: :mod:`proofroom.domain.proposals`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from immutables import Map
 
 from proofroom.domain import activity
 from proofroom.domain.accounts import bond_account
+from proofroom.domain.canonical import encode
 from proofroom.domain.consent import check_not_ahead
 from proofroom.domain.entry import Entry
 from proofroom.domain.errors import (
@@ -30,7 +31,7 @@ PRICE_LIMIT = 10**18
 
 
 def apply_cluster_founded(state: State, entry: Entry, s: g.ClusterFounded) -> State:
-    """A cluster begins with its first nodes and parameters.
+    """A cluster begins with its first parameters and nodes, which all founders vouch for: these are validated.
 
     Raises:
         AlreadyRecorded: the name is taken.
@@ -45,7 +46,14 @@ def apply_cluster_founded(state: State, entry: Entry, s: g.ClusterFounded) -> St
     strangers = {n.provider for n in s.nodes} - set(s.providers)
     if strangers:
         raise BadParameters(why=f"a node belongs to {min(strangers)}, who is not a founding provider")
-    cluster = Cluster(s.manager, Map(nodes), tuple(sorted(set(s.orchestrators))), read_parameters(s.parameters))
+    cluster = Cluster(
+        s.manager,
+        Map(nodes),
+        tuple(sorted(set(s.orchestrators))),
+        read_parameters(s.parameters),
+        encode(s.parameters.to_json()),
+        s.parameters.majority,
+    )
     return state._replace(
         clusters=state.clusters.set(s.cluster, cluster),
         validators=state.validators.set(s.cluster, Map()),

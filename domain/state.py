@@ -116,6 +116,9 @@ class UsageSum(NamedTuple):
         )
 
 
+Majority = Literal["unanimous", "two-thirds"]
+
+
 class Parameters(NamedTuple):
     """The parameters of a cluster as integers: amounts in base units, ratios in 10^18ths."""
 
@@ -141,10 +144,30 @@ class Parameters(NamedTuple):
 
 
 class NodeFacts(NamedTuple):
-    """A node of a cluster."""
+    """A node of a cluster. It is kept when it has left, so that its name and runtime key never serve another."""
 
     provider: KeyId
     runtime_key: KeyId
+    status: Literal["admitted", "validated", "left"] = "validated"
+    """Only a validated node works and gives its provider a seat."""
+
+
+class Proposal(NamedTuple):
+    """A proposal that is not decided, or passed and is not enacted."""
+
+    change: bytes
+    """As canonical JSON."""
+    majority: Majority
+    """In force when it was proposed."""
+    deadline_ms: int
+    votes: Map[KeyId, tuple[bool, str]] = Map()
+    """Voter -> aye, and when it was signed."""
+    passed_ms: int = -1
+    """When it was decided to pass."""
+    outcome: str = ""
+    """Once an era's opening has taken it up: ``enacted``, or the code of the error why it lapsed."""
+    terms: bytes = b""
+    """The parameters after it, when it changed some."""
 
 
 class Cluster(NamedTuple):
@@ -154,6 +177,10 @@ class Cluster(NamedTuple):
     nodes: Map[str, NodeFacts]
     orchestrators: tuple[KeyId, ...]
     parameters: Parameters
+    terms: bytes
+    """The parameters as canonical JSON, which changes are made to."""
+    majority: Majority = "unanimous"
+    """Of the parameters: what a proposal that is made now needs."""
     opened: int = -1
     """The newest era that was opened; -1 before the first."""
     open: bool = False
@@ -166,6 +193,10 @@ class Cluster(NamedTuple):
     """Eras that were opened and are not paid."""
     recent: Map[bytes, int] = Map()
     """Record ids of paid eras that are young enough to be tried again in a later one -> their index."""
+    proposed: int = 0
+    """Proposals so far; the next has this number."""
+    proposals: Map[int, Proposal] = Map()
+    """Those that are not yet decided or not yet enacted."""
 
 
 class ValidatorFacts(NamedTuple):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from proofroom.domain import debts, eras, verdicts, withdrawals
+from proofroom.domain import debts, eras, proposals, verdicts, withdrawals
 from proofroom.domain.authority import AUTHORITY, Rule, check_authority
 from proofroom.domain.entry import Entry
 from proofroom.domain.errors import (
@@ -31,6 +31,7 @@ RULEBOOKS = {1: AUTHORITY}
 
 _DERIVE: dict[str, Callable[[State, Due, int], Statement]] = {
     "era": eras.derive_era,
+    "proposal": proposals.derive_proposal,
     "round": verdicts.derive_round,
     "repayment": debts.derive_repayment,
     "withdrawal": withdrawals.derive_withdrawal,

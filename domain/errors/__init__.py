@@ -58,6 +58,7 @@ from proofroom.domain.errors.data import (
     TooLarge,
     UnknownKind,
 )
+from proofroom.domain.errors.governance import NodeStatus, NoSeat, ProposalClosed, TooManyProposals
 from proofroom.domain.errors.host import (
     BadInput,
     Closed,
@@ -170,8 +171,10 @@ __all__ = [
     "LoneSurrogate",
     "Malformed",
     "MissingRole",
+    "NoSeat",
     "NoSigner",
     "NoSuchEntry",
+    "NodeStatus",
     "NotALedger",
     "NotAssigned",
     "NotCanonical",
@@ -191,6 +194,7 @@ __all__ = [
     "OverLimit",
     "Overflow",
     "ProofroomError",
+    "ProposalClosed",
     "QueryFailed",
     "Refused",
     "ScopesInForce",
@@ -207,6 +211,7 @@ __all__ = [
     "TooDeep",
     "TooLarge",
     "TooManyChunks",
+    "TooManyProposals",
     "Unavailable",
     "UnderBonded",
     "UnknownKind",

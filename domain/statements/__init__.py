@@ -27,6 +27,7 @@ from proofroom.domain.statements.fields import LedgerStatement, Statement
 from proofroom.domain.statements.governance import ClusterFounded, EraClose, EraOpened
 from proofroom.domain.statements.ledger import Genesis, Tick
 from proofroom.domain.statements.observation import Observed
+from proofroom.domain.statements.proposals import NodeLeft, Proposal, ProposalDecided, ProposalEnacted, ProposalVote
 from proofroom.domain.statements.settlement import Deposit, EraPaid, EraSealed, Payout, Repayment
 from proofroom.domain.statements.withdrawals import Withdrawal, WithdrawalPaid
 
@@ -79,6 +80,11 @@ KINDS: dict[str, type[Statement]] = {
         Payout,
         EraPaid,
         Repayment,
+        Proposal,
+        ProposalVote,
+        ProposalDecided,
+        ProposalEnacted,
+        NodeLeft,
     )
 }
 """Payload type -> statement class, of all that the ledger records."""

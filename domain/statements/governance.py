@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from proofroom.domain.statements.fields import Amount, Count, Key, LedgerStatement, Model, Name, Ratio, Time
+from proofroom.domain.statements.fields import Amount, Count, Key, LedgerStatement, Model, Name, Ratio, Sparse, Time
 
 
 class Node(Model):
@@ -60,7 +60,7 @@ class Bonds(Model):
     slash_multiple: Count
 
 
-class Parameters(Model):
+class Parameters(Sparse):
     """The parameters of a cluster; an era is bound to those in force when it opened."""
 
     prices: Prices
@@ -71,6 +71,8 @@ class Parameters(Model):
     """An open era ends by itself after this time."""
     late_records: Literal["refused", "next-era"]
     """What becomes of records that miss the seal; rules 1 has only ``refused``."""
+    majority: Literal["unanimous", "two-thirds"] = "unanimous"
+    """Ayes that a proposal needs: all seats, or at least two thirds of them."""
 
 
 class ClusterFounded(LedgerStatement):

@@ -30,7 +30,7 @@ class Deposit(LedgerStatement):
     cluster: Name
     account: Literal["customer", "validator-bond", "cluster-bond"]
     owner: Key
-    """The customer, the validator, or the cluster's manager."""
+    """The customer, the validator, or the cluster's manager, also one who is elected and not yet in office."""
     amount: Amount
     created_at: Time
 

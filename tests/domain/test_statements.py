@@ -63,8 +63,14 @@ def refusal(payload_type: str, value: dict[str, Any]) -> BadField:
 
 
 def names(field: str, at: Place) -> bool:
-    """An error names this place, or a branch of it where the schema has alternatives."""
-    return field == dotted(at) or field.startswith(dotted(at) + ".")
+    """An error names this place, or a branch of it where the schema has alternatives; these are told apart by ``what``."""
+    plain = WHAT.sub("change", field)
+    if at[-1] == "what" and plain == "change":
+        return True
+    return plain == dotted(at) or plain.startswith(dotted(at) + ".")
+
+
+WHAT = re.compile(r"^change\.(parameters|admit-node|validate-node|orchestrators|manager)(?=\.|$)")
 
 
 # --- every kind ------------------------------------------------------------------------------------------------------
@@ -123,7 +129,8 @@ def test_missing_key_is_refused(payload_type: str, data: st.DataObject) -> None:
 def test_other_type_is_refused(payload_type: str, data: st.DataObject) -> None:
     """No value stands in for one of another type: no text for a number, no number for a truth, nothing for an object."""
     value = data.draw(statement_values(payload_type))
-    at = data.draw(st.sampled_from([at for at in places(value) if at]))
+    ats = [at for at in places(value) if at and "set" not in at[:-1]]  # a parameter is a text or a number
+    at = data.draw(st.sampled_from(ats))
     others: dict[type, list[Any]] = {
         str: [5, True, [], {}],
         int: ["5", True, [], {}],
@@ -143,7 +150,9 @@ def test_other_type_is_refused(payload_type: str, data: st.DataObject) -> None:
 def test_null_stands_only_where_the_schema_says(payload_type: str, data: st.DataObject) -> None:
     """A field that may be left out is never null: absent is the one way to say nothing."""
     value = data.draw(statement_values(payload_type))
-    nullable = {"expires_at", "listing", "note"} | ({"cluster"} if NAMES[payload_type] in ANY_CLUSTER else set())
+    nullable = {"expires_at", "listing", "note", "lapsed", "parameters"} | (
+        {"cluster"} if NAMES[payload_type] in ANY_CLUSTER else set()
+    )
     ats = [at for at in places(value) if at and at[-1] not in nullable and look(value, at) is not None]
     at = data.draw(st.sampled_from(ats))
     assert names(refusal(payload_type, put(value, at, None)).field, at)

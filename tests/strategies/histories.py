@@ -38,6 +38,7 @@ from proofroom.domain.statements.ledger import Genesis, Tick
 from proofroom.domain.transition import next_due, transition
 from proofroom.domain.voting import make_vote
 from strategies.consenting import delegate, erase
+from strategies.governing import govern
 from strategies.spending import withdraw
 
 START_MS = to_ms("2026-03-01T09:00:00Z")
@@ -274,6 +275,7 @@ def whole_history() -> History:
     grant = history.write(wire_grant(history, owner, "v-3", metadata=Metadata(scopes=(scope,), delegable=True)))
     passed_on = delegate(cast, cast.agent, key("sub-agent").keyid, grant.verified.digest, [str(scope.context)])
     history.write(resign(passed_on, user_pub_key=owner.keyid))
+    govern(history)
     return history
 
 

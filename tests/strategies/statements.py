@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from proofroom.domain import ids
-from proofroom.domain.statements import KINDS, Statement, fields, payload_type_of
+from proofroom.domain.statements import KINDS, Statement, fields, payload_type_of, proposals
 from strategies.bytes import fractions
 from strategies.keys import signer
 
@@ -61,6 +61,7 @@ _OURS: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (fields.Text, st.text(min_size=1, max_size=12)),
     (fields.Scope, _PRINTABLE),
     (fields.VaultScope, st.tuples(_PRINTABLE, _PRINTABLE).map(" / ".join)),
+    (proposals.ParameterName, st.sampled_from(sorted(proposals.PARAMETERS))),
     (fields.Name, st.from_regex(r"[a-z0-9][a-z0-9._-]{0,9}", fullmatch=True)),
 ]
 """Types of which the schema alone does not tell what is valid, or would draw slowly."""
@@ -95,6 +96,8 @@ def _of_type(hint: Any) -> st.SearchStrategy[Any]:  # noqa: C901 -- one line a f
 
 def _constrained(hint: Any, field: FieldInfo) -> st.SearchStrategy[Any]:
     limits = {k: v for m in field.metadata for k, v in _attributes(m).items() if v is not None}
+    if not limits:  # it only says by which field the members of a union are told apart
+        return _of_type(hint)
     if "pattern" in limits:
         pattern = limits["pattern"].removeprefix("^").removesuffix(r"\z")
         return st.from_regex(pattern, fullmatch=True)
