@@ -293,7 +293,7 @@ class _Demo:
     def work(self, grant: Recorded, era: int) -> tuple[int, dict[str, Any]]:
         """Run the agent and record it: the record's index, and the result as the wallet opens it."""
         cast = self.cast
-        meter = RunMeter(self.vault.storage)
+        meter = RunMeter(self.vault.storage, cast.vault_scope)
         runtime = AgentRuntime(self.vault, clock=self.clock)
         run = runtime.run(SUMMARISE_CALENDAR, cast.vault_scope, "calendar.ics", cast.derived, watch=meter.watch)
         observation = meter.observation(cast.vault_scope)

@@ -22,13 +22,19 @@ class RunMeter:
 
     Args:
         storage: whose traffic is counted; runs beside each other on one storage object are not told apart.
+        vault_scope: whose stored bytes are counted over the time of the run; without it they are unobserved.
         gpu: a meter of GPU units, other than the runtime's; without one they are unobserved.
     """
 
-    def __init__(self, storage: Storage, gpu: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self, storage: Storage, vault_scope: str | None = None, *, gpu: Callable[[], int] | None = None
+    ) -> None:
         self._storage, self._gpu = storage, gpu
         self._gpu_before = gpu() if gpu else 0
         self._before = storage.meters()
+        self._kept_before: dict[str, int] = {}
+        if vault_scope is not None:
+            self._kept_before[vault_scope] = storage.byte_ms(vault_scope)
         self._children_ms = _children_ms()
         self._process_ms: int | None = None
 
@@ -37,7 +43,7 @@ class RunMeter:
         self._process_ms = process_ms(pid) or self._process_ms
 
     def observation(self, vault_scope: str) -> Observation:
-        """What was seen of the run. There is no meter here for what was stored over time."""
+        """What was seen of the run."""
         passed = {
             scope: meter.minus(self._before.get(scope, Meter())) for scope, meter in self._storage.meters().items()
         }
@@ -48,12 +54,17 @@ class RunMeter:
         return Observation(
             cpu_ms=self._process_ms if self._process_ms is not None else _children_ms() - self._children_ms,
             gpu_micro=self._gpu() - self._gpu_before if self._gpu else None,
+            byte_seconds=self._byte_seconds(vault_scope),
             bytes_streamed=total.bytes_streamed,
             puts=total.puts,
             gets=total.gets,
             scopes=tuple(sorted(touched)),
             result_hash=self._storage.last_put(vault_scope) if touched.get(vault_scope, Meter()).puts else None,
         )
+
+    def _byte_seconds(self, vault_scope: str) -> int | None:
+        before = self._kept_before.get(vault_scope)
+        return None if before is None else (self._storage.byte_ms(vault_scope) - before) // 1000
 
 
 def process_ms(pid: int) -> int | None:

@@ -88,7 +88,7 @@ class AgentRuntime:
             AgentFailed: a crash, a limit or no result. Nothing was kept.
         """
         agent = Agent(agent) if isinstance(agent, str) else agent
-        before, gpu_before = self.vault.meter, self._gpu()
+        before, gpu_before, kept_before = self.vault.meter, self._gpu(), self.vault.byte_ms(vault_scope)
         data = self.vault.get(vault_scope, name, key)
         started_at_ms = self.clock()
         finished = run_agent(
@@ -108,7 +108,7 @@ class AgentRuntime:
             vault_scope=vault_scope,
             cpu_ms=finished.cpu_ms,
             gpu_micro=gpu_micro,
-            usage=self.vault.meter.minus(before).usage(),
+            usage=self.vault.meter.minus(before).usage((self.vault.byte_ms(vault_scope) - kept_before) // 1000),
             started_at_ms=started_at_ms,
             ended_at_ms=ended_at_ms,
             result_hash=result_hash,

@@ -1,28 +1,25 @@
 """The vault: a person's data, encrypted by scope under keys that only their wallet hands out (protocol 4).
 
-Each scope has a random key per epoch, sealed to the wallet and to whoever may read; the seals lie beside the blobs, signed by the
-wallet, and never in the ledger. Blobs are XChaCha20-Poly1305 with the vault scope, the epoch and the name as associated data, so that
-none can be passed off as another. A folder of a scope looks like this::
+Each scope has a random key per epoch, sealed to the wallet and to whoever may read; the seals lie beside the blobs, signed by the wallet,
+and never in the ledger. Blobs are encrypted in chunks (:mod:`proofroom.adapters.sealing`), bound to vault scope, epoch and name. A folder
+of a scope looks like this::
 
-    epochs/0        a DSSE envelope by the wallet: {"vault_scope", "epoch", "wraps": {keyid: sealed scope key}}
-    names/<digest>  the address of the blob with this name; the digest is keyed, so that it tells nothing of the name
-    blobs/<digest>  24 bytes nonce | ciphertext | 16 bytes tag
+    epochs/0          a DSSE envelope by the wallet: {"vault_scope", "epoch", "wraps": {keyid: sealed scope key}}; without wraps once erased
+    names/0/<digest>  the address of the blob with this name in epoch 0; the digest is keyed, so that it tells nothing of the name
+    blobs/<digest>    encrypted
 
-What it does not do: a host that keeps an older copy of a name's file can serve the older blob of the same epoch.
+What it does not do by itself: a host that keeps an older copy of all files can serve the older blob of a name, or hide an epoch. Whoever
+keeps the address that a put gave, or the scope's :meth:`Vault.manifest`, sees it.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from nacl.bindings import (
-    crypto_aead_xchacha20poly1305_ietf_decrypt,
-    crypto_aead_xchacha20poly1305_ietf_encrypt,
-    crypto_aead_xchacha20poly1305_ietf_KEYBYTES,
-    crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
     crypto_box_seal,
     crypto_box_seal_open,
     crypto_scalarmult_base,
@@ -30,15 +27,15 @@ from nacl.bindings import (
 )
 from nacl.exceptions import CryptoError
 
-from proofroom.adapters.files import write_atomically
+from proofroom.adapters import sealing
 from proofroom.adapters.keys import Key
-from proofroom.adapters.storage import Meter, Storage
+from proofroom.adapters.storage import Kept, Meter, Storage
 from proofroom.domain import hashing
 from proofroom.domain.canonical import decode, encode
 from proofroom.domain.envelope import Envelope, Signature, parse_envelope, verify_signatures
-from proofroom.domain.errors import Malformed, VaultUnavailable
+from proofroom.domain.errors import Malformed, PayloadErased, VaultUnavailable
 from proofroom.domain.ids import Digest, KeyId, public_key_of
-from proofroom.domain.signing import pae
+from proofroom.domain.signing import Signer, pae
 
 WRAPS = "application/vnd.proofroom.scope-key.v1+json"
 """Payload type of an epoch's wraps."""
@@ -46,8 +43,8 @@ WRAPS = "application/vnd.proofroom.scope-key.v1+json"
 NAME = "proofroom 2026 v1 vault blob name"
 """Context of the keyed digest that stands for a name."""
 
-_NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
-_KEY = crypto_aead_xchacha20poly1305_ietf_KEYBYTES
+MANIFEST = "proofroom 2026 v1 vault manifest"
+"""Context of the digest over all that a scope holds."""
 
 
 class Vault:
@@ -63,30 +60,57 @@ class Vault:
         self.owner = owner
         self.meter = Meter()
         """What this side put and got: the user's own count, apart from the storage's."""
+        self._kept: dict[str, Kept] = {}
 
     # --- keys of scopes
 
-    def start_epoch(self, vault_scope: str, wallet: Key, readers: Iterable[KeyId]) -> int:
+    def start_epoch(self, vault_scope: str, wallet: Signer, readers: Iterable[KeyId]) -> int:
         """A new random key for a scope, sealed to the wallet and to the readers; from now on nobody else reads what is put.
 
         Raises:
             VaultUnavailable: not the owner's key, or the vault cannot be written.
         """
-        if wallet.keyid != self.owner:
-            raise VaultUnavailable(what=vault_scope, why="only its wallet hands out keys")
-        epoch, scope_key = self.epochs(vault_scope), os.urandom(_KEY)
-        wraps = {keyid: seal(keyid, scope_key).hex() for keyid in {wallet.keyid, *readers}}
-        payload = encode({"vault_scope": vault_scope, "epoch": epoch, "wraps": wraps})
-        signature = Signature(wallet.keyid, wallet.sign(pae(WRAPS, payload)))
-        self._write(self._epoch_path(vault_scope, epoch), Envelope(WRAPS, payload, (signature,)).to_json())
+        epoch, scope_key = self.epochs(vault_scope), os.urandom(sealing.KEY)
+        self._write_wraps(vault_scope, epoch, wallet, dict.fromkeys({wallet.keyid, *readers}, scope_key))
         return epoch
+
+    def admit(self, vault_scope: str, wallet: Key, readers: Iterable[KeyId]) -> None:
+        """Give more readers the keys of all epochs that are not erased, so that they read what was put before.
+
+        Raises:
+            VaultUnavailable: not the owner's key, or the vault cannot be written.
+        """
+        for epoch in range(self.epochs(vault_scope)):
+            if held := self._wraps(vault_scope, epoch):
+                scope_key = self._scope_key(vault_scope, epoch, wallet)
+                self._write_wraps(vault_scope, epoch, wallet, dict.fromkeys({*held, *readers}, scope_key))
+
+    def erase_epoch(self, vault_scope: str, epoch: int, wallet: Signer) -> None:
+        """Destroy every wrap of an epoch's key, and the blobs that nobody can open any more. Doing it again changes nothing.
+
+        Whoever opened a wrap before may have kept the key; that is outside of what a vault can do.
+
+        Raises:
+            VaultUnavailable: there is no such epoch, not the owner's key, or the vault cannot be written.
+        """
+        self._check_owner(vault_scope, wallet)
+        if not 0 <= epoch < self.epochs(vault_scope):
+            raise VaultUnavailable(what=vault_scope, why=f"it has no epoch {epoch}")
+        folder = self.storage.scope_folder(vault_scope)
+        names = f"{folder}/names/{epoch}"
+        try:
+            self.storage.blobs.remove(f"{folder}/epochs/{epoch}")
+            self._write_wraps(vault_scope, epoch, wallet, {})
+            for name in self.storage.blobs.sizes(names):
+                self.storage.remove(vault_scope, self._address(vault_scope, f"{names}/{name}"))
+                self.storage.blobs.remove(f"{names}/{name}")
+        except OSError as e:
+            raise VaultUnavailable(what=vault_scope, why=e.strerror or "it cannot be written") from None
 
     def epochs(self, vault_scope: str) -> int:
         """How many epochs a scope has had; the newest has this number less one."""
-        epoch = 0
-        while self._epoch_path(vault_scope, epoch).exists():
-            epoch += 1
-        return epoch
+        found = self.storage.blobs.sizes(f"{self.storage.scope_folder(vault_scope)}/epochs")
+        return max((int(name) + 1 for name in found if name.isdecimal()), default=0)
 
     def readers(self, vault_scope: str) -> frozenset[KeyId]:
         """Who holds a wrap of the newest epoch's key.
@@ -99,41 +123,65 @@ class Vault:
 
     # --- blobs
 
-    def put(self, vault_scope: str, name: str, plaintext: bytes, key: Key) -> Digest:
-        """Encrypt under the newest epoch's key; the address of the blob.
+    def put(self, vault_scope: str, name: str, plaintext: bytes | Iterable[bytes], key: Key) -> Digest:
+        """Encrypt under the newest epoch's key; the address of the blob. Memory does not grow with what is given in parts.
 
         Raises:
-            VaultUnavailable: the key opens no wrap, or the vault cannot be written.
+            VaultUnavailable: the key opens no wrap, or the vault cannot be written. What had the name still has it.
         """
         epoch = self._newest(vault_scope)
-        scope_key, nonce = self._scope_key(vault_scope, epoch, key), os.urandom(_NONCE)
-        bound = _bound(vault_scope, epoch, name)
-        blob = nonce + crypto_aead_xchacha20poly1305_ietf_encrypt(plaintext, bound, nonce, scope_key)
-        address = self.storage.put(vault_scope, blob)
-        self._write(self._name_path(vault_scope, scope_key, name), address.encode())
-        self.meter = self.meter.plus(Meter(puts=1, bytes_streamed=len(blob)))
+        scope_key = self._scope_key(vault_scope, epoch, key)
+        parts = [plaintext] if isinstance(plaintext, bytes) else plaintext
+        blob = sealing.encrypt(parts, scope_key, _bound(vault_scope, epoch, name))
+        address = self._put(vault_scope, blob, hashing.BLOB)
+        self._write(self._name_path(vault_scope, epoch, scope_key, name), address.encode())
         return address
 
-    def get(self, vault_scope: str, name: str, key: Key) -> bytes:
-        """What was last put under a name. A key without a wrap of the newest epoch reads nothing, not even older epochs.
+    def get(self, vault_scope: str, name: str, key: Key, *, expected: Digest | None = None) -> bytes:
+        """What was last put under a name; ``expected`` is the address that this put gave, where the reader knows it.
+
+        A key without a wrap of the newest epoch reads nothing, not even older epochs.
 
         Raises:
-            VaultUnavailable: nothing of that name, no wrap for the key, or something was altered.
+            VaultUnavailable: nothing of that name, no wrap for the key, something was altered, or another blob than the expected is served.
+            PayloadErased: as before, and an epoch of the scope was erased.
         """
-        for epoch in range(self._newest(vault_scope), -1, -1):
+        return b"".join(self.get_parts(vault_scope, name, key, expected=expected))
+
+    def get_parts(self, vault_scope: str, name: str, key: Key, *, expected: Digest | None = None) -> Iterator[bytes]:
+        """The same in parts: each is genuine and in its place; that it was all is known when this ends without error.
+
+        Raises:
+            VaultUnavailable, PayloadErased: as for :meth:`get`.
+        """
+        erased: list[int] = []
+        for epoch in range(self._newest(vault_scope, or_erased=True), -1, -1):
+            if not self._wraps(vault_scope, epoch):
+                erased.append(epoch)
+                continue
             scope_key = self._scope_key(vault_scope, epoch, key)
-            address = self._address(vault_scope, scope_key, name)
-            if address is not None:
-                blob = self.storage.get(vault_scope, address)
-                self.meter = self.meter.plus(Meter(gets=1, bytes_streamed=len(blob)))
-                return _decrypt(blob, _bound(vault_scope, epoch, name), scope_key, f"{vault_scope}, {name}")
-        raise VaultUnavailable(what=f"{vault_scope}, {name}", why="there is no such blob")
+            path = self._name_path(vault_scope, epoch, scope_key, name)
+            if path.rpartition("/")[2] in self.storage.blobs.sizes(path.rpartition("/")[0]):
+                return self._opened(vault_scope, epoch, name, self._address(vault_scope, path), scope_key, expected)
+        what = f"{vault_scope}, {name}"
+        if erased:
+            raise PayloadErased(what=what, why=f"there is no such blob; epochs {sorted(erased)} were erased")
+        raise VaultUnavailable(what=what, why="there is no such blob")
+
+    def _opened(
+        self, vault_scope: str, epoch: int, name: str, address: Digest, scope_key: bytes, expected: Digest | None
+    ) -> Iterator[bytes]:
+        if expected is not None and address != expected:
+            raise VaultUnavailable(what=f"{vault_scope}, {name}", why="another blob is served than the one expected")
+        passing = self._counted(self.storage.get(vault_scope, address))
+        try:
+            yield from sealing.decrypt(passing, scope_key, _bound(vault_scope, epoch, name))
+        except sealing.NotSealed:
+            raise VaultUnavailable(what=f"{vault_scope}, {name}", why="it was altered, or is another blob") from None
 
     def put_result(self, vault_scope: str, sealed: bytes) -> Digest:
         """Keep a result that is sealed to the wallet; its address is the record's ``result_hash``."""
-        address = self.storage.put(vault_scope, sealed, hashing.RESULT)
-        self.meter = self.meter.plus(Meter(puts=1, bytes_streamed=len(sealed)))
-        return address
+        return self._put(vault_scope, [sealed], hashing.RESULT)
 
     def get_result(self, vault_scope: str, result_hash: Digest, wallet: Key) -> bytes:
         """The result behind a record's ``result_hash``, opened by the wallet.
@@ -141,16 +189,49 @@ class Vault:
         Raises:
             VaultUnavailable: it is not there, was altered, or is not sealed to this key.
         """
-        sealed = self.storage.get(vault_scope, result_hash, hashing.RESULT)
-        self.meter = self.meter.plus(Meter(gets=1, bytes_streamed=len(sealed)))
+        sealed = b"".join(self._counted(self.storage.get(vault_scope, result_hash, hashing.RESULT)))
         return unseal(wallet, sealed, result_hash)
+
+    def manifest(self, vault_scope: str) -> Digest:
+        """The digest of all that a scope holds: epochs with their wraps, names, addresses. Kept elsewhere, it shows an older copy."""
+        folder, lines = self.storage.scope_folder(vault_scope), []
+        for sub in ("epochs", *(f"names/{epoch}" for epoch in range(self.epochs(vault_scope)))):
+            for name in sorted(self.storage.blobs.sizes(f"{folder}/{sub}")):
+                content = hashing.digest(MANIFEST, self._read(vault_scope, f"{folder}/{sub}/{name}"))
+                lines.append(f"{sub}/{name} {content.hex()}\n")
+        return hashing.tagged(hashing.digest(MANIFEST, "".join(lines).encode()))
+
+    def byte_ms(self, vault_scope: str) -> int:
+        """Bytes of a scope times milliseconds, by this side's own count since it was first asked about the scope."""
+        return self._kept_of(vault_scope).byte_ms()
 
     # --- inside
 
-    def _newest(self, vault_scope: str) -> int:
+    def _put(self, vault_scope: str, parts: Iterable[bytes], context: str) -> Digest:
+        kept = self._kept_of(vault_scope)
+        address, size = self.storage.put(vault_scope, parts, context)
+        kept.add(size)
+        self.meter = self.meter.plus(Meter(puts=1, bytes_streamed=size))
+        return address
+
+    def _counted(self, parts: Iterable[bytes]) -> Iterator[bytes]:
+        size = 0
+        for part in parts:
+            size += len(part)
+            yield part
+        self.meter = self.meter.plus(Meter(gets=1, bytes_streamed=size))
+
+    def _kept_of(self, vault_scope: str) -> Kept:
+        if vault_scope not in self._kept:
+            self._kept[vault_scope] = Kept(self.storage.stored(vault_scope), self.storage.clock)
+        return self._kept[vault_scope]
+
+    def _newest(self, vault_scope: str, *, or_erased: bool = False) -> int:
         epochs = self.epochs(vault_scope)
         if not epochs:
             raise VaultUnavailable(what=vault_scope, why="the scope has no key yet")
+        if not or_erased and not self._wraps(vault_scope, epochs - 1):
+            raise PayloadErased(what=vault_scope, why="its newest key was erased; the wallet has to start an epoch")
         return epochs - 1
 
     def _scope_key(self, vault_scope: str, epoch: int, key: Key) -> bytes:
@@ -158,20 +239,29 @@ class Vault:
         if wrap is None:
             raise VaultUnavailable(what=vault_scope, why=f"{key.keyid} was given no key of epoch {epoch}")
         scope_key = unseal(key, wrap, vault_scope)
-        if len(scope_key) != _KEY:
+        if len(scope_key) != sealing.KEY:
             raise VaultUnavailable(what=vault_scope, why="a wrap holds no key")
         return scope_key
 
+    def _check_owner(self, vault_scope: str, wallet: Signer) -> None:
+        if wallet.keyid != self.owner:
+            raise VaultUnavailable(what=vault_scope, why="only its wallet hands out keys")
+
+    def _write_wraps(self, vault_scope: str, epoch: int, wallet: Signer, keys: dict[KeyId, bytes]) -> None:
+        self._check_owner(vault_scope, wallet)
+        wraps = {keyid: seal(keyid, scope_key).hex() for keyid, scope_key in keys.items()}
+        payload = encode({"vault_scope": vault_scope, "epoch": epoch, "wraps": wraps})
+        signature = Signature(wallet.keyid, wallet.sign(pae(WRAPS, payload)))
+        self._write(self._epoch_path(vault_scope, epoch), Envelope(WRAPS, payload, (signature,)).to_json())
+
     def _wraps(self, vault_scope: str, epoch: int) -> dict[KeyId, bytes]:
         """The wraps of an epoch, when the wallet signed exactly these bytes for this scope and epoch."""
+        data = self._read(vault_scope, self._epoch_path(vault_scope, epoch))
         try:
-            data = self._epoch_path(vault_scope, epoch).read_bytes()
             envelope = parse_envelope(data)
             verify_signatures(envelope)
             value: dict[str, Any] = decode(envelope.payload)
             (signer,) = (s.keyid for s in envelope.signatures)
-        except OSError as e:
-            raise VaultUnavailable(what=vault_scope, why=e.strerror or "its keys cannot be read") from None
         except (Malformed, ValueError):
             raise VaultUnavailable(what=vault_scope, why="its wrapped keys were altered") from None
         about = (envelope.payload_type, envelope.to_json(), signer, value.get("vault_scope"), value.get("epoch"))
@@ -179,28 +269,30 @@ class Vault:
             raise VaultUnavailable(what=vault_scope, why="its wrapped keys were altered")
         return {keyid: bytes.fromhex(wrap) for keyid, wrap in value["wraps"].items()}
 
-    def _address(self, vault_scope: str, scope_key: bytes, name: str) -> Digest | None:
-        try:
-            text = self._name_path(vault_scope, scope_key, name).read_text("ascii")
-        except FileNotFoundError:
-            return None
-        except (OSError, UnicodeDecodeError):
-            text = ""
+    def _address(self, vault_scope: str, path: str) -> Digest:
+        text = self._read(vault_scope, path).decode("ascii", "replace")
         if len(text) != len("blake3:") + 64 or not text.startswith("blake3:") or not _is_hex(text[7:]):
-            raise VaultUnavailable(what=f"{vault_scope}, {name}", why="its address was altered")
+            raise VaultUnavailable(what=vault_scope, why="the address of a name was altered")
         return Digest(text)
 
-    def _epoch_path(self, vault_scope: str, epoch: int) -> Path:
-        return self.storage.scope_folder(vault_scope) / "epochs" / str(epoch)
+    def _epoch_path(self, vault_scope: str, epoch: int) -> str:
+        return f"{self.storage.scope_folder(vault_scope)}/epochs/{epoch}"
 
-    def _name_path(self, vault_scope: str, scope_key: bytes, name: str) -> Path:
-        return self.storage.scope_folder(vault_scope) / "names" / hashing.digest(NAME, scope_key, name.encode()).hex()
+    def _name_path(self, vault_scope: str, epoch: int, scope_key: bytes, name: str) -> str:
+        digest = hashing.digest(NAME, scope_key, name.encode()).hex()
+        return f"{self.storage.scope_folder(vault_scope)}/names/{epoch}/{digest}"
 
-    def _write(self, path: Path, data: bytes) -> None:
+    def _read(self, vault_scope: str, path: str) -> bytes:
         try:
-            write_atomically(path, data)
+            return b"".join(self.storage.blobs.read(path))
         except OSError as e:
-            raise VaultUnavailable(what=str(path), why=e.strerror or "it cannot be written") from None
+            raise VaultUnavailable(what=vault_scope, why=e.strerror or "its keys cannot be read") from None
+
+    def _write(self, path: str, data: bytes) -> None:
+        try:
+            self.storage.blobs.write([data], lambda: path)
+        except OSError as e:
+            raise VaultUnavailable(what=path, why=e.strerror or "it cannot be written") from None
 
 
 def seal(keyid: KeyId, plaintext: bytes) -> bytes:
@@ -227,13 +319,6 @@ def unseal(key: Key, sealed: bytes, what: str = "a sealed box") -> bytes:
 def _bound(vault_scope: str, epoch: int, name: str) -> bytes:
     """Associated data: what a blob is, so that it can be nothing else."""
     return encode({"vault_scope": vault_scope, "epoch": epoch, "name": name})
-
-
-def _decrypt(blob: bytes, bound: bytes, scope_key: bytes, what: str) -> bytes:
-    try:
-        return crypto_aead_xchacha20poly1305_ietf_decrypt(blob[_NONCE:], bound, blob[:_NONCE], scope_key)
-    except (CryptoError, TypeError, ValueError):
-        raise VaultUnavailable(what=what, why="it was altered, or is another blob") from None
 
 
 def _is_hex(text: str) -> bool:

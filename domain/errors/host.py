@@ -138,6 +138,14 @@ class VaultUnavailable(
     why: str
 
 
+class PayloadErased(
+    VaultUnavailable,
+    code="payload-erased",
+    advice="it is gone by the owner's wish; what the ledger says of it stays valid",
+):
+    """The owner had the keys or the salt of it destroyed."""
+
+
 class BadInput(
     Malformed,
     code="bad-input",

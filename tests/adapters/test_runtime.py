@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from proofroom.adapters.blobs import FolderBlobs
 from proofroom.adapters.gateway import RunMeter, process_ms
 from proofroom.adapters.keys import Key
 from proofroom.adapters.runtime import AgentRuntime
@@ -207,6 +208,11 @@ def test_messages_go_where_the_host_says(agents: Path, tmp_path: Path) -> None:
 # --- over a vault
 
 
+def vault_folder(vault: Vault) -> Path:
+    assert isinstance(vault.storage.blobs, FolderBlobs)
+    return vault.storage.blobs.folder
+
+
 @pytest.fixture
 def vault(tmp_path: Path) -> Vault:
     """A vault whose calendar scope the agent may read."""
@@ -218,7 +224,7 @@ def vault(tmp_path: Path) -> Vault:
 
 def test_run_over_a_scope(vault: Vault, agents: Path) -> None:
     """The result is the wallet's, the commitment opens with the salt, and an honest claim is borne out by the gateway."""
-    meter = RunMeter(vault.storage)
+    meter = RunMeter(vault.storage, SCOPE)
     runtime = AgentRuntime(vault, paths=[agents])
     run = runtime.run("agents_here:upper", SCOPE, "calendar.ics", AGENT, watch=meter.watch)
     observation = meter.observation(SCOPE)
@@ -246,7 +252,7 @@ def test_run_over_a_scope(vault: Vault, agents: Path) -> None:
 def test_gpu_units_come_from_meters_of_the_host(vault: Vault, agents: Path) -> None:
     """Runtime and observer each read their own meter; a claim above what was observed is seen, and one without a meter too."""
     claimed, seen = iter([100, 1_100]), iter([7, 507])
-    meter = RunMeter(vault.storage, gpu=lambda: next(seen))
+    meter = RunMeter(vault.storage, SCOPE, gpu=lambda: next(seen))
     run = AgentRuntime(vault, paths=[agents], gpu=lambda: next(claimed)).run(
         "agents_here:upper", SCOPE, "calendar.ics", AGENT, watch=meter.watch
     )
@@ -259,10 +265,10 @@ def test_gpu_units_come_from_meters_of_the_host(vault: Vault, agents: Path) -> N
 
 def test_failed_run_keeps_nothing(vault: Vault, agents: Path) -> None:
     """No result is stored, and the gateway saw the read but no result."""
-    files, meter = sorted(vault.storage.folder.rglob("*")), RunMeter(vault.storage)
+    files, meter = sorted(vault_folder(vault).rglob("*")), RunMeter(vault.storage, SCOPE)
     with pytest.raises(AgentFailed):
         AgentRuntime(vault, paths=[agents]).run("agents_here:crash", SCOPE, "calendar.ics", AGENT, watch=meter.watch)
-    assert sorted(vault.storage.folder.rglob("*")) == files
+    assert sorted(vault_folder(vault).rglob("*")) == files
     seen = meter.observation(SCOPE)
     assert (seen.gets, seen.puts, seen.result_hash, seen.scopes) == (1, 0, None, (SCOPE,))
 

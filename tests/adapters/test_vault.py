@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proofroom.adapters.blobs import FolderBlobs
 from proofroom.adapters.keys import Key
 from proofroom.adapters.storage import Meter, Storage
 from proofroom.adapters.vault import Vault, seal, unseal
@@ -28,6 +29,12 @@ SECRET = b"Dentist, Kantstrasse 12"
 def vault(tmp_path: Path) -> Vault:
     """A vault with one scope that the agent reads and one that it does not."""
     return filled(tmp_path / "vault")
+
+
+def folder_of(vault: Vault, scope: str = "") -> Path:
+    """Where a scope's files lie; without a scope, all of them."""
+    assert isinstance(vault.storage.blobs, FolderBlobs)
+    return vault.storage.blobs.folder / (vault.storage.scope_folder(scope) if scope else "")
 
 
 def filled(folder: Path) -> Vault:
@@ -61,14 +68,14 @@ def test_what_was_put_last_is_got(puts: list[tuple[str, str, bytes]]) -> None:
 
 def test_a_new_object_reads_what_an_old_one_wrote(vault: Vault) -> None:
     """All that a reader needs lies in the folder."""
-    assert Vault(vault.storage.folder, WALLET.keyid).get(CALENDAR, "calendar.ics", AGENT) == SECRET
+    assert Vault(folder_of(vault), WALLET.keyid).get(CALENDAR, "calendar.ics", AGENT) == SECRET
 
 
 def test_other_scope_stays_unreadable(vault: Vault) -> None:
     """An agent that was given calendar reads nothing of health, even when it copies the files of one over the other."""
     with pytest.raises(VaultUnavailable, match="given no key"):
         vault.get(HEALTH, "calendar.ics", AGENT)
-    calendar, health = (vault.storage.scope_folder(scope) for scope in (CALENDAR, HEALTH))
+    calendar, health = (folder_of(vault, scope) for scope in (CALENDAR, HEALTH))
     shutil.copytree(health / "blobs", calendar / "blobs", dirs_exist_ok=True)
     assert vault.get(CALENDAR, "calendar.ics", AGENT) == SECRET
     shutil.copytree(calendar / "epochs", health / "epochs", dirs_exist_ok=True)
@@ -79,7 +86,7 @@ def test_other_scope_stays_unreadable(vault: Vault) -> None:
 def test_blob_cannot_stand_for_another_name(vault: Vault) -> None:
     """The name is bound into the blob: an address that is copied to another name does not open."""
     vault.put(CALENDAR, "other.ics", b"nothing", WALLET)
-    names = sorted((vault.storage.scope_folder(CALENDAR) / "names").iterdir())
+    names = sorted((folder_of(vault, CALENDAR) / "names" / "0").iterdir())
     first, second = (path.read_bytes() for path in names)
     names[0].write_bytes(second)
     names[1].write_bytes(first)
@@ -111,7 +118,7 @@ def test_only_the_wallet_hands_out_keys(vault: Vault) -> None:
     """Neither asking for an epoch nor writing its file makes a stranger the owner."""
     with pytest.raises(VaultUnavailable, match="only its wallet"):
         vault.start_epoch(CALENDAR, STRANGER, [STRANGER.keyid])
-    Vault(vault.storage.folder, STRANGER.keyid).start_epoch(CALENDAR, STRANGER, [WALLET.keyid, AGENT.keyid])
+    Vault(folder_of(vault), STRANGER.keyid).start_epoch(CALENDAR, STRANGER, [WALLET.keyid, AGENT.keyid])
     with pytest.raises(VaultUnavailable, match="altered"):
         vault.put(CALENDAR, "calendar.ics", b"for the stranger's eyes", WALLET)
 
@@ -122,7 +129,7 @@ def test_what_is_not_there(vault: Vault) -> None:
         vault.get(CALENDAR, "nothing.ics", AGENT)
     with pytest.raises(VaultUnavailable, match="no key yet"):
         vault.get("v-7 / mail", "calendar.ics", AGENT)
-    for blob in (vault.storage.scope_folder(CALENDAR) / "blobs").iterdir():
+    for blob in (folder_of(vault, CALENDAR) / "blobs").iterdir():
         blob.unlink()
     with pytest.raises(VaultUnavailable, match="No such file"):
         vault.get(CALENDAR, "calendar.ics", AGENT)
@@ -150,7 +157,7 @@ def test_any_changed_byte_is_seen(data: st.DataObject) -> None:
         shutil.copytree(template.name, folder, dirs_exist_ok=True)
         vault = Vault(Path(folder) / "vault", WALLET.keyid)
         (Path(folder) / name).write_bytes(after)
-        scope = CALENDAR if vault.storage.scope_folder(CALENDAR).name in name else HEALTH
+        scope = CALENDAR if folder_of(vault, CALENDAR).name in name else HEALTH
         with pytest.raises(VaultUnavailable):
             vault.get(scope, "calendar.ics", WALLET)
 
@@ -158,7 +165,7 @@ def test_any_changed_byte_is_seen(data: st.DataObject) -> None:
 @pytest.mark.parametrize("change", [lambda d: d + b"\n", lambda d: b" " + d, lambda d: d.replace(b":", b": ", 1)])
 def test_wraps_have_one_form(vault: Vault, change: Callable[[bytes], bytes]) -> None:
     """Even what a JSON reader would overlook is seen."""
-    path = vault.storage.scope_folder(CALENDAR) / "epochs" / "0"
+    path = folder_of(vault, CALENDAR) / "epochs" / "0"
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(VaultUnavailable, match="altered"):
         vault.get(CALENDAR, "calendar.ics", AGENT)
@@ -166,7 +173,7 @@ def test_wraps_have_one_form(vault: Vault, change: Callable[[bytes], bytes]) -> 
 
 def test_nothing_readable_lies_in_the_folder(vault: Vault) -> None:
     """Neither content nor blob name stands in any file or file name, and only the owner may read the files."""
-    for path in everything(vault.storage.folder):
+    for path in everything(folder_of(vault)):
         assert b"calendar.ics" not in path.name.encode()
         if path.is_file():
             assert SECRET not in path.read_bytes()
@@ -212,8 +219,8 @@ def test_nothing_is_sealed_to_a_key_that_is_none() -> None:
 def test_storage_meters_what_passes(tmp_path: Path) -> None:
     """By scope: operations and bytes; what failed is not counted."""
     storage = Storage(tmp_path)
-    address = storage.put(CALENDAR, b"12345")
-    storage.get(CALENDAR, address)
+    address, _ = storage.put(CALENDAR, [b"12345"])
+    assert b"".join(storage.get(CALENDAR, address)) == b"12345"
     with pytest.raises(VaultUnavailable):
         storage.get(HEALTH, address)
     assert storage.meters() == {CALENDAR: Meter(1, 1, 10)}
@@ -225,7 +232,7 @@ def test_storage_meters_what_passes(tmp_path: Path) -> None:
 
 def test_write_that_fails_is_typed_and_leaves_the_old(vault: Vault) -> None:
     """A folder that is in the way: the error is ours, and what was there is still there."""
-    names = vault.storage.scope_folder(CALENDAR) / "names"
+    names = folder_of(vault, CALENDAR) / "names" / "0"
     (name,) = names.iterdir()
     content = name.read_bytes()
     name.unlink()

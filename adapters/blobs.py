@@ -1,0 +1,147 @@
+"""Where encrypted bytes lie: a small port, a folder that fills it, and an object store that fills it by fsspec.
+
+A blob is written whole or not at all, and never changed. Names are paths with ``/``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+from proofroom.adapters.files import sync_folder
+
+PART = 2**20
+"""Bytes that are read and written at a time."""
+
+
+class Blobs(Protocol):
+    """Named bytes. Whatever fails raises :class:`OSError`."""
+
+    def write(self, parts: Iterable[bytes], name: Callable[[], str]) -> None:
+        """Keep the parts under a name, which is asked for once all of them are there; what had that name is replaced."""
+        ...
+
+    def read(self, name: str) -> Iterator[bytes]:
+        """The parts of a blob; FileNotFoundError, at the call, where there is none."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Let a blob go, if it is there."""
+        ...
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """The names directly in a folder, without the folder, and their bytes; a folder that is not there is empty."""
+        ...
+
+
+class FolderBlobs:
+    """A folder of the file system; files and folders are for their owner alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, parts: Iterable[bytes], name: Callable[[], str]) -> None:
+        """On the disk before it has its name."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=".", dir=self.folder)
+        try:
+            with os.fdopen(handle, "wb", buffering=0) as file:
+                for part in parts:
+                    _write_all(file.fileno(), part)
+                os.fsync(file.fileno())
+            path = self.folder / name()
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+    def read(self, name: str) -> Iterator[bytes]:
+        """Opened at once, so that a missing blob is missed at once."""
+        file = (self.folder / name).open("rb", buffering=0)
+        return _parts(file)
+
+    def remove(self, name: str) -> None:
+        """A file is overwritten first; what the disk keeps elsewhere of it is beyond our reach."""
+        path = self.folder / name
+        with contextlib.suppress(FileNotFoundError):
+            with path.open("r+b", buffering=0) as file:
+                for _ in range(0, path.stat().st_size, PART):
+                    file.write(bytes(PART))
+                os.fsync(file.fileno())
+            path.unlink()
+            sync_folder(path.parent)
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Files only."""
+        try:
+            with os.scandir(self.folder / folder) as found:
+                return {entry.name: entry.stat().st_size for entry in found if entry.is_file()}
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+
+
+class FsspecBlobs:
+    """Anything that fsspec reaches: S3, GCS, Azure, SFTP, memory (``pip install proofroom[fsspec]``).
+
+    Args:
+        url: such as ``s3://bucket/vault``; its protocol names the file system.
+        options: for that file system.
+    """
+
+    def __init__(self, url: str, **options: Any) -> None:
+        import fsspec
+
+        self._fs, self._root = fsspec.core.url_to_fs(url, **options)
+
+    def write(self, parts: Iterable[bytes], name: Callable[[], str]) -> None:
+        """Under a name of chance first; most object stores show a blob only when it is whole, others need the move."""
+        temporary = f"{self._root}/.incoming/{secrets.token_hex(16)}"
+        self._fs.makedirs(f"{self._root}/.incoming", exist_ok=True)
+        try:
+            with self._fs.open(temporary, "wb") as file:
+                for part in parts:
+                    file.write(part)
+            path = f"{self._root}/{name()}"
+            self._fs.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
+            self._fs.mv(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self._fs.rm(temporary)
+            raise
+
+    def read(self, name: str) -> Iterator[bytes]:
+        """Opened at once."""
+        return _parts(self._fs.open(f"{self._root}/{name}", "rb"))
+
+    def remove(self, name: str) -> None:
+        """Old versions that the store may keep are its owner's to remove."""
+        with contextlib.suppress(FileNotFoundError):
+            self._fs.rm(f"{self._root}/{name}")
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Asked anew: no listing is taken from a cache."""
+        self._fs.invalidate_cache()
+        try:
+            found = self._fs.ls(f"{self._root}/{folder}", detail=True)
+        except FileNotFoundError:
+            return {}
+        return {PurePosixPath(f["name"]).name: f["size"] for f in found if f["type"] == "file"}
+
+
+def _parts(file: Any) -> Iterator[bytes]:
+    with file:
+        while part := file.read(PART):
+            yield part
+
+
+def _write_all(handle: int, part: bytes) -> None:
+    left = memoryview(part)
+    while left:
+        left = left[os.write(handle, left) :]
