@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import click
 
-from proofroom.adapters.cli import audit, demo, key, models, room, show, sql, submit, validator
+from proofroom.adapters.cli import audit, demo, key, models, room, settler, show, sql, submit, validator
 from proofroom.adapters.cli.options import INTERRUPTED
 from proofroom.adapters.cli.output import print_error, print_json, to_stderr
 from proofroom.domain.errors import ProofroomError, StoreUnavailable
@@ -81,6 +81,7 @@ for _verb in (
     room.tick,
     key.key,
     validator.validator,
+    settler.settler,
 ):
     commands.add_command(_verb)
 
