@@ -16,6 +16,7 @@ from proofroom.adapters.stores import Store
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import Checkpoint, parse_note, verify_checkpoint
 from proofroom.domain.errors import BadNote, ProofroomError
+from proofroom.domain.identity import checkpoint_key
 from proofroom.domain.state import Founding, State
 from proofroom.domain.transition import next_due, transition
 
@@ -121,7 +122,7 @@ class _Auditor:
         if size < self.tree.size or founding is None:
             raise _Fault(f"the store has a checkpoint of size {size} out of order")
         expected = Checkpoint(founding.origin, size, merkle.root(self.tree))
-        if verify_checkpoint(note, founding.origin, founding.checkpoint_key) != expected:
+        if verify_checkpoint(note, founding.origin, checkpoint_key(self.state)) != expected:
             raise _Fault(f"the checkpoint of size {size} signs another tree")
         if next_due(self.state, self.state.recorded_at_ms) is not None:
             raise _Fault("a statement of the ledger is due and was left out before the checkpoint")
@@ -180,7 +181,8 @@ def _conclude(auditor: _Auditor, against: str | None) -> Report:
 
 def _compare(auditor: _Auditor, founding: Founding, against: str) -> Report:
     try:
-        known = verify_checkpoint(against, founding.origin, founding.checkpoint_key)
+        size = parse_note(against)[0].size
+        known = verify_checkpoint(against, founding.origin, checkpoint_key(auditor.state, size))
     except BadNote as e:
         return _report(auditor, Verdict.FORKED, f"the checkpoint given is not of this ledger: {e.why}", None, e)
     if known.size > auditor.tree.size:

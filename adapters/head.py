@@ -7,12 +7,13 @@ from typing import NamedTuple
 from proofroom.adapters.mapper import StoredEntry, to_entry
 from proofroom.adapters.stores import Store
 from proofroom.domain import merkle
+from proofroom.domain.authority import AUTHORITY, check_authority
 from proofroom.domain.checkpoint import Checkpoint, verify_checkpoint
 from proofroom.domain.errors import BadNote, Conflict, HistoryChanged, Malformed, Refused
+from proofroom.domain.identity import checkpoint_key, keyring
 from proofroom.domain.signing import SIGNATURE_BYTES, Signer, pae, verify_signature
 from proofroom.domain.snapshot import DIGEST_BYTES, decode_state, encode_state
 from proofroom.domain.state import State
-from proofroom.domain.statements.ledger import Genesis
 from proofroom.domain.transition import transition
 
 
@@ -60,7 +61,7 @@ def advance(store: Store, head: Head) -> Head:
     if founding is None or size != head.state.size or store.size() < size:
         raise HistoryChanged(size=size, why=f"the log has {store.size()} entries")
     try:
-        signed = verify_checkpoint(note, founding.origin, founding.checkpoint_key)
+        signed = verify_checkpoint(note, founding.origin, checkpoint_key(head.state))
     except BadNote as e:
         raise HistoryChanged(size=size, why=str(e)) from e
     if signed != Checkpoint(founding.origin, size, merkle.root(head.tree)):
@@ -79,15 +80,31 @@ def save_snapshot(store: Store, head: Head, signer: Signer) -> None:
 
 
 def _from_snapshot(store: Store) -> Head | None:
-    """The head at the newest snapshot that the checkpoint key of genesis signed and that fits the log; a cache that does not is none."""
+    """The head at the newest snapshot that fits the log and is signed by the checkpoint key in force there; what does not is no cache."""
     for size, signed in store.snapshots():
         try:
-            genesis = to_entry(store.read(0, 1)[0]).statement
             signature, data = signed[:SIGNATURE_BYTES], signed[SIGNATURE_BYTES:]
-            if isinstance(genesis, Genesis):
-                verify_signature(genesis.checkpoint_key, pae(SNAPSHOT, data[:DIGEST_BYTES]), signature)
-                tree = merkle.Tree(size, tuple(store.node(*peak) for peak in merkle.peaks_of(size)))
-                return Head(decode_state(data, merkle.root(tree)), tree)
-        except (Malformed, TypeError, IndexError):
+            tree = merkle.Tree(size, tuple(store.node(*peak) for peak in merkle.peaks_of(size)))
+            state = decode_state(data, merkle.root(tree))
+            key = checkpoint_key(_proven_keys(store, state))
+            verify_signature(key, pae(SNAPSHOT, data[:DIGEST_BYTES]), signature)
+        except (Malformed, Refused, Conflict, TypeError, ValueError, LookupError):
             continue
+        return Head(state, tree)
     return None
+
+
+def _proven_keys(store: Store, claimed: State) -> State:
+    """The checkpoint key of genesis through each change of it that the snapshot names, by the rules and from the log itself.
+
+    A snapshot must not vouch for the key that vouches for it.
+    """
+    state = transition(State(), to_entry(store.read(0, 1)[0]))
+    assert state.founding is not None
+    for index in keyring(claimed, state.founding.checkpoint_key).changes:
+        if index > 0:
+            entry = to_entry(store.read(index, 1)[0])
+            rule = AUTHORITY[entry.statement.kind]
+            check_authority(state, rule, entry.verified)
+            state = rule.apply(state, entry, entry.statement)
+    return state

@@ -11,10 +11,11 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import ValidationError
 
@@ -37,10 +38,12 @@ from proofroom.domain.errors import (
     StoreUnavailable,
     WrongIndex,
 )
+from proofroom.domain.identity import checkpoint_key, key_in_force, ledger_key
 from proofroom.domain.ids import KeyId, from_ms
 from proofroom.domain.signing import Signer
 from proofroom.domain.state import RULES
 from proofroom.domain.statements import first_fault
+from proofroom.domain.statements.identity import KeyRotated
 from proofroom.domain.statements.ledger import Genesis, Tick
 
 STREAM = 2_000
@@ -50,6 +53,8 @@ SNAPSHOT_EVERY = 50_000
 """Entries after which the state is saved, so that opening replays few."""
 
 LOG, VIEWS, KEYS = "log.db", "views.duckdb", "keys"
+
+_OWN_KEY = re.compile(r"(ledger|checkpoint)(-[0-9]+)?")
 
 _KEY_NAMES = ("ledger", "ledger-recovery", "checkpoint", "checkpoint-recovery")
 
@@ -151,7 +156,7 @@ class Ledger(Reader):
         store = SqliteStore(path / LOG, read_only=read_only, clock=clock)
         try:
             if signers is None:
-                names = () if read_only else ("ledger", "checkpoint")
+                names = () if read_only else _signer_names(path / KEYS)
                 signers = [s for name in names if (s := signer_of_room(path / KEYS, name)) is not None]
             held = [as_signer(signer, path / KEYS) for signer in signers]
             return cls(store, held, views=None if read_only else path / VIEWS, workers=workers)
@@ -206,7 +211,7 @@ class Ledger(Reader):
         before = self.size
         self._record([], atomic=True)
         if self.size == before:
-            signer = self._signer(self._founded().ledger_key)
+            signer = self._signer(ledger_key(self.state))
             with contextlib.suppress(WrongIndex):  # somebody appended meanwhile, so time has passed
                 self.append(sign(Tick(ledger=self.id, index=self.size), signer))
         return self.size
@@ -229,7 +234,7 @@ class Ledger(Reader):
     def _save_snapshot(self) -> None:
         """A snapshot is a cache: when it cannot be written now, opening takes longer, and that is all."""
         with contextlib.suppress(StoreUnavailable, NoSigner):
-            save_snapshot(self.store, self._head, self._signer(self._founded().checkpoint_key))
+            save_snapshot(self.store, self._head, self._signer(checkpoint_key(self.state)))
         self._saved = self.size
 
     def _signer(self, keyid: KeyId) -> Signer:
@@ -244,6 +249,22 @@ class Ledger(Reader):
             if self._pool is None:
                 self._pool = VerifyingPool(self._workers)
             return self._pool
+
+    def rotate(self, which: Literal["ledger", "checkpoint"], successor: Signer) -> Recorded:
+        """Put a new key in the place of the ledger's or the checkpoint's, from the next entry on. Its holder has to be given at each open.
+
+        Raises:
+            NoSigner: the key in force is not at hand.
+            AlreadyRecorded: the new key is or was a key of somebody.
+        """
+        founding = self._founded()
+        identity = founding.ledger_key if which == "ledger" else founding.checkpoint_key
+        rotated = KeyRotated(
+            ledger=self.id, identity=identity, new_key=successor.keyid, created_at=from_ms(self.store.clock())
+        )
+        signer = self._signer(key_in_force(self._fresh_state(), identity))
+        self._signers[successor.keyid] = successor
+        return self.append(sign(rotated, signer, successor))
 
     # --- closing
 
@@ -271,6 +292,11 @@ class Ledger(Reader):
 
     def __repr__(self) -> str:
         return f"Ledger({self.state.founding.origin if self.state.founding else 'empty'}, {self.size} entries)"
+
+
+def _signer_names(keys: Path) -> list[str]:
+    """The names in a room's ``keys/`` under which the ledger's own keys are, those of rotations too: ``ledger``, ``ledger-2``, .."""
+    return sorted({file.stem for file in keys.glob("*") if _OWN_KEY.fullmatch(file.stem)})
 
 
 def _new_store(path: Path, clock: Callable[[], int]) -> SqliteStore:

@@ -13,6 +13,7 @@ from proofroom.domain.checkpoint import Checkpoint, sign_checkpoint
 from proofroom.domain.entry import Entry, encode_signatures, entry_bytes
 from proofroom.domain.envelope import Verified, sign, verify
 from proofroom.domain.errors import Conflict, ProofroomError, Refused, TimeWentBack
+from proofroom.domain.identity import checkpoint_key, ledger_key
 from proofroom.domain.ids import Digest, KeyId
 from proofroom.domain.signing import Signer
 from proofroom.domain.transition import next_due, transition
@@ -69,13 +70,13 @@ class Writer:
         founding, tree = self.head.state.founding, self.head.tree
         assert founding is not None
         checkpoint = Checkpoint(founding.origin, tree.size, merkle.root(tree))
-        return Batch(self._entries, sign_checkpoint(checkpoint, self._signer(founding.checkpoint_key)))
+        return Batch(self._entries, sign_checkpoint(checkpoint, self._signer(checkpoint_key(self.head.state))))
 
     def _state_due(self, now: int) -> None:
         """Everything that the ledger itself must state by now."""
         state = self.head.state
         while state.founding is not None and (due := next_due(state, now)) is not None:
-            self._apply(verify(sign(due, self._signer(state.founding.ledger_key))), now)
+            self._apply(verify(sign(due, self._signer(ledger_key(state)))), now)
             state = self.head.state
 
     def _try(self, verified: Verified, now: int) -> Recorded | ProofroomError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from immutables import Map
 
 from proofroom.domain.errors import (
+    Distrusted,
     GrantAbsent,
     GrantExpired,
     GrantRevoked,
@@ -18,6 +19,7 @@ from proofroom.domain.errors import (
     OverLimit,
     Refused,
 )
+from proofroom.domain.identity import is_trusted
 from proofroom.domain.ids import Digest, KeyId
 from proofroom.domain.state import GrantVersion, Spent, State
 from proofroom.domain.statements.activity import Activity
@@ -31,7 +33,7 @@ def authorise(state: State, agent: KeyId, vault_scope: str, operation: str, at_m
 
     Raises:
         OutOfScope: nobody opened the vault, or the newest chain does not cover the scope.
-        GrantAbsent, GrantRevoked, GrantSuperseded, GrantExpired, OverLimit: which link of the newest chain fails, and why.
+        GrantAbsent, GrantRevoked, GrantSuperseded, GrantExpired, Distrusted, OverLimit: which link of the newest chain fails.
     """
     user = vault_owner(state, vault_scope)
     versions = list(state.delegations.get((user, agent), Map()).values())
@@ -65,7 +67,7 @@ def chain_in_force(state: State, user: KeyId, agent: KeyId, grant: Digest, at_ms
     """The chain from a version that an agent service relies on up to the user's grant, when all of it is in force.
 
     Raises:
-        GrantAbsent, GrantRevoked, GrantSuperseded, GrantExpired: which link fails, from the agent's end.
+        GrantAbsent, GrantRevoked, GrantSuperseded, GrantExpired, Distrusted: which link fails, from the agent's end.
     """
     chain: list[GrantVersion] = []
     while not chain or chain[-1].delegator:
@@ -78,6 +80,9 @@ def chain_in_force(state: State, user: KeyId, agent: KeyId, grant: Digest, at_ms
             raise GrantSuperseded(grant=grant, in_force=version.digest)
         if version.expires_at_ms and at_ms > version.expires_at_ms:
             raise GrantExpired(grant=grant, expires_at=version.expires_at)
+        signer = version.delegator or user
+        if not is_trusted(state, signer, version.log_index):
+            raise Distrusted(what=f"grant {grant}", index=version.log_index, identity=signer)
         chain.append(version)
     return tuple(chain)
 

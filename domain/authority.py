@@ -7,6 +7,9 @@ rule of their own for validity: they must equal what :mod:`proofroom.domain.tran
 kind                  signed by                               unique by
 ===================== ======================================= ==========================================================
 genesis               ledger, checkpoint                      being entry 0
+key-rotated           the identity, its new key               every key
+identity              the identity, recovery keys new and old every key
+compromise            recovery key, new key                   every key
 vault-opened          wallet                                  vault id
 grant, grant-wire     wallet                                  user, agent service; strictly newer ``created_at``
 delegation            delegator                               user, agent service, delegator; strictly newer
@@ -36,6 +39,8 @@ proposal-enacted      ledger (derived)                        cluster, number
 withdrawal-paid       ledger (derived)                        index of the withdrawal
 tick                  ledger                                  index
 ===================== ======================================= ==========================================================
+
+Statements name parties by their first keys; who must sign is the key that is in force for each at the entry's index.
 """
 
 from __future__ import annotations
@@ -53,6 +58,7 @@ from proofroom.domain import (
     erasure,
     governance,
     proposals,
+    rotation,
     rounds,
     validators,
     verdicts,
@@ -61,12 +67,14 @@ from proofroom.domain import (
 from proofroom.domain.entry import Entry
 from proofroom.domain.envelope import Verified
 from proofroom.domain.errors import ExtraSignature, KeyNotInForce, MissingRole, SharedKey, Unregistered, WrongIndex
+from proofroom.domain.identity import key_in_force, keyring, recovery_key
 from proofroom.domain.ids import KeyId
 from proofroom.domain.state import State
 from proofroom.domain.statements import activity as ac
 from proofroom.domain.statements import attestation as at
 from proofroom.domain.statements import consent as co
 from proofroom.domain.statements import governance as go
+from proofroom.domain.statements import identity as idn
 from proofroom.domain.statements import ledger as le
 from proofroom.domain.statements import proposals as pr
 from proofroom.domain.statements import settlement as se
@@ -77,7 +85,7 @@ class Rule(NamedTuple):
     """How a kind is authorised and applied."""
 
     roles: Callable[[State, Any], dict[str, KeyId]]
-    """Role -> the key that must sign in it."""
+    """Role -> the identity whose key in force must sign in it."""
     apply: Callable[[State, Entry, Any], State]
     derived: bool = False
 
@@ -86,11 +94,13 @@ def check_authority(state: State, rule: Rule, verified: Verified) -> None:
     """Exactly the required keys signed, one for each role.
 
     Raises:
+        NamedByLaterKey: it names a party by another key than its first.
         SharedKey: two roles name one key.
         MissingRole: a required signature is not there.
         ExtraSignature: a key signed that has no role.
     """
-    roles = rule.roles(state, verified.statement)
+    identities = rule.roles(state, verified.statement)
+    roles = {role: key_in_force(state, identity) for role, identity in identities.items()}
     required = set(roles.values())
     if len(required) < len(roles):
         keys = list(roles.values())
@@ -100,6 +110,17 @@ def check_authority(state: State, rule: Rule, verified: Verified) -> None:
             raise MissingRole(kind=verified.kind, role=role, keyid=key)
     if len(verified.keys) > len(required):
         raise ExtraSignature(kind=verified.kind, keyid=min(verified.keys - required))
+
+
+def _recovering(state: State, s: idn.Identity) -> dict[str, KeyId]:
+    former = keyring(state, s.identity).recovery
+    return {"identity": s.identity, "recovery key": s.recovery_key} | (
+        {} if former is None else {"former recovery key": former}
+    )
+
+
+def _recovered(state: State, s: idn.Compromise) -> dict[str, KeyId]:
+    return {"recovery key": recovery_key(state, s.identity), "new key": s.new_key}
 
 
 def _ledger(state: State, s: object) -> dict[str, KeyId]:
@@ -178,6 +199,9 @@ def _apply_tick(state: State, entry: Entry, s: le.Tick) -> State:
 
 
 AUTHORITY: dict[str, Rule] = {
+    idn.KeyRotated.kind: Rule(lambda _, s: {"identity": s.identity, "new key": s.new_key}, rotation.apply_key_rotated),
+    idn.Identity.kind: Rule(_recovering, rotation.apply_identity),
+    idn.Compromise.kind: Rule(_recovered, rotation.apply_compromise),
     co.VaultOpened.kind: Rule(_wallet, consent.apply_vault_opened),
     co.Grant.kind: Rule(_wallet, consent.apply_grant),
     co.WireGrant.kind: Rule(_wallet, consent.apply_grant),

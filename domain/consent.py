@@ -18,6 +18,7 @@ from proofroom.domain.errors import (
     StaleVersion,
     TimesOutOfOrder,
 )
+from proofroom.domain.identity import is_trusted
 from proofroom.domain.ids import SKEW_MS, KeyId, to_ms
 from proofroom.domain.money import parse_amount
 from proofroom.domain.state import AgentKeyFacts, GrantVersion, PayerFacts, State
@@ -67,7 +68,8 @@ def apply_grant(state: State, entry: Entry, s: Grant | WireGrant) -> State:
     """
     key = (s.user_pub_key, s.agent_service_pub_key)
     before = state.grants.get(key)
-    active = grant_status(before, entry.recorded_at_ms) == "active"
+    active = before is not None and is_trusted(state, s.user_pub_key, before.log_index)
+    active = active and grant_status(before, entry.recorded_at_ms) == "active"
     version = next_version(entry, s, "the grant", before, active=active)
     if not s.revoked:
         _check_owned(state, s)
@@ -130,7 +132,7 @@ def apply_agent_key(state: State, entry: Entry, s: AgentKey) -> State:
         raise AlreadyRecorded(what="agent key", key=s.key)
     if to_ms(s.expires_at) <= created_at_ms:
         raise TimesOutOfOrder(what=f"expires_at {s.expires_at} is not after created_at {s.created_at}")
-    facts = AgentKeyFacts(s.agent, s.vault_scope, created_at_ms, to_ms(s.expires_at))
+    facts = AgentKeyFacts(entry.index, s.agent, s.vault_scope, created_at_ms, to_ms(s.expires_at))
     return state._replace(agent_keys=state.agent_keys.set(s.key, facts))
 
 
@@ -145,6 +147,7 @@ def check_agent_key(state: State, s: Activity, ended_at_ms: int) -> None:
         facts is None
         or (facts.agent, facts.vault_scope) != (s.agent, s.vault_scope)
         or ended_at_ms > facts.expires_at_ms
+        or not is_trusted(state, s.agent, facts.log_index)
     ):
         raise KeyNotInForce(keyid=s.signers.agent_derived_key, role=f"derived key of {s.agent} for {s.vault_scope}")
 
@@ -159,7 +162,7 @@ def apply_payer(state: State, entry: Entry, s: Payer) -> State:
     expires_at_ms = to_ms(s.expires_at) if s.expires_at is not None else 0
     if s.expires_at is not None and expires_at_ms <= created_at_ms and not s.revoked:
         raise TimesOutOfOrder(what=f"expires_at {s.expires_at} is not after created_at {s.created_at}")
-    facts = PayerFacts(s.created_at, created_at_ms, expires_at_ms, s.revoked, parse_amount(s.cap_per_era))
+    facts = PayerFacts(entry.index, s.created_at, created_at_ms, expires_at_ms, s.revoked, parse_amount(s.cap_per_era))
     return state._replace(payers=state.payers.set(key, facts))
 
 
@@ -173,5 +176,7 @@ def payer_cap(state: State, s: Activity, user: KeyId, ended_at_ms: int) -> int |
         return None
     facts = state.payers.get((s.customer, s.agent, s.cluster))
     if facts is None or facts.revoked or (facts.expires_at_ms and ended_at_ms > facts.expires_at_ms):
+        raise NotPayer(customer=s.customer)
+    if not is_trusted(state, s.customer, facts.log_index):
         raise NotPayer(customer=s.customer)
     return facts.cap_per_era

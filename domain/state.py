@@ -15,6 +15,7 @@ from immutables import Map
 
 from proofroom.domain.claims import Claim, Debt, Openings, Terms, Unlocking
 from proofroom.domain.ids import Digest, KeyId
+from proofroom.domain.keyring import Keyring
 from proofroom.domain.merkle import Tree
 
 RULES = 1
@@ -77,6 +78,7 @@ class Spent(NamedTuple):
 class AgentKeyFacts(NamedTuple):
     """The certificate of a derived key."""
 
+    log_index: int
     agent: KeyId
     vault_scope: str
     created_at_ms: int
@@ -86,6 +88,7 @@ class AgentKeyFacts(NamedTuple):
 class PayerFacts(NamedTuple):
     """What a customer signed to pay for an agent service in a cluster."""
 
+    log_index: int
     created_at: str
     created_at_ms: int
     expires_at_ms: int
@@ -350,6 +353,10 @@ class State(NamedTuple):
     size: int = 0
     recorded_at_ms: int = 0
     founding: Founding | None = None
+    keyrings: Map[KeyId, Keyring] = Map()
+    """By identity, for those that ever changed a key or set a recovery key."""
+    later_keys: Map[KeyId, KeyId] = Map()
+    """Every other key of an identity -> the identity. A key is one's own for ever."""
     vaults: Map[str, KeyId] = Map()
     grants: Map[tuple[KeyId, KeyId], GrantVersion] = Map()
     """By (user, agent service)."""

@@ -6,6 +6,9 @@ The write path, the audit's replay and the property tests use this one function 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+from immutables import Map
 
 from proofroom.domain import debts, eras, proposals, verdicts, withdrawals
 from proofroom.domain.authority import AUTHORITY, Rule, check_authority
@@ -22,6 +25,7 @@ from proofroom.domain.errors import (
     WrongIndex,
 )
 from proofroom.domain.ids import MAX_TIME_MS, Digest, KeyId
+from proofroom.domain.keyring import Keyring
 from proofroom.domain.state import Due, Founding, State
 from proofroom.domain.statements import LedgerStatement, Statement
 from proofroom.domain.statements.ledger import Genesis
@@ -110,7 +114,17 @@ def _found(state: State, entry: Entry) -> State:
         bank_keys=genesis.bank_keys,
         unit=genesis.unit,
     )
-    return state._replace(size=1, recorded_at_ms=entry.recorded_at_ms, founding=founding)
+    return state._replace(size=1, recorded_at_ms=entry.recorded_at_ms, founding=founding, **_own_keys(genesis))
+
+
+def _own_keys(genesis: Genesis) -> dict[str, Any]:
+    """The ledger's two identities, with the recovery keys that genesis gives them."""
+    pairs = [
+        (genesis.ledger_key, genesis.ledger_recovery_key),
+        (genesis.checkpoint_key, genesis.checkpoint_recovery_key),
+    ]
+    rings = {name: Keyring(((-1, name),), ((0, recovery),)) for name, recovery in pairs}
+    return {"keyrings": Map(rings), "later_keys": Map({recovery: name for name, recovery in pairs})}
 
 
 def _genesis_roles(state: State, s: Genesis) -> dict[str, KeyId]:

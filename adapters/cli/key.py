@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from proofroom.adapters.cli.options import json_option
+from proofroom.adapters.cli.options import founding_of, json_option, open_to_write, room_option
 from proofroom.adapters.cli.output import print_json
 from proofroom.domain.errors import SignerFailed
 
@@ -90,6 +90,32 @@ def _new_password(variable: str | None) -> bytes:
     if not (text := os.environ.get(variable, "")):
         raise SignerFailed(signer="encrypted-file:", why=f"the variable {variable} holds no password")
     return text.encode()
+
+
+@key.command(epilog="""\b\nExample:\n  proofroom key rotate checkpoint --room room\n""")
+@click.argument("which", type=click.Choice(["ledger", "checkpoint"]))
+@room_option
+@json_option
+def rotate(which: Literal["ledger", "checkpoint"], room: Path, as_json: bool) -> None:
+    """Put a new key in the place of a room's ledger or checkpoint key.
+
+    The new key is made as a plain file keys/WHICH-N.json, or taken from keys/WHICH-N.json or .uri where you put one before. It is in
+    force from the next entry on; the old key stays valid for what it signed, and can be taken out of the folder.
+    """
+    from proofroom.adapters.ledger import KEYS
+    from proofroom.adapters.signers import take_signer
+    from proofroom.domain.identity import keyring
+
+    with open_to_write(room) as ledger:
+        founding = founding_of(ledger)
+        identity = founding.ledger_key if which == "ledger" else founding.checkpoint_key
+        name = f"{which}-{len(keyring(ledger.state, identity).keys) + 1}"
+        successor = take_signer(room / KEYS, name, None)
+        place = ledger.rotate(which, successor)
+    if as_json:
+        print_json({"identity": identity, "key": successor.keyid, "name": name, "entry_index": place.entry_index})
+    else:
+        click.echo(f"{successor.keyid} signs from entry {place.entry_index + 1} on; it is {name} in keys/")
 
 
 def _tell(made: Key, file: Path, as_json: bool) -> None:

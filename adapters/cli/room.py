@@ -33,6 +33,7 @@ def status(room: Path, as_json: bool) -> None:
 
 
 def _facts(ledger: Ledger) -> dict[str, Any]:
+    from proofroom.domain.identity import checkpoint_key
     from proofroom.domain.ids import from_ms
 
     state, founding = ledger.state, founding_of(ledger)
@@ -43,7 +44,7 @@ def _facts(ledger: Ledger) -> dict[str, Any]:
         "unit": founding.unit,
         "size": state.size,
         "last_recorded_at": from_ms(state.recorded_at_ms),
-        "checkpoint_key": founding.checkpoint_key,
+        "checkpoint_key": checkpoint_key(state),
         "grants": len(state.grants),
         "clusters": [_cluster(state, name) for name in sorted(state.clusters)],
         "unpaid_eras": [_era(state, *key) for key in sorted(state.eras)],
@@ -141,13 +142,14 @@ def checkpoint(room: Path, as_json: bool) -> None:
     A copy that this machine cannot reach is what later shows that nothing was removed or rewritten: proofroom audit --against FILE.
     """
     with open_to_read(room) as ledger:
-        note, founding = ledger.checkpoint(), founding_of(ledger)
+        note, founding, state = ledger.checkpoint(), founding_of(ledger), ledger.state
     if not as_json:
         click.echo(note, nl=False)
         return
-    from proofroom.domain.checkpoint import verify_checkpoint
+    from proofroom.domain.checkpoint import parse_note, verify_checkpoint
+    from proofroom.domain.identity import checkpoint_key
 
-    signed = verify_checkpoint(note, founding.origin, founding.checkpoint_key)
+    signed = verify_checkpoint(note, founding.origin, checkpoint_key(state, parse_note(note)[0].size))
     print_json({"origin": signed.origin, "size": signed.size, "root": signed.root.hex(), "note": note})
 
 

@@ -76,13 +76,16 @@ def _entry_facts(found: Entry) -> dict[str, Any]:
 
 def _receipt(ledger: Ledger, index: int) -> dict[str, Any]:
     """The receipt of an entry, after it was checked as its reader will check it."""
+    from proofroom.domain.checkpoint import parse_note
+    from proofroom.domain.identity import checkpoint_key
     from proofroom.domain.receipt import verify_receipt
 
     founding, receipt = founding_of(ledger), ledger.receipt(index)
-    _, checkpoint = verify_receipt(receipt, founding.origin, founding.checkpoint_key)
+    key = checkpoint_key(ledger.state, parse_note(receipt.note)[0].size)
+    _, checkpoint = verify_receipt(receipt, founding.origin, key)
     return {
         "verified": True,
-        "checkpoint_key": founding.checkpoint_key,
+        "checkpoint_key": key,
         "size": checkpoint.size,
         "root": checkpoint.root.hex(),
         "entry": base64.b64encode(receipt.entry).decode(),

@@ -180,3 +180,51 @@ class KeyNotInForce(
 
     keyid: str
     role: str
+
+
+class NamedByLaterKey(
+    Refused,
+    code="named-by-later-key",
+    message="{keyid} is a later key of {identity}",
+    advice="name a party by its first key, and sign with the key in force",
+):
+    """A statement names a party by a key that took the place of another."""
+
+    keyid: str
+    identity: str
+
+
+class NoRecoveryKey(
+    Refused,
+    code="no-recovery-key",
+    message="{identity} has set no recovery key",
+    advice="set one with an identity statement while the key in force can be trusted",
+):
+    """Only a recovery key can declare a compromise."""
+
+    identity: str
+
+
+class BeyondTheLog(
+    Refused,
+    code="beyond-the-log",
+    message="index {index} lies beyond the log's {size} entries",
+    advice="name the first entry that somebody else may have signed",
+):
+    """A statement speaks of an entry that is not there yet."""
+
+    index: int
+    size: int
+
+
+class Distrusted(
+    Refused,
+    code="distrusted",
+    message="{what}, entry {index}, was signed by a key of {identity} that has since been declared compromised",
+    advice="have it signed again by the key in force",
+):
+    """What would be relied on was signed while the key was in other hands."""
+
+    what: str
+    index: int
+    identity: str

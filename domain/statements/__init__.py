@@ -25,6 +25,7 @@ from proofroom.domain.statements.attestation import (
 from proofroom.domain.statements.consent import AgentKey, Delegation, Erased, Grant, Payer, VaultOpened, WireGrant
 from proofroom.domain.statements.fields import LedgerStatement, Statement
 from proofroom.domain.statements.governance import ClusterFounded, EraClose, EraOpened
+from proofroom.domain.statements.identity import Compromise, Identity, KeyRotated
 from proofroom.domain.statements.ledger import Genesis, Tick
 from proofroom.domain.statements.observation import Observed
 from proofroom.domain.statements.proposals import NodeLeft, Proposal, ProposalDecided, ProposalEnacted, ProposalVote
@@ -55,6 +56,9 @@ KINDS: dict[str, type[Statement]] = {
     for statement in (
         Genesis,
         Tick,
+        KeyRotated,
+        Identity,
+        Compromise,
         VaultOpened,
         Grant,
         WireGrant,

@@ -31,7 +31,9 @@ from proofroom.domain import (
     erasure,
     errors,
     governance,
+    identity,
     proposals,
+    rotation,
     rounds,
     settlement,
     transition,
@@ -52,7 +54,7 @@ from proofroom.domain.statements.governance import Node, Parameters
 from proofroom.domain.statements.ledger import Tick
 from proofroom.domain.statements.settlement import EraSealed
 from proofroom.domain.voting import make_vote
-from strategies.consenting import delegate, erase
+from strategies.consenting import compromise, delegate, erase, rotate, set_recovery
 from strategies.governing import (
     admission,
     leave,
@@ -82,6 +84,8 @@ RULES = [
     erasure,
     governance,
     proposals,
+    identity,
+    rotation,
     rounds,
     settlement,
     transition,
@@ -403,6 +407,69 @@ def _fourth_delegation_in_a_row(h: History) -> Envelope:
 @refused(errors.NotNarrower, lambda h: {"what": "scopes", "grant": h.grant})
 def _delegation_of_another_scope(h: History) -> Envelope:
     return passed_on(h, scopes=["v-7c21 / calendar", "v-7c21 / mail"])
+
+
+# --- keys
+
+
+@refused(errors.NamedByLaterKey, keyid=key("wallet-b").keyid, identity=key("wallet").keyid)
+def _party_named_by_its_second_key(h: History) -> Envelope:
+    h.write(rotate(h.cast, h.cast.user, key("wallet-b")))
+    h.cast.user = key("wallet-b")
+    return h.cast.grant()
+
+
+@refused(errors.MissingRole, kind="grant", role="wallet", keyid=key("wallet-b").keyid)
+def _grant_by_a_key_no_longer_in_force(h: History) -> Envelope:
+    h.write(rotate(h.cast, h.cast.user, key("wallet-b")))
+    return h.cast.grant()
+
+
+@refused(errors.AlreadyRecorded, what="key", key=key("recovery").keyid)
+def _recovery_key_put_to_daily_use(h: History) -> Envelope:
+    h.write(set_recovery(h.cast, h.cast.user, key("recovery")))
+    return rotate(h.cast, h.cast.user, key("recovery"))
+
+
+@refused(errors.NamedByLaterKey, keyid=key("agent-b").keyid, identity=key("agent-service").keyid)
+def _key_of_another_party(h: History) -> Envelope:
+    h.write(rotate(h.cast, h.cast.agent, key("agent-b")))
+    return rotate(h.cast, h.cast.user, key("agent-b"))
+
+
+@refused(errors.NoRecoveryKey, identity=key("wallet").keyid)
+def _compromise_without_a_recovery_key(h: History) -> Envelope:
+    return compromise(h.cast, h.cast.user, 0, key("wallet-b"), key("recovery"))
+
+
+@refused(errors.BeyondTheLog, lambda h: {"index": h.state.size + 1, "size": h.state.size})
+def _compromise_of_what_is_not_recorded(h: History) -> Envelope:
+    h.write(set_recovery(h.cast, h.cast.user, key("recovery")))
+    return compromise(h.cast, h.cast.user, h.state.size + 1, key("wallet-b"), key("recovery"))
+
+
+def grant_index(h: History) -> int:
+    """Where the wallet's newest version stands."""
+    return h.state.grants[h.cast.user.keyid, h.cast.agent.keyid].log_index
+
+
+@refused(
+    errors.Distrusted,
+    lambda h: {"what": f"grant {h.grant}", "index": grant_index(h), "identity": h.cast.user.keyid},
+)
+def _record_under_a_grant_in_doubt(h: History) -> Envelope:
+    h.write(set_recovery(h.cast, h.cast.user, key("recovery")))
+    h.write(compromise(h.cast, h.cast.user, grant_index(h), key("wallet-b"), key("recovery")))
+    return h.cast.activity(h.grant, 0)
+
+
+@refused(errors.NotPayer, customer=key("sponsor").keyid)
+def _payer_in_doubt(h: History) -> Envelope:
+    sponsor = key("sponsor")
+    since = h.write(h.cast.payer(sponsor, 10**9)).index
+    h.write(set_recovery(h.cast, sponsor, key("recovery")))
+    h.write(compromise(h.cast, sponsor, since, key("sponsor-b"), key("recovery")))
+    return h.cast.activity(h.grant, 0, customer=sponsor.keyid)
 
 
 def limited(h: History, **limits: Any) -> None:

@@ -1,4 +1,4 @@
-"""What wallets and agent services sign beyond a plain grant, for tests: delegations, erasures."""
+"""What wallets and agent services sign beyond a plain grant, for tests: delegations, erasures, new keys."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from proofroom.adapters.keys import Key
 from proofroom.domain.envelope import Envelope, sign
 from proofroom.domain.ids import KeyId
 from proofroom.domain.statements.consent import Delegation, Erased, Limits, Metadata, ScopeContext, ScopeName
+from proofroom.domain.statements.identity import Compromise, Identity, KeyRotated
 
 
 def delegate(
@@ -52,3 +53,29 @@ def erase(cast: Cast, what: str, **changes: Any) -> Envelope:
         "created_at": cast.now(),
     }
     return sign(Erased(**fields | changes), cast.user)
+
+
+def rotate(cast: Cast, identity: Key, new: Key, *, by: Key | None = None, **changes: Any) -> Envelope:
+    """An identity's key in force (its first, unless told) hands over to a new one."""
+    fields = {"ledger": cast.ledger, "identity": identity.keyid, "new_key": new.keyid, "created_at": cast.now()}
+    return sign(KeyRotated(**fields | changes), by or identity, new)
+
+
+def set_recovery(cast: Cast, identity: Key, recovery: Key, *others: Key, by: Key | None = None) -> Envelope:
+    """An identity sets its recovery key; ``others`` sign too."""
+    statement = Identity(
+        ledger=cast.ledger, identity=identity.keyid, recovery_key=recovery.keyid, created_at=cast.now()
+    )
+    return sign(statement, by or identity, recovery, *others)
+
+
+def compromise(cast: Cast, identity: Key, since_index: int, new: Key, recovery: Key) -> Envelope:
+    """The recovery key declares that an identity's keys are not to be trusted since an index."""
+    statement = Compromise(
+        ledger=cast.ledger,
+        identity=identity.keyid,
+        since_index=since_index,
+        new_key=new.keyid,
+        created_at=cast.now(),
+    )
+    return sign(statement, recovery, new)

@@ -37,7 +37,7 @@ from proofroom.domain.statements.fields import Model
 from proofroom.domain.statements.ledger import Genesis, Tick
 from proofroom.domain.transition import next_due, transition
 from proofroom.domain.voting import make_vote
-from strategies.consenting import delegate, erase
+from strategies.consenting import compromise, delegate, erase, rotate, set_recovery
 from strategies.governing import govern
 from strategies.spending import withdraw
 
@@ -276,6 +276,8 @@ def whole_history() -> History:
     passed_on = delegate(cast, cast.agent, key("sub-agent").keyid, grant.verified.digest, [str(scope.context)])
     history.write(resign(passed_on, user_pub_key=owner.keyid))
     govern(history)
+    history.write(set_recovery(cast, owner, key("wallet-3-recovery")), rotate(cast, owner, key("wallet-3-b")))
+    history.write(compromise(cast, owner, history.state.size - 1, key("wallet-3-c"), key("wallet-3-recovery")))
     return history
 
 
