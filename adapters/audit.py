@@ -8,7 +8,6 @@ checkpoint with the tree at its size.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from enum import IntEnum
 from typing import Any, NamedTuple
 
 from proofroom.adapters.mapper import StoredEntry, originator_id, to_entry
@@ -19,18 +18,12 @@ from proofroom.domain.errors import BadNote, ProofroomError
 from proofroom.domain.identity import checkpoint_key
 from proofroom.domain.state import Founding, State
 from proofroom.domain.transition import next_due, transition
+from proofroom.domain.verifier import Verdict
+
+__all__ = ["UNWITNESSED", "Report", "Verdict", "audit"]
 
 LOWEST = -(2**63)
 """The lowest index that a store can hold: an edited one may hold rows before the first."""
-
-
-class Verdict(IntEnum):
-    """What the audit found; its value is the exit status."""
-
-    VALID = 0
-    INVALID = 10
-    INCOMPLETE = 11
-    FORKED = 12
 
 
 class Report(NamedTuple):
@@ -164,7 +157,9 @@ def audit(store: Store, *, against: str | None = None, progress: Callable[[int],
 def _conclude(auditor: _Auditor, against: str | None) -> Report:
     """All entries hold: is something missing at the end, or is there another history?"""
     state, size = auditor.state, auditor.tree.size
-    if _last_size(auditor.store) == size and auditor.store.size() > size:
+    if (
+        auditor.store.size() > size and _last_size(auditor.store) == size
+    ):  # in this order: a writer may append in between
         return _report(auditor, Verdict.INVALID, "entries at the end have no checkpoint", size)
     if state.founding is None:
         return _report(auditor, Verdict.INCOMPLETE, "the log has no entries")

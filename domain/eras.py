@@ -17,7 +17,7 @@ from proofroom.domain.ids import SKEW_MS, KeyId, from_ms
 from proofroom.domain.lines import basis_of, totals_of
 from proofroom.domain.money import parse_amount
 from proofroom.domain.settlement import Work, compute_lines
-from proofroom.domain.state import Due, Era, State, schedule, unschedule
+from proofroom.domain.state import Due, Era, State, Tally, schedule, unschedule
 from proofroom.domain.statements.settlement import (
     EraPaid,
     EraSealed,
@@ -140,12 +140,12 @@ def _paid(state: State, due: Due, era: Era) -> EraPaid:
         ),
         totals=totals_of(era.lines),
         lines_root=hashing.tagged(merkle.root(era.stated, merkle.INNER)),
-        completeness_root=hashing.tagged(merkle.root_of(completeness_leaves(era))),
+        completeness_root=hashing.tagged(merkle.root_of(completeness_leaves(era.tallies))),
         note=None if era.attested else "no attested work",
     )
 
 
-def completeness_leaves(era: Era) -> list[bytes]:
+def completeness_leaves(tallies: Map[tuple[str, KeyId], Tally]) -> list[bytes]:
     """One canonical object for each agent and each customer, in key order: how many records, how many attested, and their sums."""
     return [
         encode(
@@ -157,7 +157,7 @@ def completeness_leaves(era: Era) -> list[bytes]:
                 **{name: str(amount) for name, amount in tally.usage._asdict().items()},
             }
         )
-        for (party, key), tally in sorted(era.tallies.items())
+        for (party, key), tally in sorted(tallies.items())
     ]
 
 

@@ -149,6 +149,28 @@ def consistency_path(first: int, second: int, node: Node, hash: TreeHash = SHA25
     return path
 
 
+def run_path(first: int, end: int, size: int, node: Node, hash: TreeHash = SHA256) -> list[bytes]:
+    """The roots of the subtrees of D[size] beside the leaves ``first`` to ``end - 1``, from the left: with these leaves they give the root.
+
+    A run of one leaf has the hashes of its inclusion path, in another order. O(log size) calls of ``node``.
+
+    Raises:
+        BadProof: there are no such leaves in a tree of this size.
+    """
+    if not 0 <= first < end <= size:
+        raise BadProof(why=f"no leaves {first} to {end - 1} in a tree of {size}")
+
+    def beside(start: int, count: int) -> list[bytes]:
+        if start + count <= first or end <= start:
+            return [_subtree(start, count, node, hash)]
+        if first <= start and start + count <= end:
+            return []
+        left = _split(count)
+        return beside(start, left) + beside(start + left, count - left)
+
+    return beside(0, size)
+
+
 def _split(count: int) -> int:
     """The largest power of two below ``count``, which is at least 2."""
     return 1 << (count - 1).bit_length() - 1

@@ -1,6 +1,6 @@
 """The command line. Each verb is a module of its own; none of them decides anything, and each loads what it needs when it runs.
 
-Exit status: 0 done; 2 wrong usage; 3 to 6 the family of the error (see :mod:`proofroom.domain.errors`); 10, 11, 12 what an audit found;
+Exit status: 0 done; 2 wrong usage; 3 to 6 the family of the error (see :mod:`proofroom.domain.errors`); 10 to 16 a verdict;
 130 interrupted; 141 nobody reads the output any more; 1 a fault in this program.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import click
 
-from proofroom.adapters.cli import audit, demo, key, models, room, settler, show, sql, submit, validator
+from proofroom.adapters.cli import audit, demo, key, models, receipt, room, settler, show, sql, submit, validator
 from proofroom.adapters.cli.options import INTERRUPTED
 from proofroom.adapters.cli.output import print_error, print_json, to_stderr
 from proofroom.domain.errors import ProofroomError, StoreUnavailable
@@ -38,7 +38,7 @@ Exit status:
   4     malformed: bytes are not what they claim to be
   5     conflict: someone else was first; look, then retry
   6     unavailable: the store, a file or a process failed
-  10-12 audit: INVALID, INCOMPLETE, FORKED
+  10-16 a verdict: INVALID, INCOMPLETE, FORKED, SUSPECT, REVOKED-GRANT, UNWITNESSED, ERASED
 """
 
 
@@ -76,6 +76,8 @@ for _verb in (
     models.rebuild,
     models.snapshot,
     audit.audit,
+    receipt.receipt,
+    receipt.verify,
     room.status,
     room.checkpoint,
     room.tick,

@@ -7,10 +7,8 @@ from pathlib import Path
 import click
 
 from proofroom.adapters.cli.meter import Meter
-from proofroom.adapters.cli.options import json_option, read_text, room_option
+from proofroom.adapters.cli.options import json_option, read_checkpoint, room_option
 from proofroom.adapters.cli.output import plain, print_json, print_sentence
-
-MAX_NOTE = 64 * 1024
 
 _COLOURS = {"VALID": "green", "INVALID": "red", "INCOMPLETE": "yellow", "FORKED": "red"}
 
@@ -26,7 +24,7 @@ Examples:
     "--against",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="A checkpoint of this ledger that was kept elsewhere. Without one, a removed tail cannot be seen.",
+    help="A checkpoint of this ledger that was kept elsewhere, or any proof file with one. Without it, a removed tail cannot be seen.",
 )
 @room_option
 @json_option
@@ -38,7 +36,7 @@ def audit(against: Path | None, room: Path, as_json: bool) -> int:
 
     Exit status: 0 VALID, 10 INVALID, 11 INCOMPLETE, 12 FORKED.
     """
-    note = None if against is None else read_text(against, MAX_NOTE)
+    note = None if against is None else read_checkpoint(against).note
     from proofroom.adapters.audit import audit as replay
     from proofroom.adapters.ledger import LOG
     from proofroom.adapters.sqlite import SqliteStore

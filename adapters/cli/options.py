@@ -14,6 +14,7 @@ from proofroom.domain.errors import BadInput, NoSuchEntry, StoreLocked, StoreRea
 if TYPE_CHECKING:
     from proofroom.adapters.ledger import Ledger
     from proofroom.domain.state import Founding
+    from proofroom.domain.verifier.note import Checkpoint
 
 MAX_NUMBER = 2**53 - 1
 INTERRUPTED = 130
@@ -67,11 +68,11 @@ def founding_of(ledger: Ledger) -> Founding:
     return founding
 
 
-def read_text(path: Path, limit: int) -> str:
-    """The text of a file that a person named.
+def read_bytes(path: Path, limit: int) -> bytes:
+    """The content of a file that a person named.
 
     Raises:
-        BadInput: it is not there, cannot be read, is longer than ``limit`` bytes, or is not UTF-8.
+        BadInput: it is not there, cannot be read, or is longer than ``limit`` bytes.
     """
     try:
         with path.open("rb") as file:
@@ -80,10 +81,35 @@ def read_text(path: Path, limit: int) -> str:
         raise BadInput(path=str(path), why=e.strerror or "cannot be read") from None
     if len(data) > limit:
         raise BadInput(path=str(path), why=f"longer than {limit} bytes")
+    return data
+
+
+def read_text(path: Path, limit: int) -> str:
+    """The same, as text.
+
+    Raises:
+        BadInput: also when it is not UTF-8.
+    """
     try:
-        return data.decode()
+        return read_bytes(path, limit).decode()
     except UnicodeDecodeError:
         raise BadInput(path=str(path), why="not text in UTF-8") from None
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint in a file: a note, or a proof file of any kind.
+
+    Raises:
+        BadInput: there is none.
+    """
+    from proofroom.domain.policy import checkpoint_of
+    from proofroom.domain.verifier import BadTrust
+    from proofroom.domain.verifier.proof import MAX_FILE
+
+    try:
+        return checkpoint_of(read_bytes(path, MAX_FILE))
+    except BadTrust as e:
+        raise BadInput(path=str(path), why=str(e)) from None
 
 
 def open_views(room: Path) -> Ledger:

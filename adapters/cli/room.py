@@ -33,6 +33,7 @@ def status(room: Path, as_json: bool) -> None:
 
 
 def _facts(ledger: Ledger) -> dict[str, Any]:
+    from proofroom.domain.checkpoint import verifier_key
     from proofroom.domain.identity import checkpoint_key
     from proofroom.domain.ids import from_ms
 
@@ -45,6 +46,7 @@ def _facts(ledger: Ledger) -> dict[str, Any]:
         "size": state.size,
         "last_recorded_at": from_ms(state.recorded_at_ms),
         "checkpoint_key": checkpoint_key(state),
+        "verifier_key": verifier_key(founding.origin, checkpoint_key(state)),
         "grants": len(state.grants),
         "clusters": [_cluster(state, name) for name in sorted(state.clusters)],
         "unpaid_eras": [_era(state, *key) for key in sorted(state.eras)],
@@ -93,6 +95,7 @@ def _print_status(facts: dict[str, Any]) -> None:
         [
             ("origin", facts["origin"]),
             ("ledger", facts["ledger"]),
+            ("key", facts["verifier_key"]),
             ("size", f"{facts['size']} entries, the last at {facts['last_recorded_at']}"),
             ("grants", facts["grants"]),
         ]

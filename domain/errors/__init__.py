@@ -100,6 +100,7 @@ from proofroom.domain.errors.order import (
     Unregistered,
     WrongIndex,
 )
+from proofroom.domain.errors.proofs import ProofImpossible, PublishedOther, WouldFork
 from proofroom.domain.errors.run import (
     AgentCrashed,
     AgentFailed,
@@ -203,8 +204,10 @@ __all__ = [
     "OverLimit",
     "Overflow",
     "PayloadErased",
+    "ProofImpossible",
     "ProofroomError",
     "ProposalClosed",
+    "PublishedOther",
     "QueryFailed",
     "Refused",
     "ScopesInForce",
@@ -229,6 +232,7 @@ __all__ = [
     "Unregistered",
     "UnsealedRecords",
     "VaultUnavailable",
+    "WouldFork",
     "WrongIndex",
     "WrongNumber",
     "WrongPassword",

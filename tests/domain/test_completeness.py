@@ -24,7 +24,7 @@ def paid_eras(history: History) -> list[tuple[EraPaid, list[bytes], dict[Digest,
     found = []
     for entry, state in zip(history.entries, history.states, strict=False):
         if isinstance(paid := entry.statement, EraPaid):
-            leaves = completeness_leaves(state.eras[paid.cluster, paid.era])
+            leaves = completeness_leaves(state.eras[paid.cluster, paid.era].tallies)
             records = {
                 Digest(e.verified.digest): e.statement
                 for e in history.entries

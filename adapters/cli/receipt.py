@@ -1,0 +1,202 @@
+"""``proofroom receipt`` and ``proofroom verify``: proofs that are files, made here and checked anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from proofroom.adapters.cli.options import (
+    MAX_NUMBER,
+    founding_of,
+    json_option,
+    open_to_read,
+    read_bytes,
+    read_checkpoint,
+    read_text,
+    room_option,
+)
+from proofroom.adapters.cli.output import plain, print_json, print_sentence
+from proofroom.domain.errors import BadInput
+from proofroom.domain.verifier import BadTrust, Trust, Verdict
+
+if TYPE_CHECKING:
+    from proofroom.adapters.proving import Prover
+    from proofroom.domain.verifier.note import Key
+
+MAX_TRUST = 1024 * 1024
+COLOURS = {Verdict.VALID: "green", Verdict.INCOMPLETE: "yellow", Verdict.SUSPECT: "yellow"}
+
+
+class _ByIndex(click.Group):
+    """A number alone is the index of an entry."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0].isdecimal():
+            args = ["entry", *args]
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_ByIndex,
+    epilog="""\b
+Examples:
+  proofroom receipt 42 -o entry-42.tlog-proof
+  proofroom receipt payout dac-019ca8a1-2ec6-75cf-825e-93f041a52525 -o paid.json
+  proofroom receipt era dragon-1 0 -o era-0.json
+""",
+)
+def receipt() -> None:
+    """Write a proof as one file that verifies offline: INDEX, or record, payout, era."""
+
+
+def _out_options(verb: Callable[..., Any]) -> Callable[..., Any]:
+    verb = click.option(
+        "--since",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="A checkpoint (or proof file) kept earlier: also prove that the log extends it.",
+    )(verb)
+    verb = click.option(
+        "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Where to write it; without, stdout."
+    )(verb)
+    return room_option(verb)
+
+
+def _write(room: Path, output: Path | None, since: Path | None, make: Callable[[Prover], bytes]) -> None:
+    from proofroom.adapters.files import write_atomically
+    from proofroom.adapters.proving import Prover
+
+    with open_to_read(room) as ledger:
+        known = None if since is None else read_checkpoint(since).size
+        data = make(Prover(ledger.store, founding_of(ledger).checkpoint_key, known))
+    if output is None:
+        click.echo(data, nl=False)
+    else:
+        write_atomically(output, data)
+        click.echo(f"{output}: {len(data)} bytes; check it with: proofroom verify {output}", err=True)
+
+
+@receipt.command()
+@click.argument("index", type=click.IntRange(0, MAX_NUMBER))
+@_out_options
+def entry(index: int, room: Path, output: Path | None, since: Path | None) -> None:
+    """One entry. A FILE that ends in .tlog-proof gets the C2SP form, with the entry as its extra data."""
+    if output is not None and output.suffix == ".tlog-proof":
+        _write(room, output, since, lambda prover: prover.receipt(index).to_tlog_proof().encode())
+    else:
+        _write(room, output, since, lambda prover: prover.entry(index))
+
+
+@receipt.command()
+@click.argument("record_id")
+@_out_options
+def record(record_id: str, room: Path, output: Path | None, since: Path | None) -> None:
+    """A record: its grant, batch, round, votes and tally."""
+    _write(room, output, since, lambda prover: prover.record(record_id))
+
+
+@receipt.command()
+@click.argument("record_id")
+@_out_options
+def payout(record_id: str, room: Path, output: Path | None, since: Path | None) -> None:
+    """A record, and the lines of the era that paid for it."""
+    _write(room, output, since, lambda prover: prover.payout(record_id))
+
+
+@receipt.command()
+@click.argument("cluster")
+@click.argument("era", type=click.IntRange(0, MAX_NUMBER))
+@_out_options
+def era(cluster: str, era: int, room: Path, output: Path | None, since: Path | None) -> None:
+    """A paid era whole: all entries of the log from its opening to its payment."""
+    _write(room, output, since, lambda prover: prover.era(cluster, era))
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  proofroom verify paid.json --key example.org/room+1b2c3d4e+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k
+  proofroom verify paid.json --checkpoint elsewhere/room.checkpoint
+  proofroom verify entry-42.tlog-proof --policy my.policy --strict
+"""
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--key", "keys", multiple=True, metavar="KEY", help="Verifier key of the log (name+hash+base64); any of several."
+)
+@click.option(
+    "--checkpoint",
+    "known",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A checkpoint, or a proof file, of this log that was kept elsewhere.",
+)
+@click.option(
+    "--witness", "witnesses", multiple=True, metavar="KEY", help="Verifier key of a witness that must have cosigned."
+)
+@click.option(
+    "--policy", type=click.Path(path_type=Path), metavar="FILE", help="A C2SP tlog-policy: logs, witnesses, quorum."
+)
+@click.option("--strict", is_flag=True, help="UNWITNESSED and ERASED are the verdict, not a note to a VALID.")
+@json_option
+def verify(
+    file: Path,
+    keys: tuple[str, ...],
+    known: Path | None,
+    witnesses: tuple[str, ...],
+    policy: Path | None,
+    strict: bool,
+    as_json: bool,
+) -> int:
+    """Check a proof file, offline, believing nothing that it does not show.
+
+    The verifier shares no code with the ledger; docs/verify.md says what each check proves and what it does not.
+
+    Exit status: 0 VALID, 10 INVALID, 11 INCOMPLETE, 12 FORKED, 13 SUSPECT, 14 REVOKED-GRANT; 15 UNWITNESSED, 16 ERASED
+    where a policy or --strict asks for more.
+    """
+    from proofroom.domain.recount import verify as check
+    from proofroom.domain.verifier.proof import MAX_FILE
+
+    data = read_bytes(file, MAX_FILE)
+    try:
+        report = check(data, _trust(keys, known, witnesses, policy, strict))
+    except BadTrust as e:
+        raise BadInput(path="what to trust", why=str(e)) from None
+    if as_json:
+        facts = {**report._asdict(), "verdict": report.verdict.title}
+        print_json({**facts, "exit_status": int(report.verdict), "sentence": report.sentence()})
+    else:
+        print_sentence(plain(report.sentence()), fg=COLOURS.get(report.verdict, "red"))
+    return int(report.verdict)
+
+
+def _trust(
+    keys: tuple[str, ...], known: Path | None, witnesses: tuple[str, ...], policy: Path | None, strict: bool
+) -> Trust:
+    from proofroom.domain.policy import parse_policy
+
+    trust = Trust() if policy is None else parse_policy(read_text(policy, MAX_TRUST))
+    trust = trust._replace(keys=(*trust.keys, *map(_key, keys)), strict=strict)
+    if witnesses:
+        named = tuple((key.name, key) for key in map(_key, witnesses))
+        quorum = () if trust.quorum == "none" else (trust.quorum,)
+        every = (*(name for name, _ in named), *quorum)
+        group = ("--witness", len(every), every)
+        trust = trust._replace(witnesses=(*trust.witnesses, *named), groups=(*trust.groups, group), quorum="--witness")
+    return trust if known is None else trust._replace(known=read_checkpoint(known))
+
+
+def _key(text: str) -> Key:
+    from proofroom.domain.verifier.note import parse_key
+    from proofroom.domain.verifier.verdict import Fault
+
+    try:
+        return parse_key(text)
+    except Fault as e:
+        raise BadTrust(e.why) from None

@@ -1,0 +1,281 @@
+"""Proof files from a store: a receipt, a record with all that vouches for it, its payment, an era whole.
+
+It gathers and proves; whether what it gathered holds is for :mod:`proofroom.domain.verifier` to say, of which nothing is used here.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from immutables import Map
+
+from proofroom.adapters.stores import Store
+from proofroom.domain import merkle
+from proofroom.domain.activity import usage_of
+from proofroom.domain.checkpoint import parse_note, verifier_key
+from proofroom.domain.envelope import statement_id
+from proofroom.domain.eras import completeness_leaves
+from proofroom.domain.errors import NoSuchEntry, ProofImpossible
+from proofroom.domain.hashing import tagged
+from proofroom.domain.ids import KeyId
+from proofroom.domain.merkle import INNER, SHA256
+from proofroom.domain.receipt import Receipt, write_proof
+from proofroom.domain.state import Tally
+from proofroom.domain.statements import KINDS
+from proofroom.domain.statements.activity import Activity
+from proofroom.domain.voting import read_bitmap
+
+PAGE = 5_000
+GRANTS = ("grant", "grant-wire", "delegation")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A statement in the log."""
+
+    index: int
+    kind: str
+    id: bytes
+    body: dict[str, Any]
+
+
+class Prover:
+    """Makes proof files under the newest checkpoint of a store.
+
+    Args:
+        store: the log; it is only read.
+        checkpoint_key: the key that signs its checkpoints.
+        since: size of a checkpoint that the reader of the file kept: the file then also proves that the log extends it.
+
+    Raises:
+        NoSuchEntry: the log has no checkpoint.
+        ProofImpossible: the log is shorter than the checkpoint kept.
+    """
+
+    def __init__(self, store: Store, checkpoint_key: KeyId, since: int | None = None) -> None:
+        last = store.last_checkpoint()
+        if last is None:
+            raise NoSuchEntry(what="checkpoint")
+        self.store, (self.size, self.note) = store, last
+        self.log = verifier_key(parse_note(self.note)[0].origin, checkpoint_key)
+        self.parts: dict[str, Any] = {}
+        if since is not None and since > self.size:
+            raise ProofImpossible(what=f"a log that extends {since} entries", why=f"it has {self.size}")
+        if since is not None and 0 < since < self.size:
+            path = merkle.consistency_path(since, self.size, store.node)
+            self.parts["consistency"] = {"size": since, "path": path}
+
+    def receipt(self, index: int) -> Receipt:
+        """The receipt of an entry."""
+        entry, path = self._item(index)
+        return Receipt(entry, tuple(path), self.note)
+
+    def entry(self, index: int) -> bytes:
+        """The receipt of an entry as a proof file."""
+        return self._write("entry", [index])
+
+    def record(self, record_id: str) -> bytes:
+        """A record from its grant to its tally.
+
+        Raises:
+            NoSuchEntry: no such record.
+            ProofImpossible: it is in no batch, or its round is not final.
+        """
+        return self._write("record", *self._record(self._find_record(record_id)))
+
+    def payout(self, record_id: str) -> bytes:
+        """A record from its grant to the lines that paid for it: its customer's charge, and what its node's provider got.
+
+        Raises:
+            NoSuchEntry: no such record.
+            ProofImpossible: its era is not paid yet, or it was not attested.
+        """
+        work = self._find_record(record_id)
+        indexes, parts = self._record(work)
+        era = _Era(self._scan(), work.body["cluster"], work.body["era"])
+        paid, lines = era.last("era-paid"), era.of("payout")
+        sought = {("charge", "customer", work.body["customer"]), ("provider", "node", work.body["node"])}
+        mine = [
+            x
+            for x in lines
+            if any((x.body["role"], x.body["basis"].get(by)) == (role, key) for role, by, key in sought)
+        ]
+        leaves, ids = completeness_leaves(era.tallies()), [line.id for line in lines]
+        place = next(
+            i for i, leaf in enumerate(leaves) if _names(orjson.loads(leaf), "customer", work.body["customer"])
+        )
+        parts["lines"] = [_inner_path(line.body["line"], ids) for line in mine]
+        counted = {"leaf": orjson.loads(leaves[place]), "position": place, "size": len(leaves)}
+        parts["counted"] = {**counted, "path": _inner_path(place, leaves)}
+        return self._write("payout", {*indexes, paid.index, *(line.index for line in mine)}, parts)
+
+    def era(self, cluster: str, number: int) -> bytes:
+        """An era whole: every entry of the log from its opening to its payment.
+
+        Raises:
+            ProofImpossible: it is not paid yet.
+        """
+        era = _Era(self._scan(), cluster, number)
+        first, end = era.last("era-opened").index, era.last("era-paid").index + 1
+        founded = [x.index for x in self._scan() if x.kind == "cluster-founded" and x.body["cluster"] == cluster]
+        entries = [self._bytes(index) for index in range(first, end)]
+        around = merkle.run_path(first, end, self.size, self.store.node)
+        return self._write("era", {0, *founded}, {"run": {"first": first, "entries": entries, "around": around}})
+
+    def _write(self, claim: str, indexes: Iterable[int], parts: dict[str, Any] | None = None) -> bytes:
+        items = [self._item(index) for index in sorted(indexes)]
+        return write_proof(claim, self.log, self.note, items, **(parts or {}), **self.parts)
+
+    def _item(self, index: int) -> tuple[bytes, list[bytes]]:
+        if not 0 <= index < self.size:
+            raise NoSuchEntry(what=f"entry {index}")
+        return self._bytes(index), merkle.inclusion_path(index, self.size, self.store.node, SHA256)
+
+    def _bytes(self, index: int) -> bytes:
+        (stored,) = self.store.read(index, 1)
+        return stored.entry_bytes()
+
+    def _scan(self, needle: bytes = b"") -> Iterator[Found]:
+        """Every statement up to the checkpoint whose payload holds these bytes."""
+        start = 0
+        while start < self.size and (page := self.store.scan(start, min(PAGE, self.size - start))):
+            for index, _, topic, payload in page:
+                if needle in payload:
+                    yield Found(index, KINDS[topic].kind, statement_id(topic, payload), orjson.loads(payload))
+            start = page[-1][0] + 1
+
+    def _find_record(self, record_id: str) -> Found:
+        for found in self._scan(record_id.encode()):
+            if found.kind == Activity.kind and found.body["record_id"] == record_id:
+                return found
+        raise NoSuchEntry(what=f"record {record_id}")
+
+    def _links(self, work: Found) -> set[tuple[str | None, ...]]:
+        """Who grants to whom, from the grant or delegation that a record names up to the wallet's grant."""
+        grants = {tagged(x.id): x for x in self._scan() if x.kind in GRANTS}
+        parties, link = set(), grants.get(work.body["grant"])
+        while link is not None:
+            parties.add(_parties(link))
+            link = grants.get(link.body.get("parent", ""))
+        return parties
+
+    def _record(self, work: Found) -> tuple[set[int], dict[str, Any]]:
+        """The entries that vouch for a record, and its place in its batch."""
+        era = _Era(self._scan(), work.body["cluster"], work.body["era"])
+        batch, records = era.batch_of(work)
+        judged = era.judgement(batch)
+        links = self._links(work)
+        consent = [x.index for x in self._scan() if _vouches(x, work) or (x.kind in GRANTS and _parties(x) in links)]
+        payers = [x.index for x in self._scan() if _pays(x, work)][-1:]
+        position = next(i for i, record in enumerate(records) if record.index == work.index)
+        path = _inner_path(position, [record.id for record in records])
+        return {0, work.index, batch.index, *judged, *consent, *payers}, {"batch": {"position": position, "path": path}}
+
+
+class _Era:
+    """All statements of an era, by kind."""
+
+    def __init__(self, scan: Iterator[Found], cluster: str, number: int) -> None:
+        self.name = f"era {number} of {cluster}"
+        self._kinds: dict[str, list[Found]] = defaultdict(list)
+        self._votes: dict[int, list[Found]] = defaultdict(list)
+        for x in scan:
+            if x.body.get("cluster") == cluster and x.body.get("era") == number:
+                self._kinds[x.kind].append(x)
+            elif x.body.get("cluster") == cluster and x.kind in ("vote-committed", "vote-revealed"):
+                self._votes[x.body["round"]].append(x)
+
+    def of(self, kind: str) -> list[Found]:
+        """In log order."""
+        return self._kinds[kind]
+
+    def last(self, kind: str) -> Found:
+        """The only one of a kind.
+
+        Raises:
+            ProofImpossible: it is not there yet.
+        """
+        if not self.of(kind):
+            raise ProofImpossible(what=self.name, why=f"it has no {kind} yet")
+        return self.of(kind)[-1]
+
+    def batches(self) -> Iterator[tuple[Found, list[Found]]]:
+        """Each batch with its records: the oldest unsealed ones of its orchestrator."""
+        queues: dict[str, list[Found]] = defaultdict(list)
+        for record in self.of(Activity.kind):
+            queues[record.body["signers"]["orchestrator"]].append(record)
+        taken: dict[str, int] = defaultdict(int)
+        for batch in self.of("batch-sealed"):
+            start = taken[batch.body["orchestrator"]]
+            taken[batch.body["orchestrator"]] = end = start + batch.body["count"]
+            yield batch, queues[batch.body["orchestrator"]][start:end]
+
+    def batch_of(self, work: Found) -> tuple[Found, list[Found]]:
+        """The batch that a record is in."""
+        for batch, records in self.batches():
+            if any(record.index == work.index for record in records):
+                return batch, records
+        raise ProofImpossible(what=f"record {work.body['record_id']}", why="it is in no batch")
+
+    def judgement(self, batch: Found) -> set[int]:
+        """The indexes of the round, the votes and the tally of a batch."""
+        number = batch.body["batch"]
+        mine = [x for kind in ("round-opened", "round-tallied") for x in self.of(kind) if x.body["batch"] == number]
+        if not any(x.kind == "round-tallied" for x in mine):
+            raise ProofImpossible(what=f"batch {number} of {self.name}", why="its round is not final")
+        return {x.index for opened in mine for x in (opened, *self._votes[opened.body["round"]])}
+
+    def tallies(self) -> Map[tuple[str, KeyId], Tally]:
+        """What the completeness root commits to."""
+        attested: set[int] = set()
+        tallied = {x.body["batch"]: x.body for x in self.of("round-tallied")}
+        for batch, records in self.batches():
+            judged = tallied[batch.body["batch"]]
+            bits = read_bitmap(judged["attested"], judged["records"])
+            attested |= {record.index for i, record in enumerate(records) if bits >> i & 1}
+        sums: dict[tuple[str, KeyId], Tally] = defaultdict(Tally)
+        for record in self.of(Activity.kind):
+            usage = usage_of(Activity.model_validate(record.body))
+            for party in ("agent", "customer"):
+                key = (party, record.body[party])
+                sums[key] = Tally(
+                    sums[key].recorded + 1, sums[key].attested + (record.index in attested), sums[key].usage.plus(usage)
+                )
+        return Map(sums)
+
+
+def _parties(grant: Found) -> tuple[str | None, ...]:
+    """Versions of one grant, or of one delegation, share these."""
+    return tuple(grant.body.get(name) for name in ("user_pub_key", "agent_service_pub_key", "delegator"))
+
+
+def _vouches(x: Found, work: Found) -> bool:
+    """The certificate of the key that signed a record, and what was erased of it."""
+    body = work.body
+    if x.kind == "agent-key":
+        return bool(x.body["key"] == body["signers"]["agent-derived-key"])
+    return x.kind == "erased" and x.body["vault_scope"] == body["vault_scope"] and body["record_id"] in x.body["what"]
+
+
+def _pays(x: Found, work: Found) -> bool:
+    """A customer's word that it pays for this agent service in this cluster."""
+    fields = ("customer", "agent", "cluster")
+    return x.kind == "payer" and x.index < work.index and all(x.body[f] == work.body[f] for f in fields)
+
+
+def _inner_path(position: int, items: list[bytes]) -> list[bytes]:
+    """The path of an item in a tree inside a statement."""
+    nodes: dict[tuple[int, int], bytes] = {}
+    tree = merkle.Tree()
+    for i, item in enumerate(items):
+        tree, completed = merkle.append(tree, INNER.leaf(item), INNER)
+        nodes |= {(height, i >> height): hash for height, hash in enumerate(completed)}
+    return merkle.inclusion_path(position, len(items), lambda height, k: nodes[height, k], INNER)
+
+
+def _names(leaf: dict[str, Any], party: str, key: str) -> bool:
+    return (leaf["party"], leaf["key"]) == (party, key)

@@ -1,0 +1,238 @@
+"""Money, counted again: that a record was paid, and an era whole, with every entry from its opening to its payment.
+
+Built on the parts of :mod:`proofroom.domain.verifier`, under the same rule: it needs nothing else of proofroom. What each line *should*
+amount to also needs prices, and deposits from before the era: see ``docs/verify.md``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from proofroom.domain.verifier import proof
+from proofroom.domain.verifier.entry import Entry, canonical, one, parse_entry, untag
+from proofroom.domain.verifier.note import Trust, unbase64
+from proofroom.domain.verifier.proof import File
+from proofroom.domain.verifier.record import check_round, place
+from proofroom.domain.verifier.tree import check_inclusion, inner_leaf, inner_node, inner_root, log_leaf, log_node
+from proofroom.domain.verifier.verdict import Fault, Report
+
+USAGE = {
+    "cpu_ms": "compute.cpu_ms",
+    "gpu_micro": "compute.gpu_units",
+    "byte_seconds": "data.byte_seconds",
+    "bytes_streamed": "data.bytes_streamed",
+    "puts": "data.puts",
+    "gets": "data.gets",
+}
+TOTALS = {
+    "charged": "charged",
+    "collected": "charge",
+    "debt": "debt",
+    "providers": "provider",
+    "validators": "validator",
+    "treasury": "treasury",
+    "reserve": "reserve",
+}
+FEE_TOTALS = {
+    "fees_charged": "fees",
+    "fees_collected": "fee",
+    "fees_debt": "fees_debt",
+    "marketplaces": "marketplace",
+    "creators": "creator",
+}
+"""Totals of an era, and the lines that they sum. Fees have theirs only where a record was sold under a listing."""
+
+
+def verify(data: bytes, trust: Trust | None = None) -> Report:
+    """Check any file that proofroom makes: those of :mod:`proofroom.domain.verifier`, payouts and era bundles.
+
+    Raises:
+        BadTrust: the checkpoint to compare with is not of this log.
+    """
+    return proof.verify(data, trust, {**proof.CLAIMS, "payout": check_payout, "era": check_era})
+
+
+def check_payout(file: File, entries: list[Entry]) -> tuple[str, list[str]]:
+    """The claim of a payout file: a record, and that it was paid."""
+    why, notes = proof.check_record_file(file, entries)
+    counted, lines = proof.take(file.value, "counted", dict), proof.take(file.value, "lines", list)
+    leaf, where = proof.take(counted, "leaf", dict), [proof.take(counted, name, int) for name in ("position", "size")]
+    paths = [proof.path_of({"path": path}) for path in lines]
+    return f"{why}; {_check_payment(entries, paths, leaf, (where[0], where[1]), proof.path_of(counted))}", notes
+
+
+def _check_payment(
+    entries: Sequence[Entry],
+    paths: Sequence[Sequence[bytes]],
+    leaf: dict[str, Any],
+    place_of: tuple[int, int],
+    path: Sequence[bytes],
+) -> str:
+    """The era of the record is paid, its customer's records are counted, and the lines are those that the era commits to."""
+    work, paid, ledger_key = one(entries, "activity"), one(entries, "era-paid"), entries[0].get("ledger_key", str)
+    paid.signed_by(ledger_key)
+    inside = paid.get("first_index", int) < work.index < paid.index == paid.get("last_index", int) + 1
+    paid.need(place(paid) == place(work) and inside, "it does not pay the era of the record")
+    customer = work.get("customer", str)
+    check_inclusion(inner_leaf(canonical(leaf)), *place_of, path, untag(paid.get("completeness_root", str)), inner_node)
+    counted = leaf.get("attested")
+    whose = (leaf.get("party"), leaf.get("key")) == ("customer", customer)
+    paid.need(whose and type(counted) is int and counted > 0, "the record's customer is not counted")
+    lines = [e for e in entries if e.kind == "payout"]
+    paid.need(0 < len(lines) == len(paths), "the lines and their paths do not match")
+    for line, steps in zip(lines, paths, strict=True):
+        line.signed_by(ledger_key)
+        line.need(place(line) == place(paid) and line.index < paid.index, "the line is of another era")
+        at, root = line.get("line", int), untag(paid.get("lines_root", str))
+        check_inclusion(inner_leaf(untag(line.id)), at, paid.get("lines", int), steps, root, inner_node)
+    charge = lines[0]
+    theirs = charge.get("role", str) == "charge" and charge.get("basis.customer", str) == customer
+    charge.need(theirs, "not the customer's charge")
+    charge.need(charge.get("basis.records", int) == counted, "the line counts other records than the era")
+    return f"it is one of {counted} paid with {charge.amount('amount')} at entry {charge.index}, in the era closed at {paid.index}"
+
+
+def check_era(file: File, alone: list[Entry]) -> tuple[str, list[str]]:
+    """The run is the era; records, votes and sums give its counts and its completeness root; the lines give its root and balance."""
+    run = _run_of(file)
+    proof.check_order([*alone, *run])
+    proof.check_genesis(file, [*alone, *run])
+    opened, paid, ledger_key = run[0], run[-1], alone[0].get("ledger_key", str)
+    paid.need(paid.kind == "era-paid", "the run does not end with the payment of an era")
+    paid.signed_by(ledger_key)
+    mine = [e for e in run if place(e) == place(paid)]
+    whole = (paid.get("first_index", int), paid.get("last_index", int)) == (opened.index, paid.index - 1)
+    paid.need(whole and opened.kind == "era-opened" and mine[0] == opened, "the run is not the whole era")
+    attested = _check_work(run, mine, paid, ledger_key)
+    lines = _check_lines([e for e in mine if e.kind == "payout"], paid, ledger_key, attested)
+    attested_count, collected = paid.get("records.attested", int), paid.amount("totals.collected")
+    counts = f"{attested_count} attested records, {lines} lines, {collected} collected and paid out"
+    return (
+        f"era {paid.get('era', int)} of {paid.get('cluster', str)}, entries {opened.index} to {paid.index}: {counts}",
+        [],
+    )
+
+
+def _run_of(file: File) -> list[Entry]:
+    """The entries of the file's run: a part of the log without a gap."""
+    value = proof.take(file.value, "run", dict)
+    data = [unbase64(item, "an entry") for item in proof.take(value, "entries", list)]
+    first, checkpoint = proof.take(value, "first", int), file.checkpoint
+    check_run(
+        [log_leaf(item) for item in data], first, checkpoint.size, proof.path_of(value, "around"), checkpoint.root
+    )
+    run = [parse_entry(item) for item in data]
+    if [entry.index for entry in run] != list(range(first, first + len(run))):
+        raise Fault("an entry of the run has another index")
+    return run
+
+
+def _check_work(run: Sequence[Entry], mine: Sequence[Entry], paid: Entry, ledger_key: str) -> Counter[tuple[str, str]]:
+    """Every record of the era, in its batch; every batch with its votes. Gives the attested records of each party."""
+    records = [e for e in mine if e.kind == "activity"]
+    queues, attested, rejected = defaultdict[str, list[Entry]](list), Counter[tuple[str, str]](), 0
+    for record in records:
+        queues[record.get("signers.orchestrator", str)].append(record)
+    for batch in (e for e in mine if e.kind == "batch-sealed"):
+        queue, count = queues[batch.get("orchestrator", str)], batch.get("count", int)
+        batch.signed_by(batch.get("orchestrator", str))
+        sealed, queue[:] = queue[:count], queue[count:]
+        root = inner_root([untag(record.id) for record in sealed])
+        holds = root == untag(batch.get("root", str)) and 0 < count == len(sealed) and sealed[-1].index < batch.index
+        batch.need(holds, "the batch is not of the oldest unsealed records")
+        _, agreed, refused = check_round(run, batch, ledger_key)
+        rejected += refused.bit_count()
+        attested.update(party for i, record in enumerate(sealed) if agreed >> i & 1 for party in parties(record))
+    total = sum(attested.values()) // 3
+    counts = {
+        "recorded": len(records),
+        "attested": total,
+        "rejected": rejected,
+        "unattested": len(records) - total - rejected,
+    }
+    paid.need(paid.get("records", dict) == counts, "the records give other counts")
+    leaves = _completeness(records, attested)
+    paid.need(
+        inner_root(leaves) == untag(paid.get("completeness_root", str)), "the records give another completeness root"
+    )
+    return attested
+
+
+def parties(record: Entry) -> list[tuple[str, str]]:
+    """Whom a record counts for."""
+    return [(party, record.get(party, str)) for party in ("agent", "customer", "node")]
+
+
+def _completeness(records: Sequence[Entry], attested: Counter[tuple[str, str]]) -> list[bytes]:
+    """For each agent and customer, in key order: how many records, how many attested, and the sums of what was recorded."""
+    recorded, sums = Counter[tuple[str, str]](), defaultdict[tuple[str, str], Counter[str]](Counter)
+    for record in records:
+        for party in parties(record)[:2]:
+            recorded[party] += 1
+            sums[party].update({name: _usage(record, name, path) for name, path in USAGE.items()})
+    return [
+        canonical(
+            {"party": party[0], "key": party[1], "recorded": recorded[party], "attested": attested[party]}
+            | {name: str(sums[party][name]) for name in USAGE}
+        )
+        for party in sorted(recorded)
+    ]
+
+
+def _usage(record: Entry, name: str, path: str) -> int:
+    if name == "gpu_micro" and isinstance(units := record.get("compute", dict).get("gpu_units"), Decimal):
+        return int(units * 10**6)
+    return record.get(path, int) * (10**6 if name == "gpu_micro" else 1)
+
+
+def _check_lines(lines: Sequence[Entry], paid: Entry, ledger_key: str, attested: Counter[tuple[str, str]]) -> int:
+    """The lines are those committed to, debits equal credits, totals are their sums, and each counts the records that are there."""
+    root = untag(paid.get("lines_root", str))
+    paid.need(
+        inner_root([untag(line.id) for line in lines]) == root and paid.get("lines", int) == len(lines), "other lines"
+    )
+    sums, accounts = Counter[str](), Counter[str]()
+    for number, line in enumerate(lines):
+        line.signed_by(ledger_key)
+        role, amount, basis = line.get("role", str), line.amount("amount"), line.get("basis", dict)
+        line.need(line.get("line", int) == number, "a line is missing")
+        accounts.update({line.get("debit", str): -amount})
+        accounts.update({line.get("credit", str): amount})
+        sums[role] += amount
+        if role == "charge":
+            sums["charged"] += sum(line.amount(f"basis.charged.{part}") for part in line.get("basis.charged", dict))
+            sums["debt"] += line.amount("basis.debt")
+        elif role == "fee":
+            sums["fees"] += line.amount("basis.fee")
+            sums["fees_debt"] += line.amount("basis.debt")
+        party = {"charge": "customer", "provider": "node"}.get(role)
+        if party is not None:
+            counted = attested[party, line.get(f"basis.{party}", str)]
+            line.need(basis.get("records") == counted, "the line counts other records")
+    pot = {line.get("credit" if line.body["role"] in ("charge", "fee") else "debit", str) for line in lines}
+    paid.need(len(pot) <= 1 and all(accounts[account] == 0 for account in pot), "debits and credits differ")
+    totals = TOTALS | (FEE_TOTALS if sums["fees"] or "fees_charged" in paid.get("totals", dict) else {})
+    for total, role in totals.items():
+        paid.need(paid.amount(f"totals.{total}") == sums[role], f"the lines give another total {total}")
+    owed = sums["charge"] + sums["debt"], sums["fee"] + sums["fees_debt"]
+    paid.need((sums["charged"], sums["fees"]) == owed, "charges differ from what was collected and what is owed")
+    return len(lines)
+
+
+def check_run(leaves: Sequence[bytes], first: int, size: int, around: Sequence[bytes], root: bytes) -> None:
+    """The leaves are all those from index ``first`` on, in order; ``around`` holds the roots of the subtrees beside them, from the left."""
+    end, outside = first + len(leaves), iter(around)
+
+    def mth(start: int, stop: int) -> bytes:
+        if stop <= first or end <= start:
+            return next(outside, b"")
+        if stop - start == 1:
+            return leaves[start - first]
+        middle = start + (1 << (stop - start - 1).bit_length() - 1)
+        return log_node(mth(start, middle), mth(middle, stop))
+
+    if not leaves or end > size or mth(0, size) != root or next(outside, None) is not None:
+        raise Fault("the entries are not the run of the log that they claim to be")

@@ -1,0 +1,161 @@
+"""One record, from its grant to its tally: who allowed it, what ran, who vouched for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from proofroom.domain.verifier.entry import Entry, canonical, digest, one, untag
+from proofroom.domain.verifier.note import unbase64
+from proofroom.domain.verifier.tree import check_inclusion, inner_leaf, inner_node
+from proofroom.domain.verifier.verdict import Fault, Verdict
+
+MAX_BATCH = 10_000
+MAX_LINKS = 4
+"""A grant, and at most three delegations below it."""
+Path = Sequence[bytes]
+REJECTS = ("overclaimed-cpu", "overclaimed-gpu", "overclaimed-bytes", "out-of-scope", "result-mismatch")
+
+
+def check_record(entries: Sequence[Entry], position: int, path: Path) -> tuple[str, list[str]]:
+    """The record was allowed, signed at its source, sealed in a batch at this position, and attested by two thirds."""
+    work, batch = one(entries, "activity"), one(entries, "batch-sealed")
+    notes = _check_grant(entries, work)
+    notes += [f"ERASED at entry {e.index}: {e.get('what', str)}" for e in entries if e.kind == "erased"]
+    roles = [work.get(f"signers.{role}", str) for role in ("agent-derived-key", "orchestrator", "agent-runtime")]
+    work.signed_by(*roles)
+    batch.signed_by(roles[1])
+    batch.need(place(batch) == place(work) and batch.index > work.index, "it is not the batch of the record")
+    leaf = inner_leaf(untag(work.id))
+    check_inclusion(leaf, position, batch.get("count", int), path, untag(batch.get("root", str)), inner_node)
+    tally, attested, _ = check_round(entries, batch, entries[0].get("ledger_key", str))
+    if not attested >> position & 1:
+        raise Fault("the record was not attested: it does not pay", work.index, Verdict.SUSPECT)
+    votes = f"{tally.get('agree', int)} or more of {tally.get('assigned', int)} agreed"
+    return f"record {work.get('record_id', str)} was granted, and attested at entry {tally.index}: {votes}", notes
+
+
+def _check_grant(entries: Iterable[Entry], work: Entry) -> list[str]:
+    """Every link from the grant that the record names up to the wallet's covers its scope, and was in force at the record's index."""
+    user, notes, below = "", list[str](), work
+    agent, link_id, scope = work.get("agent", str), work.get("grant", str), work.get("vault_scope", str)
+    grants = [e for e in entries if e.kind in ("grant", "grant-wire", "delegation")]
+    for _ in range(MAX_LINKS):
+        link = next((e for e in grants if e.id == link_id), None)
+        if link is None:
+            raise Fault("the file does not hold the grant that the record names, or one above it", work.index)
+        user, giver = (
+            link.get("user_pub_key", str),
+            link.get("delegator" if link.kind == "delegation" else "user_pub_key", str),
+        )
+        versions = [e for e in grants if _parties(e) == _parties(link)]
+        for version in versions:
+            version.signed_by(giver)
+        passed_on = below is work or (user == below.get("user_pub_key", str) and link.get("metadata.delegable", bool))
+        covers = link.get("agent_service_pub_key", str) == agent and scope in _scopes(link)
+        link.need(covers and passed_on, "the grant is for another agent or scope, or may not be passed on")
+        between = [e.index for e in versions if link.index < e.index < work.index]
+        expired = link.body.get("expires_at") is not None and link.time("expires_at") < work.time("ended_at")
+        if between or expired or link.index > below.index or link.get("revoked", bool):
+            why = f"replaced or revoked at entry {between[-1]}" if between else "expired, revoked, or not yet made"
+            raise Fault(f"the grant at entry {link.index} was {why}", work.index, Verdict.REVOKED_GRANT)
+        later = [e.index for e in versions if e.index > work.index and e.get("revoked", bool)]
+        notes += [f"the grant was revoked later, at entry {later[0]}"] if later else []
+        if link.kind != "delegation":
+            _check_source(entries, work, user)
+            return notes
+        below, agent, link_id = link, giver, link.get("parent", str)
+    raise Fault("more delegations in a row than are allowed", work.index)
+
+
+def _parties(grant: Entry) -> tuple[Any, ...]:
+    """Who grants to whom: versions of one grant share it."""
+    return tuple(map(grant.body.get, ("user_pub_key", "agent_service_pub_key", "delegator")))
+
+
+def _scopes(grant: Entry) -> list[str]:
+    scopes = [scope.get("context") for scope in grant.get("metadata.scopes", list) if type(scope) is dict]
+    return [f"{scope.get('vaultId')} / {scope.get('scopeId')}" for scope in scopes if type(scope) is dict]
+
+
+def _check_source(entries: Iterable[Entry], work: Entry, user: str) -> None:
+    """The derived key is certified by the agent service for this scope; the customer is the user, or said that it pays."""
+    agent, certificate, customer = work.get("agent", str), one(entries, "agent-key"), work.get("customer", str)
+    certificate.signed_by(agent, certificate.get("key", str))
+    certified = (certificate.body["key"], certificate.get("vault_scope", str))
+    fits = certified == (work.get("signers.agent-derived-key", str), work.body["vault_scope"])
+    certificate.need(fits, "it certifies another key, or for another scope")
+    in_force = certificate.index < work.index and certificate.time("expires_at") >= work.time("ended_at")
+    certificate.need(in_force, "the certificate was not in force")
+    if customer != user:
+        payer = one(entries, "payer")
+        payer.signed_by(customer)
+        paid_for = (payer.body.get("agent"), payer.body.get("cluster")) == (agent, work.get("cluster", str))
+        payer.need(
+            paid_for and payer.index < work.index and not payer.get("revoked", bool), "it pays for something else"
+        )
+
+
+def check_round(entries: Sequence[Entry], batch: Entry, ledger_key: str) -> tuple[Entry, int, int]:
+    """The tally of a batch, counted again from the votes: the tally, and the positions that are attested and rejected as bits."""
+    of_batch = [e for e in entries if place(e) == place(batch) and e.body.get("batch") == batch.get("batch", int)]
+    tally, count = one(of_batch, "round-tallied"), batch.get("count", int)
+    tally.signed_by(ledger_key)
+    batch.need(0 < count <= MAX_BATCH, "a batch has 1 to 10,000 records")
+    agree, reject, committee = [], [], list[str]()
+    if any(e.kind == "round-opened" for e in of_batch):
+        opened = one(of_batch, "round-opened")
+        opened.signed_by(ledger_key)
+        opened.need(batch.index < opened.index, "the round comes before its batch")
+        committee = opened.get("committee", list)
+        for vote in _votes(entries, opened, tally):
+            agree.append(bits(vote, "vote.agree", count))
+            doubts = [bits(vote, f"vote.reasons.{r}", count) for r in REJECTS if r in vote.get("vote.reasons", dict)]
+            reject.append(reduce(or_, doubts, 0))
+    tally.need(
+        tally.get("assigned", int) == len(committee) == len(set(map(str, committee))), "it counts another committee"
+    )
+    attested, rejected = (_two_thirds(votes, len(committee), count) for votes in (agree, reject))
+    holds = (bits(tally, "attested", count), bits(tally, "rejected", count)) == (attested, rejected)
+    tally.need(holds and tally.get("records", int) == count, "the votes give another tally")
+    return tally, attested, rejected
+
+
+def _votes(entries: Iterable[Entry], opened: Entry, tally: Entry) -> list[Entry]:
+    """The votes of a round: each by a member, once, and what it had committed to before any was shown."""
+    committed: dict[str, str] = {}
+    shown: dict[str, Entry] = {}
+    for e in (e for e in entries if e.kind in ("vote-committed", "vote-revealed")):
+        if (e.body.get("cluster"), e.body.get("round")) != (opened.get("cluster", str), opened.get("round", int)):
+            continue
+        validator = e.get("validator", str)
+        e.signed_by(validator)
+        e.need(validator in opened.body["committee"] and opened.index < e.index < tally.index, "no member votes here")
+        if e.kind == "vote-committed":
+            e.need(validator not in committed and not shown, "a commitment comes late")
+            committed[validator] = e.get("commitment", str)
+        else:
+            parts = untag(opened.id), untag(validator), untag(":" + e.get("salt", str)), canonical(e.get("vote", dict))
+            opens = validator not in shown and committed.get(validator) == digest("vote commitment", *parts)
+            e.need(opens, "not what was committed to")
+            shown[validator] = e
+    return list(shown.values())
+
+
+def _two_thirds(votes: Sequence[int], assigned: int, count: int) -> int:
+    return sum(1 << i for i in range(count) if assigned and 3 * sum(v >> i & 1 for v in votes) >= 2 * assigned)
+
+
+def bits(entry: Entry, path: str, count: int) -> int:
+    """A set of batch positions, as the bits of an integer."""
+    raw = unbase64(entry.get(path, str), path, (count + 7) // 8)
+    value = int.from_bytes(raw, "little")
+    entry.need(value >> count == 0, "a position is beyond the batch")
+    return value
+
+
+def place(entry: Entry) -> tuple[Any, Any]:
+    """Cluster and era of an entry."""
+    return entry.body.get("cluster"), entry.body.get("era")
