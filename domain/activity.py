@@ -8,6 +8,7 @@ from immutables import Map
 
 from proofroom.domain import charging, hashing, merkle
 from proofroom.domain.authorisation import chain_in_force, check_covered, spend, vault_owner
+from proofroom.domain.claims import Terms
 from proofroom.domain.consent import check_agent_key, payer_cap
 from proofroom.domain.entry import Entry
 from proofroom.domain.errors import (
@@ -18,13 +19,13 @@ from proofroom.domain.errors import (
     FromTheFuture,
     KeyNotInForce,
     NodeStatus,
-    NotYet,
     OverLimit,
     TimesOutOfOrder,
     Unregistered,
     WrongNumber,
 )
 from proofroom.domain.ids import SKEW_MS, KeyId, record_id_bytes, to_ms
+from proofroom.domain.marketplace import fee_at_most, terms_in_force
 from proofroom.domain.state import Cluster, Era, Pending, Queue, State, Tally, UsageSum
 from proofroom.domain.statements.activity import Activity, BatchSealed
 
@@ -67,11 +68,11 @@ def apply_activity(state: State, entry: Entry, s: Activity) -> State:
         AlreadyRecorded: the record id is taken.
         TimesOutOfOrder, FromTheFuture: its times contradict each other or lie outside the era.
         KeyNotInForce: a role is signed by a key that does not hold it.
+        NotListed: the listing that it names is not in force for it.
         GrantAbsent, GrantRevoked, GrantSuperseded, GrantExpired, OutOfScope, OverLimit, NotPayer: consent or payment fails.
     """
     cluster, era = open_era(state, s.cluster, s.era)
-    if s.listing is not None:
-        raise NotYet(what="a listing")
+    terms = terms_in_force(state, s)
     record_id = record_id_bytes(s.record_id)
     if len(era.ids) >= MAX_ERA_RECORDS:
         raise EraFull(cluster=s.cluster, era=s.era, limit=MAX_ERA_RECORDS)
@@ -96,9 +97,9 @@ def apply_activity(state: State, entry: Entry, s: Activity) -> State:
     if to_ms(s.started_at) + SKEW_MS < newest.created_at_ms:
         raise TimesOutOfOrder(what=f"the work started at {s.started_at}, before the grant of {newest.created_at}")
     usage = usage_of(s)
-    era = _check_cap(state, era, s, user, ended_at_ms, usage)
+    era = _check_cap(state, era, s, user, ended_at_ms, usage, terms)
     state = spend(state, s, user, chain)
-    record = Pending(entry.index, entry.verified.id, s.agent, s.customer, s.node, usage)
+    record = Pending(entry.index, entry.verified.id, s.agent, s.customer, s.node, usage, terms)
     queue = era.queues.get(s.signers.orchestrator, Queue())
     queue = Queue(queue.head, queue.tail + 1, queue.records.set(queue.tail, record))
     era = era._replace(ids=era.ids.set(record_id, entry.index), queues=era.queues.set(s.signers.orchestrator, queue))
@@ -120,16 +121,20 @@ def _check_times(s: Activity, record_id: bytes, era: Era, now_ms: int) -> int:
     return ended_at_ms
 
 
-def _check_cap(state: State, era: Era, s: Activity, user: KeyId, ended_at_ms: int, usage: UsageSum) -> Era:
-    """A payer's cap counts the most that the recorded usage for this agent service can cost."""
+def _check_cap(
+    state: State, era: Era, s: Activity, user: KeyId, ended_at_ms: int, usage: UsageSum, terms: Terms | None
+) -> Era:
+    """A payer's cap counts the most that the recorded usage for this agent service can cost, with the fees of listings."""
     cap = payer_cap(state, s, user, ended_at_ms)
     if cap is None:
         return era
-    total = era.capped.get((s.customer, s.agent), UsageSum()).plus(usage)
-    cost = charging.charge_at_most(total, era.parameters)
+    key = (s.customer, s.agent)
+    total = era.capped.get(key, UsageSum()).plus(usage)
+    fees = era.capped_fees.get(key, 0) + fee_at_most(usage, era.parameters, terms)
+    cost = charging.charge_at_most(total, era.parameters) + fees
     if cost > cap:
         raise OverLimit(limit="the payer's cap per era", allowed=str(cap), asked=str(cost))
-    return era._replace(capped=era.capped.set((s.customer, s.agent), total))
+    return era._replace(capped=era.capped.set(key, total), capped_fees=era.capped_fees.set(key, fees))
 
 
 def seal_batch(state: State, s: BatchSealed) -> tuple[State, tuple[Pending, ...]]:

@@ -19,6 +19,8 @@ erased                wallet                                  vault scope, epoch
 cluster-founded       manager, every founding provider        cluster
 validator-registered  validator, controller                   cluster, validator
 deposit               bank                                    bank, reference
+marketplace           owner                                   marketplace; strictly newer ``created_at``
+listing               agent service                           agent service, listing; strictly newer ``created_at``
 withdrawal            owner                                   account; strictly newer ``created_at``
 era-opened, era-close manager                                 cluster, era
 proposal              proposer, whom the change binds         cluster, number
@@ -57,6 +59,7 @@ from proofroom.domain import (
     eras,
     erasure,
     governance,
+    marketplace,
     proposals,
     rotation,
     rounds,
@@ -76,6 +79,7 @@ from proofroom.domain.statements import consent as co
 from proofroom.domain.statements import governance as go
 from proofroom.domain.statements import identity as idn
 from proofroom.domain.statements import ledger as le
+from proofroom.domain.statements import marketplace as ma
 from proofroom.domain.statements import proposals as pr
 from proofroom.domain.statements import settlement as se
 from proofroom.domain.statements import withdrawals as wi
@@ -228,6 +232,8 @@ AUTHORITY: dict[str, Rule] = {
     at.RoundOpened.kind: Rule(_ledger, rounds.apply_round_opened, derived=True),
     at.RoundTallied.kind: Rule(_ledger, verdicts.apply_round_tallied, derived=True),
     se.Deposit.kind: Rule(_bank, deposits.apply_deposit),
+    ma.Marketplace.kind: Rule(lambda _, s: {"owner": s.owner}, marketplace.apply_marketplace),
+    ma.Listing.kind: Rule(lambda _, s: {"agent service": s.agent}, marketplace.apply_listing),
     wi.Withdrawal.kind: Rule(lambda _, s: {"owner": s.owner}, withdrawals.apply_withdrawal),
     wi.WithdrawalPaid.kind: Rule(_ledger, withdrawals.apply_withdrawal_paid, derived=True),
     se.EraSealed.kind: Rule(_ledger, eras.apply_era_sealed, derived=True),

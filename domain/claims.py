@@ -62,6 +62,22 @@ class Terms(NamedTuple):
     """The marketplace's part of the fee, in 10^18ths."""
 
 
+class ListingFacts(NamedTuple):
+    """The newest version of a listing."""
+
+    digest: Digest
+    created_at_ms: int
+
+
+class MarketFacts(NamedTuple):
+    """A marketplace."""
+
+    owner: KeyId
+    share: int
+    """What new listings must give it, in 10^18ths."""
+    created_at_ms: int
+
+
 class Claim(NamedTuple):
     """Who is entitled to what is still owed for an era, fixed when it was paid."""
 

@@ -169,10 +169,12 @@ def apply_payer(state: State, entry: Entry, s: Payer) -> State:
 def payer_cap(state: State, s: Activity, user: KeyId, ended_at_ms: int) -> int | None:
     """How much the customer of a record pays per era for this agent service: None is no cap, for the grant's own user.
 
+    What is sold under a listing always needs a cap, since the agent service alone sets its price.
+
     Raises:
         NotPayer: the customer signed nothing, revoked it, or it expired before the work ended.
     """
-    if s.customer == user:
+    if s.customer == user and s.listing is None:
         return None
     facts = state.payers.get((s.customer, s.agent, s.cluster))
     if facts is None or facts.revoked or (facts.expires_at_ms and ended_at_ms > facts.expires_at_ms):

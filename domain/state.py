@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from immutables import Map
 
-from proofroom.domain.claims import Claim, Debt, Openings, Terms, Unlocking
+from proofroom.domain.claims import Claim, Debt, ListingFacts, MarketFacts, Openings, Terms, Unlocking
 from proofroom.domain.ids import Digest, KeyId
 from proofroom.domain.keyring import Keyring
 from proofroom.domain.merkle import Tree
@@ -222,6 +222,8 @@ class Pending(NamedTuple):
     customer: KeyId
     node: str
     usage: UsageSum
+    terms: Terms | None = None
+    """Of the listing that it is sold under."""
 
 
 class Queue(NamedTuple):
@@ -303,6 +305,8 @@ class Era(NamedTuple):
     """Validators that withheld a beacon value, with the round: they earn nothing in this era."""
     capped: Map[tuple[KeyId, KeyId], UsageSum] = Map()
     """Recorded usage by (customer, agent) where a payer's cap applies."""
+    capped_fees: Map[tuple[KeyId, KeyId], int] = Map()
+    """The most that listings' fees for it can come to."""
     lines: tuple[Line, ...] = ()
     """The settlement, once computed."""
     stated: Tree = Tree()
@@ -380,6 +384,11 @@ class State(NamedTuple):
     """By account; they sum to zero."""
     deposits: Map[tuple[KeyId, str], int] = Map()
     """(bank, reference) -> index. Kept for ever: a reference pays once."""
+    marketplaces: Map[str, MarketFacts] = Map()
+    listings: Map[tuple[KeyId, str], ListingFacts] = Map()
+    """By (agent service, its name of the listing)."""
+    offers: Map[Digest, Terms] = Map()
+    """Versions of listings in force."""
     debts: Map[tuple[str, KeyId], tuple[Debt, ...]] = Map()
     """By (cluster, customer), the oldest era first."""
     claims: Map[tuple[str, int], Claim] = Map()

@@ -32,6 +32,8 @@ def eligible_validators(state: State, name: str, records: tuple[Pending, ...], m
     parties: set[KeyId] = {cluster.manager, *cluster.orchestrators}
     for record in records:
         parties |= {record.customer, record.agent, cluster.nodes[record.node].provider}
+        if record.terms is not None:
+            parties |= {record.terms.owner, *(creator for creator, _ in record.terms.creators)}
     return tuple(
         sorted(
             key

@@ -88,13 +88,26 @@ def _with_outcome(ballot: Ballot, attested: int, rejected: int) -> int:
 
 def _count_attested(era: Era, records: tuple[Pending, ...], attested: int) -> Era:
     usage, served, tallies = era.usage.mutate(), era.served.mutate(), era.tallies.mutate()
+    sold, sales, terms = era.sold.mutate(), era.sales.mutate(), era.terms.mutate()
     for position, record in enumerate(records):
         if not attested >> position & 1:
             continue
         share = (record.customer, record.node)
         usage[share] = usage.get(share, UsageSum()).plus(record.usage)
         served[share] = served.get(share, 0) + 1
+        if record.terms is not None:
+            sale = (record.customer, record.terms.digest)
+            sold[sale] = sold.get(sale, UsageSum()).plus(record.usage)
+            sales[sale] = sales.get(sale, 0) + 1
+            terms[record.terms.digest] = record.terms
         for party in (("agent", record.agent), ("customer", record.customer)):
             tally: Tally = tallies[party]
             tallies[party] = tally._replace(attested=tally.attested + 1)
-    return era._replace(usage=usage.finish(), served=served.finish(), tallies=tallies.finish())
+    return era._replace(
+        usage=usage.finish(),
+        served=served.finish(),
+        tallies=tallies.finish(),
+        sold=sold.finish(),
+        sales=sales.finish(),
+        terms=terms.finish(),
+    )

@@ -7,7 +7,15 @@ brought in.
 
 from __future__ import annotations
 
-from proofroom.domain.accounts import bank_account, bond_account, customer_account, provider_account, validator_account
+from proofroom.domain.accounts import (
+    bank_account,
+    bond_account,
+    creator_account,
+    customer_account,
+    marketplace_account,
+    provider_account,
+    validator_account,
+)
 from proofroom.domain.claims import Chunk
 from proofroom.domain.consent import check_not_ahead
 from proofroom.domain.debts import get_debt
@@ -19,6 +27,13 @@ from proofroom.domain.state import Due, State
 from proofroom.domain.statements.withdrawals import EARNINGS, Withdrawal, WithdrawalPaid
 from proofroom.domain.unlocking import BOND_MS, DEPOSIT_MS, close_first, first_unlocked, move, unlock
 
+_EARNED = {
+    "provider": provider_account,
+    "validator": validator_account,
+    "creator": creator_account,
+    "marketplace": marketplace_account,
+}
+
 
 def account_of(s: Withdrawal) -> tuple[str, int]:
     """The account that a withdrawal is from, and how long it waits: 7 days for a deposit, 28 for a bond, not at all for earnings.
@@ -29,7 +44,7 @@ def account_of(s: Withdrawal) -> tuple[str, int]:
     if (s.cluster is None) is not (s.account in EARNINGS):
         raise Unregistered(what="account", key=f"{s.account} of {s.cluster or 'no cluster'}")
     if s.cluster is None:
-        return {"provider": provider_account, "validator": validator_account}[s.account](s.owner), 0
+        return _EARNED[s.account](s.owner), 0
     if s.account == "customer":
         return customer_account(s.cluster, s.owner), DEPOSIT_MS
     return bond_account(s.cluster, s.owner), BOND_MS

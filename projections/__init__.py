@@ -8,9 +8,10 @@ from proofroom.projections.base import Projection
 from proofroom.projections.consent import CONSENT
 from proofroom.projections.governance import GOVERNANCE
 from proofroom.projections.log import LOG
+from proofroom.projections.marketplace import MARKETPLACE
 from proofroom.projections.money import MONEY
 
 __all__ = ["PROJECTIONS"]
 
-PROJECTIONS: tuple[Projection, ...] = (LOG, CONSENT, GOVERNANCE, ACTIVITY, ATTESTATION, MONEY)
+PROJECTIONS: tuple[Projection, ...] = (LOG, CONSENT, GOVERNANCE, ACTIVITY, ATTESTATION, MONEY, MARKETPLACE)
 """All of them, in the order in which they are made and fed: views look only at relations before them."""

@@ -109,6 +109,11 @@ GOVERNANCE = Projection(
             validators DECIMAL(38,0) NOT NULL      -- paid to validators
             treasury DECIMAL(38,0) NOT NULL        -- paid to the treasury
             reserve DECIMAL(38,0) NOT NULL         -- paid to the reserve
+            fees_charged DECIMAL(38,0) NOT NULL    -- what listings' records cost
+            fees_collected DECIMAL(38,0) NOT NULL  -- what deposits covered of it
+            fees_debt DECIMAL(38,0) NOT NULL       -- what they did not
+            marketplaces DECIMAL(38,0) NOT NULL    -- paid to marketplaces
+            creators DECIMAL(38,0) NOT NULL        -- paid to creators
             lines_root VARCHAR NOT NULL            -- inner Merkle root over the lines' statement ids
             completeness_root VARCHAR NOT NULL     -- inner Merkle root over counts and sums per agent and customer
             note VARCHAR                           -- "no attested work", or null
@@ -129,7 +134,8 @@ GOVERNANCE = Projection(
                     AS status,
                 o.start_at, s.end_at, o.entry_index AS opened_index, s.entry_index AS sealed_index,
                 p.entry_index AS paid_index, s.batches, s.recorded, s.late, p.attested, p.rejected, p.unattested, p.lines,
-                p.charged, p.collected, p.debt, p.providers, p.validators, p.treasury, p.reserve
+                p.charged, p.collected, p.debt, p.providers, p.validators, p.treasury, p.reserve, p.fees_charged,
+                p.fees_collected, p.fees_debt, p.marketplaces, p.creators
             FROM era_openings o LEFT JOIN era_seals s USING (cluster, era) LEFT JOIN era_payments p USING (cluster, era)
             """,
         ),
@@ -203,6 +209,8 @@ GOVERNANCE = Projection(
             SELECT entry_index, s.cluster, s.era, s.start, s."end", s.first_index, s.last_index, s.batches, s.lines,
                 s.records.recorded, s.records.attested, s.records.rejected, s.records.unattested,
                 t.charged, t.collected, t.debt, t.providers, t.validators, t.treasury, t.reserve,
+                coalesce(t.fees_charged, 0), coalesce(t.fees_collected, 0), coalesce(t.fees_debt, 0), coalesce(t.marketplaces, 0),
+                coalesce(t.creators, 0),
                 s.lines_root, s.completeness_root, s.note
             FROM (SELECT *, s.totals AS t
                 FROM (SELECT *, from_json(payload, '{
@@ -211,7 +219,8 @@ GOVERNANCE = Projection(
                     "records": {"recorded": "BIGINT", "attested": "BIGINT", "rejected": "BIGINT", "unattested": "BIGINT"},
                     "totals": {"charged": "DECIMAL(38,0)", "collected": "DECIMAL(38,0)", "debt": "DECIMAL(38,0)",
                         "providers": "DECIMAL(38,0)", "validators": "DECIMAL(38,0)", "treasury": "DECIMAL(38,0)",
-                        "reserve": "DECIMAL(38,0)"},
+                        "reserve": "DECIMAL(38,0)", "fees_charged": "DECIMAL(38,0)", "fees_collected": "DECIMAL(38,0)",
+                        "fees_debt": "DECIMAL(38,0)", "marketplaces": "DECIMAL(38,0)", "creators": "DECIMAL(38,0)"},
                     "lines_root": "VARCHAR", "completeness_root": "VARCHAR", "note": "VARCHAR"}') AS s
                     FROM batch))
             """,

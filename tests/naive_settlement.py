@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import ceil, floor
+from typing import NamedTuple
 
 PARTS = ("cpu", "gpu", "streamed", "stored", "puts", "gets")
 USAGE = ("cpu_ms", "gpu_micro", "byte_seconds", "bytes_streamed", "puts", "gets")
@@ -72,6 +73,33 @@ def add(*usages: Usage) -> dict[str, int]:
     return {name: sum(usage[name] for usage in usages) for name in USAGE}
 
 
+class Offer(NamedTuple):
+    """The terms of a listing."""
+
+    price: int
+    ratio: int
+    creators: Mapping[str, int]
+    marketplace: str
+    owner: str
+    share: int
+
+
+def naive_fees(
+    customer: str,
+    sold: Mapping[tuple[str, str], tuple[int, Usage]],
+    offers: Mapping[str, Offer],
+    prices: Mapping[str, int],
+    seconds: int,
+) -> dict[str, int]:
+    """What a customer owes for each listing: a price for each record, a ratio of what its records cost together."""
+    fees = {}
+    for listing in sorted(name for c, name in sold if c == customer):
+        count, used = sold[customer, listing]
+        value = sum(naive_charge(used, prices, seconds).values())
+        fees[listing] = offers[listing].price * count + floor(Fraction(offers[listing].ratio, ONE) * value)
+    return fees
+
+
 class Settlement:
     """An era's settlement; every attribute is filled in the order in which the protocol speaks of it."""
 
@@ -87,18 +115,24 @@ class Settlement:
         providers: Mapping[str, str],
         cluster: str,
         era: int,
+        sold: Mapping[tuple[str, str], tuple[int, Usage]] | None = None,
+        offers: Mapping[str, Offer] | None = None,
     ) -> None:
+        sold, offers = sold or {}, offers or {}
         customers = sorted({customer for customer, _ in usage})
         nodes = {c: sorted(node for customer, node in usage if customer == c) for c in customers}
         self.charged = {
             c: naive_charge(add(*(usage[c, node] for node in nodes[c])), prices, seconds) for c in customers
         }
+        self.fees = {c: naive_fees(c, sold, offers, prices, seconds) for c in customers}
         self.collected: dict[str, dict[str, int]] = {}
+        self.fees_collected: dict[str, dict[str, int]] = {}
         for c in customers:
-            owed = self.charged[c]
-            paid = min(sum(owed.values()), deposits[c])
-            parts = naive_split(paid, list(owed.values())) if paid else [0] * len(PARTS)
-            self.collected[c] = dict(zip(PARTS, parts, strict=True))
+            owed = [*self.charged[c].values(), *self.fees[c].values()]
+            paid = min(sum(owed), deposits[c])
+            parts = naive_split(paid, owed) if paid else [0] * len(owed)
+            self.collected[c] = dict(zip(PARTS, parts, strict=False))
+            self.fees_collected[c] = dict(zip(self.fees[c], parts[len(PARTS) :], strict=True))
         paid_by = {c: sum(self.collected[c].values()) for c in customers}
         total = sum(paid_by.values())
         treasury, reserve, jury = (floor(Fraction(share, ONE) * total) for share in shares)
@@ -121,10 +155,25 @@ class Settlement:
                 self.nodes[node] = self.nodes.get(node, 0) + part
         self.treasury, self.reserve = treasury, reserve
 
-        pot = f"clearing:{cluster}:{era}"
+        self.markets: dict[str, int] = {}
+        self.creators: dict[str, dict[str, int]] = {}
+        for listing in sorted({name for c in customers for name in self.fees[c]}):
+            amount = sum(self.fees_collected[c].get(listing, 0) for c in customers)
+            self.markets[listing] = floor(Fraction(offers[listing].share, ONE) * amount)
+            made_by = dict(sorted(offers[listing].creators.items()))
+            rest = naive_split(amount - self.markets[listing], list(made_by.values()))
+            self.creators[listing] = dict(zip(made_by, rest, strict=True))
+
+        pot, market = f"clearing:{cluster}:{era}", f"market:{cluster}:{era}"
         lines: list[Line] = [("charge", c, f"customer:{cluster}:{c}", pot, paid_by[c]) for c in customers]
+        for c in customers:
+            lines += [("fee", c, f"customer:{cluster}:{c}", market, a) for a in self.fees_collected[c].values()]
         lines.append(("treasury", "", pot, "treasury", treasury))
         lines.append(("reserve", "", pot, "reserve", reserve))
         lines += [("validator", v, pot, f"validator:{v}", self.judges[v]) for v in sorted(self.judges)]
         lines += [("provider", n, pot, f"provider:{providers[n]}", self.nodes[n]) for n in sorted(self.nodes)]
-        self.lines = [line for line in lines if line[0] == "charge" or line[4]]
+        for listing, amount in self.markets.items():
+            offer = offers[listing]
+            lines.append(("marketplace", offer.marketplace, market, f"marketplace:{offer.owner}", amount))
+            lines += [("creator", c, market, f"creator:{c}", a) for c, a in self.creators[listing].items()]
+        self.lines = [line for line in lines if line[0] in ("charge", "fee") or line[4]]

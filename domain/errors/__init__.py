@@ -82,7 +82,7 @@ from proofroom.domain.errors.host import (
     VaultUnavailable,
     WrongPassword,
 )
-from proofroom.domain.errors.money import BankShort, InDebt, NotFree, TooManyChunks
+from proofroom.domain.errors.money import BadListing, BankShort, InDebt, NotFree, NotListed, TooManyChunks
 from proofroom.domain.errors.order import (
     AlreadyRecorded,
     DueFirst,
@@ -144,6 +144,7 @@ __all__ = [
     "BadField",
     "BadInput",
     "BadKeyId",
+    "BadListing",
     "BadNote",
     "BadNumber",
     "BadParameters",
@@ -195,6 +196,7 @@ __all__ = [
     "NotGenesis",
     "NotIndependent",
     "NotJson",
+    "NotListed",
     "NotNarrower",
     "NotOwner",
     "NotPayer",

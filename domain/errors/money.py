@@ -54,3 +54,26 @@ class InDebt(
     customer: str
     cluster: str
     debt: str
+
+
+class BadListing(
+    Refused,
+    code="bad-listing",
+    message="listing {listing} cannot be: {why}",
+    advice="name a registered marketplace, its share in force, and each creator once",
+):
+    """A listing contradicts itself or its marketplace."""
+
+    listing: str
+    why: str
+
+
+class NotListed(
+    Refused,
+    code="not-listed",
+    message="{listing} is no listing that this record can be sold under",
+    advice="name the newest version of a listing of this agent service, for this cluster",
+):
+    """A record names a listing that is not in force, or not for it."""
+
+    listing: str

@@ -27,6 +27,7 @@ from proofroom.domain.statements.fields import LedgerStatement, Statement
 from proofroom.domain.statements.governance import ClusterFounded, EraClose, EraOpened
 from proofroom.domain.statements.identity import Compromise, Identity, KeyRotated
 from proofroom.domain.statements.ledger import Genesis, Tick
+from proofroom.domain.statements.marketplace import Listing, Marketplace
 from proofroom.domain.statements.observation import Observed
 from proofroom.domain.statements.proposals import NodeLeft, Proposal, ProposalDecided, ProposalEnacted, ProposalVote
 from proofroom.domain.statements.settlement import Deposit, EraPaid, EraSealed, Payout, Repayment
@@ -76,6 +77,8 @@ KINDS: dict[str, type[Statement]] = {
         VoteCommitted,
         VoteRevealed,
         RoundTallied,
+        Marketplace,
+        Listing,
         Deposit,
         Withdrawal,
         WithdrawalPaid,

@@ -58,7 +58,7 @@ class Activity(LedgerStatement):
     customer: Key
     """Whose deposit pays: the grant's user, or a payer."""
     listing: Blake3 | None
-    """The marketplace listing that the record is sold under; null in rules 1."""
+    """The version of a marketplace listing that the record is sold under."""
     started_at: Time
     ended_at: Time
     signers: Signers

@@ -69,6 +69,8 @@ Time = Annotated[str, Field(pattern=ids.TIME_PATTERN), AfterValidator(_time)]
 Amount = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,35})$"), AfterValidator(_amount)]
 Positive = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,35}$")]
 """An amount above zero."""
+Price = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,17})$")]
+"""An amount below 10^18, as prices are."""
 Ratio = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,18})$"), AfterValidator(_ratio)]
 Count = Annotated[int, Field(strict=True, ge=0, le=MAX_SAFE_INTEGER)]
 Units = Annotated[int | float, AfterValidator(_units)]

@@ -15,7 +15,7 @@ from proofroom.domain.statements.fields import (
     Time,
 )
 
-EARNINGS = frozenset({"provider", "validator"})
+EARNINGS = frozenset({"provider", "validator", "creator", "marketplace"})
 """Accounts that are not kept by cluster."""
 
 
@@ -24,7 +24,7 @@ class Withdrawal(LedgerStatement):
 
     kind: ClassVar[str] = "withdrawal"
 
-    account: Literal["customer", "validator-bond", "cluster-bond", "provider", "validator"]
+    account: Literal["customer", "validator-bond", "cluster-bond", "provider", "validator", "creator", "marketplace"]
     cluster: Name | None
     """Of a deposit or a bond; null for what was earned, which is not kept by cluster."""
     owner: Key

@@ -44,6 +44,8 @@ ROLES = {
     "era-paid": {"ledger"},
     "payout": {"ledger"},
     "repayment": {"ledger"},
+    "marketplace": {"owner"},
+    "listing": {"agent service"},
     "withdrawal": {"owner"},
     "withdrawal-paid": {"ledger"},
     "tick": {"ledger"},

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from naive_settlement import PARTS, Settlement
+from naive_settlement import PARTS, Offer, Settlement
 from proofroom.adapters.cast import PARAMETERS
+from proofroom.domain.claims import Terms
 from proofroom.domain.governance import read_parameters
-from proofroom.domain.ids import KeyId
+from proofroom.domain.ids import Digest, KeyId
 from proofroom.domain.money import AMOUNT_LIMIT
 from proofroom.domain.settlement import Work, compute_lines
-from proofroom.domain.state import Parameters, UsageSum
+from proofroom.domain.state import Line, Parameters, UsageSum
 from strategies.keys import signer
 
 ONE = 10**18
@@ -40,11 +41,38 @@ def parameters(draw: st.DrawFn) -> Parameters:
     return PLAIN._replace(**prices, treasury_share=a, reserve_share=b - a, validators_share=c - b)
 
 
+LISTINGS = [Digest(f"blake3:{n:064x}") for n in range(3)]
+
+
+@st.composite
+def listings(draw: st.DrawFn) -> dict[Digest, Terms]:
+    """Up to three listings in two marketplaces, of shares from nothing to the whole."""
+    ratio = st.sampled_from([0, 1, ONE - 1, ONE]) | st.integers(0, ONE)
+    weights = st.dictionaries(st.sampled_from(VALIDATORS), st.integers(1, 10**6), min_size=1)
+    return {
+        digest: Terms(
+            digest=digest,
+            agent=CUSTOMERS[0],
+            cluster="",
+            price=draw(st.sampled_from([0, 1, ONE - 1]) | st.integers(0, 10**7)),
+            ratio=draw(ratio),
+            creators=tuple(sorted(draw(weights).items())),
+            marketplace=draw(st.sampled_from(["bazaar", "fair"])),
+            owner=CUSTOMERS[1],
+            share=draw(ratio),
+        )
+        for digest in draw(st.lists(st.sampled_from(LISTINGS), unique=True))
+    }
+
+
 @st.composite
 def works(draw: st.DrawFn) -> Work:
     """Eras of several customers and nodes, with deposits that cover all, some or nothing."""
     places = draw(st.lists(st.tuples(st.sampled_from(CUSTOMERS), st.sampled_from(NODES)), max_size=7, unique=True))
     deposit = st.sampled_from([0, 1, 10**9, AMOUNT_LIMIT - 1]) | st.integers(0, 10**20)
+    terms, served = draw(listings()), sorted({customer for customer, _ in places})
+    sales = st.lists(st.tuples(st.sampled_from(served), st.sampled_from(sorted(terms))), max_size=5, unique=True)
+    sold = draw(sales) if served and terms else []
     return Work(
         parameters=draw(parameters()),
         seconds=draw(st.sampled_from([1, 60, 86_400, 2_630_016, 2_630_017, 366 * 86_400]) | st.integers(1, 10**7)),
@@ -53,6 +81,9 @@ def works(draw: st.DrawFn) -> Work:
         inspected=draw(st.dictionaries(st.sampled_from(VALIDATORS), st.sampled_from([0, 1, 1, 2, 100]))),
         deposits={customer: draw(deposit) for customer in CUSTOMERS},
         providers=PROVIDERS,
+        sold={sale: draw(USAGES) for sale in sold},
+        sales={sale: draw(st.integers(1, 9)) for sale in sold},
+        terms=terms,
     )
 
 
@@ -69,6 +100,11 @@ def naive(work: Work) -> Settlement:
         providers={n: str(p) for n, p in work.providers.items()},
         cluster="c",
         era=7,
+        sold={(str(c), str(d)): (work.sales[c, d], usage._asdict()) for (c, d), usage in work.sold.items()},
+        offers={
+            str(d): Offer(t.price, t.ratio, {str(c): w for c, w in t.creators}, t.marketplace, str(t.owner), t.share)
+            for d, t in work.terms.items()
+        },
     )
 
 
@@ -82,6 +118,10 @@ def test_lines_agree_with_the_naive_settlement(work: Work) -> None:
             assert dict(zip(PARTS, line.charged, strict=True)) == expected.charged[line.party]
             assert dict(zip(PARTS, line.collected, strict=True)) == expected.collected[line.party]
             assert line.records == sum(n for place, n in work.served.items() if place[0] == line.party)
+        if line.role == "fee":
+            assert line.charged == (expected.fees[line.party][line.listing],)
+            assert line.collected == (line.amount,)
+            assert line.records == work.sales[KeyId(line.party), line.listing]
 
 
 @given(works())
@@ -96,26 +136,62 @@ def test_lines_name_the_work_behind_them(work: Work) -> None:
 
 @given(works())
 def test_debits_equal_credits(work: Work) -> None:
-    """What goes into an era's pot comes out of it, to the unit, and nobody pays more than there is or than it cost."""
+    """What goes into each of an era's two pots comes out of it, to the unit, and nobody pays more than there is or than it cost."""
     lines = compute_lines("c", 7, work)
-    assert sum(line.amount for line in lines if line.credit == "clearing:c:7") == sum(
-        line.amount for line in lines if line.debit == "clearing:c:7"
-    )
-    for line in lines:
-        assert line.amount >= 0
-        if line.role == "charge":
-            assert sum(line.collected) == line.amount == min(sum(line.charged), work.deposits[KeyId(line.party)])
-            assert all(paid <= owed for paid, owed in zip(line.collected, line.charged, strict=True))
+    for pot in ("clearing:c:7", "market:c:7"):
+        assert sum(line.amount for line in lines if line.credit == pot) == sum(
+            line.amount for line in lines if line.debit == pot
+        )
+    for customer in CUSTOMERS:
+        own = [line for line in lines if line.role in ("charge", "fee") and line.party == customer]
+        assert all(0 <= p <= o for line in own for p, o in zip(line.collected, line.charged, strict=True))
+        owed = sum(sum(line.charged) for line in own)
+        assert sum(line.amount for line in own) == min(owed, work.deposits[customer])
+    assert all(line.amount >= 0 for line in lines)
 
 
 @given(works(), st.sampled_from(CUSTOMERS), st.integers(0, 10**12))
 def test_more_money_takes_from_nobody(work: Work, customer: KeyId, more: int) -> None:
-    """A larger deposit lowers no line by more than the rounding of the splits it passes through."""
+    """A larger deposit leaves no more debt, and lowers no line by more than one unit for each split that it passes through.
+
+    The reserve alone may lose more: it also gets what finds no receiver.
+    """
     richer = work._replace(deposits={**work.deposits, customer: work.deposits[customer] + more})
-    after = {(line.role, line.party): line.amount for line in compute_lines("c", 7, richer)}
+    after = {(line.role, line.party, line.listing): line for line in compute_lines("c", 7, richer)}
+    customers, fees = len(CUSTOMERS), len(work.sold)
+    slack = {"charge": 1, "fee": 1, "treasury": 1, "reserve": customers + 1, "validator": 2, "provider": 5 * customers}
+    slack |= {"marketplace": fees, "creator": fees + 2}
     for line in compute_lines("c", 7, work):
-        slack = {"charge": 0, "treasury": 0, "reserve": len(CUSTOMERS), "validator": 1, "provider": 5 * len(CUSTOMERS)}
-        assert after.get((line.role, line.party), 0) >= line.amount - slack[line.role]
+        key = (line.role, line.party, line.listing)
+        assert (after[key].amount if key in after else 0) >= line.amount - slack[line.role]
+        if line.role in ("charge", "fee"):
+            assert sum(after[key].charged) == sum(line.charged)
+    assert owed_by(customer, tuple(after.values())) <= owed_by(customer, compute_lines("c", 7, work))
+
+
+def owed_by(customer: KeyId, lines: tuple[Line, ...]) -> int:
+    """What a customer still owes."""
+    return sum(
+        sum(line.charged) - line.amount for line in lines if line.role in ("charge", "fee") and line.party == customer
+    )
+
+
+@given(works(), st.data())
+def test_more_attested_work_never_pays_a_provider_less(work: Work, data: st.DataObject) -> None:
+    """One record more on a node, of a customer whose deposit covers it: the node gets no less, but for one unit a split."""
+    if not work.usage:
+        return
+    customer, node = data.draw(st.sampled_from(sorted(work.usage)))
+    more, place = data.draw(USAGES), (customer, node)
+    work = work._replace(deposits={**work.deposits, customer: AMOUNT_LIMIT}, sold={}, sales={}, terms={})
+    busier = work._replace(
+        usage={**work.usage, place: work.usage[place].plus(more)}, served={**work.served, place: work.served[place] + 1}
+    )
+    before, after = (
+        {(line.role, line.party): line.amount for line in compute_lines("c", 7, w)} for w in (work, busier)
+    )
+    splits = 2 * len({c for c, _ in work.usage})
+    assert after.get(("provider", node), 0) >= before.get(("provider", node), 0) - splits
 
 
 @given(works())

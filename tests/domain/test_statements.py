@@ -22,7 +22,7 @@ NAMES = {payload_type: statement.kind for payload_type, statement in KINDS.items
 few = settings(max_examples=settings().max_examples // 5)  # of each kind
 every_kind = pytest.mark.parametrize("payload_type", TYPES, ids=NAMES.get)
 
-ANY_CLUSTER = {"withdrawal"}
+ANY_CLUSTER = {"withdrawal", "listing"}
 """Kinds that need not name a cluster."""
 
 Place = tuple[str | int, ...]

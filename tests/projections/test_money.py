@@ -56,7 +56,8 @@ def test_eras_agree_with_their_lines() -> None:
         SELECT e.era, e.status, e.collected = p.collected, e.treasury = p.treasury, e.debt = p.debt, e.charged = p.charged
         FROM eras e JOIN (
             SELECT cluster, era, coalesce(sum(amount) FILTER (role = 'charge'), 0) AS collected,
-                coalesce(sum(amount) FILTER (role = 'treasury'), 0) AS treasury, coalesce(sum(payouts.debt), 0) AS debt,
+                coalesce(sum(amount) FILTER (role = 'treasury'), 0) AS treasury,
+                coalesce(sum(payouts.debt) FILTER (role = 'charge'), 0) AS debt,
                 coalesce(sum(charged_cpu + charged_gpu + charged_streamed + charged_stored + charged_puts + charged_gets), 0) AS charged
             FROM eras LEFT JOIN payouts USING (cluster, era) GROUP BY cluster, era
         ) p USING (cluster, era) WHERE status = 'paid' ORDER BY 1"""

@@ -32,6 +32,7 @@ from proofroom.domain import (
     errors,
     governance,
     identity,
+    marketplace,
     proposals,
     rotation,
     rounds,
@@ -52,6 +53,7 @@ from proofroom.domain.statements.attestation import Vote
 from proofroom.domain.statements.consent import Limits
 from proofroom.domain.statements.governance import Node, Parameters
 from proofroom.domain.statements.ledger import Tick
+from proofroom.domain.statements.marketplace import Creator
 from proofroom.domain.statements.settlement import EraSealed
 from proofroom.domain.voting import make_vote
 from strategies.consenting import compromise, delegate, erase, rotate, set_recovery
@@ -67,6 +69,7 @@ from strategies.governing import (
     vote,
 )
 from strategies.histories import HOUR_MS, START_MS, History, key, make_genesis, resign
+from strategies.selling import list_work, open_market, sell
 from strategies.spending import withdraw
 
 RULES = [
@@ -86,6 +89,7 @@ RULES = [
     proposals,
     identity,
     rotation,
+    marketplace,
     rounds,
     settlement,
     transition,
@@ -576,9 +580,22 @@ def _record_in_a_sealed_era(h: History) -> Envelope:
     return h.cast.activity(h.grant, 0)
 
 
-@refused(errors.NotYet, what="a listing")
-def _record_with_a_listing(h: History) -> Envelope:
+@refused(errors.NotListed, listing=NOWHERE)
+def _record_with_a_listing_that_is_not_there(h: History) -> Envelope:
     return h.cast.activity(h.grant, 0, listing=NOWHERE)
+
+
+@refused(errors.NotPayer, lambda h: {"customer": h.cast.user.keyid})
+def _record_that_is_sold_to_who_set_no_cap(h: History) -> Envelope:
+    h.write(open_market(h.cast))
+    return h.cast.activity(h.grant, 0, listing=list_work(h))
+
+
+@refused(errors.OverLimit, limit="the payer's cap per era", allowed="1999", asked="2000")
+def _fee_beyond_the_cap(h: History) -> Envelope:
+    h.write(open_market(h.cast), h.cast.payer(h.cast.user, 1_999))
+    h.work(0, Work(cpu_ms=0), listing=list_work(h, price=1_000))
+    return h.cast.activity(h.grant, 0, Work(cpu_ms=0), listing=next(iter(h.state.offers)))
 
 
 @refused(errors.EraFull, cluster="dragon-1", era=0, limit=activity.MAX_ERA_RECORDS)
@@ -1123,6 +1140,87 @@ def _vote_after_it_passed(h: History) -> Envelope:
 
 
 # --- the test of the table
+
+
+# --- the marketplace
+
+
+@refused(errors.FromTheFuture, field="created_at", time="2026-03-01T09:05:02.001Z")
+def _marketplace_from_the_future(h: History) -> Envelope:
+    return open_market(h.cast, created_at="2026-03-01T09:05:02.001Z")
+
+
+@refused(errors.AlreadyRecorded, what="marketplace", key="bazaar")
+def _marketplace_of_another(h: History) -> Envelope:
+    h.write(open_market(h.cast))
+    h.sleep(1)
+    return open_market(h.cast, owner=key("stranger"))
+
+
+@refused(errors.StaleVersion, what="the marketplace", created_at="2026-03-01T09:00:02Z", newest="2026-03-01T09:00:02Z")
+def _marketplace_of_the_same_moment(h: History) -> Envelope:
+    h.write(open_market(h.cast))
+    return open_market(h.cast, share=0)
+
+
+@refused(errors.StaleVersion, what="the listing", created_at="2026-03-01T09:00:02Z", newest="2026-03-01T09:00:02Z")
+def _listing_of_the_same_moment(h: History) -> Envelope:
+    h.write(open_market(h.cast), sell(h.cast))
+    return sell(h.cast, price=1)
+
+
+@refused(errors.BadListing, listing="calendar-pro", why="there is no marketplace bazaar")
+def _listing_in_no_marketplace(h: History) -> Envelope:
+    return sell(h.cast)
+
+
+@refused(errors.BadListing, listing="calendar-pro", why="bazaar asks for a share of 100000000000000000")
+def _listing_that_cuts_its_marketplace(h: History) -> Envelope:
+    h.write(open_market(h.cast))
+    return sell(h.cast, marketplace_share=str(10**17 - 1))
+
+
+@refused(errors.BadListing, listing="calendar-pro", why="a creator is named twice")
+def _listing_with_a_creator_twice(h: History) -> Envelope:
+    h.write(open_market(h.cast))
+    twice = Creator(creator=key("creator").keyid, weight=1)
+    return resign(sell(h.cast), creators=[twice.to_json()] * 2)
+
+
+@refused(errors.NotListed, lambda h: {"listing": listed(h)[0]})
+def _record_under_a_version_that_was_replaced(h: History) -> Envelope:
+    h.write(open_market(h.cast), h.cast.payer(h.cast.user, 10**12))
+    list_work(h)
+    h.sleep(1)
+    list_work(h, price=1)
+    return h.cast.activity(h.grant, 0, listing=listed(h)[0])
+
+
+@refused(errors.NotListed, lambda h: {"listing": listed(h)[1]})
+def _record_under_a_listing_that_was_withdrawn(h: History) -> Envelope:
+    h.write(open_market(h.cast), h.cast.payer(h.cast.user, 10**12))
+    list_work(h)
+    h.sleep(1)
+    list_work(h, withdrawn=True)
+    return h.cast.activity(h.grant, 0, listing=listed(h)[1])
+
+
+@refused(errors.NotListed, lambda h: {"listing": listed(h)[0]})
+def _record_under_a_listing_for_another_cluster(h: History) -> Envelope:
+    h.write(open_market(h.cast), h.cast.payer(h.cast.user, 10**12))
+    return h.cast.activity(h.grant, 0, listing=list_work(h, cluster="elsewhere"))
+
+
+@refused(errors.NotListed, lambda h: {"listing": listed(h)[0]})
+def _record_under_a_listing_of_another_service(h: History) -> Envelope:
+    h.write(open_market(h.cast), h.cast.payer(h.cast.user, 10**12))
+    h.write(resign(sell(h.cast), without=[h.cast.agent.keyid], extra=[key("agent-2")], agent=key("agent-2").keyid))
+    return h.cast.activity(h.grant, 0, listing=listed(h)[0])
+
+
+def listed(h: History) -> list[Digest]:
+    """The versions of listings, in the order of the log."""
+    return [Digest(e.verified.digest) for e in h.entries if e.statement.kind == "listing"]
 
 
 # --- withdrawals

@@ -39,6 +39,7 @@ from proofroom.domain.transition import next_due, transition
 from proofroom.domain.voting import make_vote
 from strategies.consenting import compromise, delegate, erase, rotate, set_recovery
 from strategies.governing import govern
+from strategies.selling import TENTH, list_work, open_market
 from strategies.spending import withdraw
 
 START_MS = to_ms("2026-03-01T09:00:00Z")
@@ -228,7 +229,7 @@ def whole_history() -> History:
     """A history with every kind of statement: two paid eras and one in which nothing was attested; yours to read, not to write.
 
     Two customers (the second with a short deposit, by a payer statement), three nodes, a batch with dissent and silence, one that is
-    rejected in part, one without enough beacons, a late record, a renewed and a revoked grant, a wallet's wire form.
+    rejected in part, one without enough beacons, a late record, a record that is sold, a renewed and a revoked grant, a wallet's wire form.
     """
     history = History(seed="whole", validators=9)
     cast, sponsor = history.cast, key("sponsor")
@@ -262,6 +263,8 @@ def whole_history() -> History:
     history.write(cast.open_era(1), cast.grant([("v-7c21", "calendar"), ("v-7c21", "mail")], replace=True))
     history.sleep(2_000)
     history.work(1, Work(50_000, 0, 2**50, 2**30, 1, 1))
+    history.write(open_market(cast))
+    history.work(1, Work(77), customer=sponsor.keyid, listing=list_work(history, ratio=TENTH))
     history.attest(history.seal(1))
     history.write(cast.close_era(1), cast.grant(created_at=cast.now(1), revoked=True))
     history.write(cast.open_era(2))
