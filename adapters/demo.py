@@ -25,11 +25,12 @@ from proofroom.adapters.gateway import RunMeter
 from proofroom.adapters.jury import Jury
 from proofroom.adapters.keys import Key, load_or_create_key
 from proofroom.adapters.ledger import KEYS, Ledger
+from proofroom.adapters.openings import Openings
+from proofroom.adapters.rekeying import follow_consent
 from proofroom.adapters.runtime import AgentRuntime, Run
 from proofroom.adapters.stores import now_ms
 from proofroom.adapters.vault import Vault
 from proofroom.adapters.writer import Recorded
-from proofroom.domain import hashing
 from proofroom.domain.accounts import customer_account
 from proofroom.domain.activity import unsealed
 from proofroom.domain.consent import grant_status
@@ -261,8 +262,7 @@ class _Demo:
             grant = self.ledger.append(cast.grant())
         if cast.derived.keyid not in self.ledger.state.agent_keys:
             self.ledger.append(cast.certify())
-        if status == "revoked" or cast.derived.keyid not in self.vault.readers(cast.vault_scope):
-            self.vault.start_epoch(cast.vault_scope, cast.user, [cast.derived.keyid])
+        follow_consent(self.vault, cast.vault_scope, self.ledger.state, cast.user, self.clock())
         told = "in force since an earlier run" if grant.repeated else "signed now"
         entry = self.ledger.entry(grant.entry_index)
         in_force = grant_status(self.ledger.state.grants[cast.user.keyid, cast.agent.keyid], self.clock())
@@ -299,7 +299,7 @@ class _Demo:
         observation = meter.observation(cast.vault_scope)
         envelope = self._sign_record(grant.statement, era, run)
         (statement_id,) = ids_of([envelope])
-        _write(self.folder / "openings" / hashing.untagged(run.input_commitment).hex(), run.opening.to_bytes())
+        Openings(self.folder / "openings").keep(run.opening)
         self.jury.observe(statement_id, observation)
         record = self.ledger.append(envelope).entry_index
         self.say(

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from proofroom.adapters.mapper import to_entry
@@ -101,8 +102,14 @@ def record_facts(entry: Entry) -> Facts:
     return _place(entry) | {"record": s.to_json() | {"signatures": signatures}}
 
 
-def record_page(entry: Entry, *, short: bool = False) -> str:
-    """The activity record in the page's shape; what the page leaves out stands below it."""
+def record_page(entry: Entry, *, erased: Mapping[str, int] = MappingProxyType({}), short: bool = False) -> str:
+    """The activity record in the page's shape; what the page leaves out stands below it.
+
+    Args:
+        entry: of kind ``activity``.
+        erased: payloads that its owner had destroyed, and the entries that say so.
+        short: cut keys and digests.
+    """
     s = _expect(entry, Activity)
     fields = {
         "record_id": s.record_id,
@@ -122,6 +129,7 @@ def record_page(entry: Entry, *, short: bool = False) -> str:
         "// multi-signed at source · batched under one root · payload off the ledger, hash on it",
         f"// under grant {s.grant} · on {s.node} of {s.cluster} in era {s.era} · paid by {s.customer}",
         f"// ran {s.started_at} to {s.ended_at} · {traffic}",
+        *(f"// ERASED: its {part}, by the owner's statement in entry {index}" for part, index in erased.items()),
         f"// {_recorded(entry)}",
     ]
     return _finish(lines, short)

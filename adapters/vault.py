@@ -28,6 +28,7 @@ from nacl.bindings import (
 from nacl.exceptions import CryptoError
 
 from proofroom.adapters import sealing
+from proofroom.adapters.ahead import ahead
 from proofroom.adapters.keys import Key
 from proofroom.adapters.storage import Kept, Meter, Storage
 from proofroom.domain import hashing
@@ -133,7 +134,7 @@ class Vault:
         scope_key = self._scope_key(vault_scope, epoch, key)
         parts = [plaintext] if isinstance(plaintext, bytes) else plaintext
         blob = sealing.encrypt(parts, scope_key, _bound(vault_scope, epoch, name))
-        address = self._put(vault_scope, blob, hashing.BLOB)
+        address = self._put(vault_scope, ahead(blob), hashing.BLOB)
         self._write(self._name_path(vault_scope, epoch, scope_key, name), address.encode())
         return address
 
@@ -173,7 +174,7 @@ class Vault:
     ) -> Iterator[bytes]:
         if expected is not None and address != expected:
             raise VaultUnavailable(what=f"{vault_scope}, {name}", why="another blob is served than the one expected")
-        passing = self._counted(self.storage.get(vault_scope, address))
+        passing = ahead(self._counted(self.storage.get(vault_scope, address)))
         try:
             yield from sealing.decrypt(passing, scope_key, _bound(vault_scope, epoch, name))
         except sealing.NotSealed:

@@ -11,6 +11,7 @@ from proofroom.domain.consent import check_not_ahead
 from proofroom.domain.entry import Entry
 from proofroom.domain.errors import AlreadyRecorded, NotOwner
 from proofroom.domain.state import State
+from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.consent import Erased
 
 
@@ -32,3 +33,10 @@ def apply_erased(state: State, entry: Entry, s: Erased) -> State:
     if name in state.erased:
         raise AlreadyRecorded(what="erasure of", key=name)
     return state._replace(erased=state.erased.set(name, entry.index))
+
+
+def erased_of(state: State, record: Activity) -> dict[str, int]:
+    """Which payloads of a record its owner had destroyed, ``input`` or ``result``, and the entries that say so."""
+    payloads = {"input": record.input_commitment, "result": record.result_hash}
+    names = {part: f"{record.vault_scope}: {digest} of {record.record_id}" for part, digest in payloads.items()}
+    return {part: state.erased[name] for part, name in names.items() if name in state.erased}

@@ -161,15 +161,19 @@ Examples:
 @room_option
 @json_option
 def record(record_id: str, short: bool, room: Path, as_json: bool) -> None:
-    """An activity record: who ran what, and what it burned."""
+    """An activity record: who ran what, what it burned, and what of it was erased."""
     from proofroom.adapters import pages
+    from proofroom.domain.erasure import erased_of
+    from proofroom.domain.statements.activity import Activity
 
     with open_views(room) as ledger:
         found = ledger.entry(_record_index(ledger, record_id))
+        assert isinstance(found.statement, Activity)
+        erased = erased_of(ledger.state, found.statement)
     if as_json:
-        print_json(pages.record_facts(found))
+        print_json(pages.record_facts(found) | {"erased": erased})
     else:
-        click.echo(plain(pages.record_page(found, short=short)))
+        click.echo(plain(pages.record_page(found, erased=erased, short=short)))
 
 
 def _record_index(ledger: Ledger, record_id: str) -> int:

@@ -233,8 +233,8 @@ def test_a_cut_or_changed_file_of_a_large_blob(data: st.DataObject) -> None:
 
 
 def test_memory_does_not_grow_with_the_blob(vault: Vault) -> None:
-    """24 MiB pass through a few chunks' worth of memory, in both directions."""
-    size = 24 * 2**20
+    """40 MiB pass through a few chunks' worth of memory, in both directions."""
+    size = 40 * 2**20
     tracemalloc.start()
     try:
         vault.put(SCOPE, "a", (bytes(2**20) for _ in range(size // 2**20)), WALLET)
@@ -242,7 +242,7 @@ def test_memory_does_not_grow_with_the_blob(vault: Vault) -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 8 * 2**20
+    assert peak < 16 * 2**20
 
 
 def test_byte_seconds_are_the_integral_of_what_lies_there(tmp_path: Path) -> None:
