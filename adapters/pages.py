@@ -24,7 +24,7 @@ from proofroom.domain.statements.attestation import REJECT_REASONS, RoundOpened,
 from proofroom.domain.statements.consent import GrantFields
 from proofroom.domain.statements.fields import Model
 from proofroom.domain.statements.settlement import EraPaid, Payout
-from proofroom.domain.voting import at_least, count_votes, read_bitmap, read_vote
+from proofroom.domain.voting import all_positions, at_least, count_votes, read_bitmap, read_vote
 
 if TYPE_CHECKING:
     from proofroom.adapters.ledger import Ledger
@@ -177,17 +177,19 @@ def round_facts(ledger: Ledger, cluster: str, round: int) -> Facts:
 def _verdict(tally: RoundTallied, votes: list[VoteRevealed]) -> Facts:
     """How many agreed: for the attested record with the fewest; where none is attested, for the record with the most."""
     count = tally.records
-    planes = count_votes(read_vote(vote.vote, count).agree for vote in votes)
+    judged = all_positions(count) if tally.judged is None else read_bitmap(tally.judged, count)
+    planes = count_votes(read_vote(vote.vote, count, judged).agree for vote in votes)
     most = max((n for n in range(1, tally.assigned + 1) if at_least(planes, n, count)), default=0)
     reasons: Counter[str] = Counter()
     for vote in votes:
         reasons.update(reason for reason, bitmap in vote.vote.reasons.items() if read_bitmap(bitmap, count))
     return {
         "agree": tally.agree if tally.records_attested else most,
-        "records": count,
+        "records": judged.bit_count(),
         "attested": tally.records_attested,
         "rejected": tally.records_rejected,
-        "passed": tally.records_attested == count,
+        "escalated": tally.next_round,
+        "passed": tally.records_attested == judged.bit_count(),
         "doubts": dict(sorted(reasons.items())),
     }
 
@@ -210,6 +212,8 @@ def round_page(ledger: Ledger, cluster: str, round: int, *, short: bool = False)
     ]
     if facts["tallied"] is not None:
         lines += [f"// {doubt}" for doubt in _doubts(facts)]
+        if facts["escalated"] is not None:
+            lines.append(f"// what is disputed went to a larger committee, in round {facts['escalated']}")
         lines.append(
             f"// round {round}, batch {facts['batch']}, tallied in entry {facts['tallied']['entry_index']} · "
             "unattested records never reach payout"

@@ -189,7 +189,7 @@ class Validator:
     # --- the judgement
 
     def judge(self, round: Round) -> Vote:
-        """The vote on a round: each record held against what the sources saw of it.
+        """The vote on a round: each record that it judges, held against what the sources saw of it.
 
         Raises:
             Unavailable: the observations cannot be had now.
@@ -197,10 +197,10 @@ class Validator:
         tolerances = tolerances_of(self.ledger.state.eras[self.cluster, round.era].parameters)
         doubts = {}
         for position, pending in enumerate(round.records):
-            reason = self._doubt(pending, tolerances)
+            reason = self._doubt(pending, tolerances) if round.judged >> position & 1 else None
             if reason is not None:
                 doubts[position] = reason
-        return make_vote(len(round.records), doubts)
+        return make_vote(len(round.records), doubts, judged=round.judged)
 
     def _doubt(self, pending: Pending, tolerances: Tolerances) -> Reason | None:
         record = self.ledger.entry(pending.log_index).statement

@@ -73,8 +73,6 @@ def read_parameters(p: g.Parameters) -> Parameters:
         raise BadParameters(why="a price is 10^18 base units or more")
     if sum(shares.values()) > RATIO_ONE:
         raise BadParameters(why="the shares sum to more than the whole")
-    if p.attestation.escalations:
-        raise NotYet(what="escalation of disputed records")
     if parse_amount(p.bonds.slash_floor) or p.bonds.slash_multiple:
         raise NotYet(what="slashing")
     if p.late_records != "refused":
@@ -83,6 +81,7 @@ def read_parameters(p: g.Parameters) -> Parameters:
         **prices,
         **shares,
         committee=p.attestation.committee,
+        escalations=p.attestation.escalations,
         beacon_ms=p.attestation.beacon_ms,
         commit_ms=p.attestation.commit_ms,
         reveal_ms=p.attestation.reveal_ms,

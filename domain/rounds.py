@@ -7,7 +7,7 @@ time, has passed, so a round ends with nobody's help; :mod:`proofroom.domain.ver
 
 from __future__ import annotations
 
-from proofroom.domain import hashing
+from proofroom.domain import escalation, hashing
 from proofroom.domain.assurance import capture, threshold
 from proofroom.domain.beacon import beacon_step
 from proofroom.domain.committee import compute_committee, compute_seed
@@ -24,7 +24,7 @@ from proofroom.domain.statements.attestation import (
     VoteRevealed,
 )
 from proofroom.domain.validators import eligible_validators
-from proofroom.domain.voting import commitment, read_vote
+from proofroom.domain.voting import all_positions, commitment, read_vote
 
 MAX_BEACON_STEPS = 65_536
 """Rounds that a validator may have sat out before it must register a new key."""
@@ -33,17 +33,31 @@ MISSING_LISTED = 128
 
 
 def start_round(state: State, entry: Entry, s: BatchSealed, records: tuple[Pending, ...]) -> State:
-    """The batch awaits the beacon; the eligible set is fixed now. With too few eligible, it ends at once."""
-    cluster, key = state.clusters[s.cluster], (s.cluster, state.clusters[s.cluster].rounds)
-    era = state.eras[s.cluster, s.era]
-    eligible = eligible_validators(state, s.cluster, records, era.parameters.validator_bond)
-    round = Round(s.era, s.batch, hashing.untagged(s.root), records, eligible)
-    wait = era.parameters.beacon_ms if len(eligible) >= era.parameters.committee else 0
+    """The batch awaits the beacon; the eligible set is fixed now."""
+    parameters = state.eras[s.cluster, s.era].parameters
+    eligible = eligible_validators(state, s.cluster, records, parameters.validator_bond)
+    round = Round(
+        s.era,
+        s.batch,
+        hashing.untagged(s.root),
+        records,
+        judged=all_positions(len(records)),
+        eligible=eligible,
+        size=parameters.committee,
+        colluding=len(eligible) // 3,
+    )
+    return await_beacon(state, entry, s.cluster, round)
+
+
+def await_beacon(state: State, entry: Entry, name: str, round: Round) -> State:
+    """A round begins, under the cluster's next number. With too few eligible, it ends at once."""
+    cluster, era = state.clusters[name], state.eras[name, round.era]
+    wait = era.parameters.beacon_ms if len(round.eligible) >= round.size else 0
     return state._replace(
-        clusters=state.clusters.set(s.cluster, cluster._replace(rounds=cluster.rounds + 1)),
-        eras=state.eras.set((s.cluster, s.era), era._replace(open_rounds=era.open_rounds + 1)),
-        rounds=state.rounds.set(key, round),
-        agenda=schedule(state.agenda, Due(entry.recorded_at_ms + wait, "round", *key)),
+        clusters=state.clusters.set(name, cluster._replace(rounds=cluster.rounds + 1)),
+        eras=state.eras.set((name, round.era), era._replace(open_rounds=era.open_rounds + 1)),
+        rounds=state.rounds.set((name, cluster.rounds), round),
+        agenda=schedule(state.agenda, Due(entry.recorded_at_ms + wait, "round", name, cluster.rounds)),
     )
 
 
@@ -113,18 +127,19 @@ def compute_opening(state: State, due: Due, parameters: Parameters, round: Round
         batch=round.batch,
         round=due.number,
         seed=hashing.tagged(seed),
-        committee=compute_committee(seed, round.eligible, parameters.committee),
+        committee=compute_committee(seed, round.eligible, round.size),
         missing=tuple(missing[:MISSING_LISTED]),
         commit_until=from_ms(now_ms + parameters.commit_ms),
         reveal_until=from_ms(now_ms + parameters.commit_ms + parameters.reveal_ms),
         assurance=Assurance(
             eligible=n,
-            colluding=n // 3,
-            committee=parameters.committee,
-            threshold=threshold(parameters.committee),
+            colluding=round.colluding,
+            committee=round.size,
+            threshold=threshold(round.size),
             missing=len(missing),
-            capture=str(capture(n, n // 3, parameters.committee, len(missing))),
+            capture=str(capture(n, round.colluding, round.size, len(missing))),
         ),
+        **escalation.fields_of(round),
     )
 
 
@@ -179,7 +194,7 @@ def apply_vote_revealed(state: State, entry: Entry, s: VoteRevealed) -> State:
     Raises:
         WrongPhase, NotAssigned: not now, or not this validator.
         FalseReveal: it committed to something else, or not at all.
-        BadVote: the vote does not judge each record once.
+        BadVote: the vote does not judge each record of the round once.
     """
     key = (s.cluster, s.round)
     round = _seat(state, entry, s, "reveal")
@@ -187,6 +202,6 @@ def apply_vote_revealed(state: State, entry: Entry, s: VoteRevealed) -> State:
         raise AlreadyRecorded(what="vote by", key=s.validator)
     if commitment(round.digest, s.validator, bytes.fromhex(s.salt), s.vote) != round.commits.get(s.validator):
         raise FalseReveal(what="vote")
-    round = round._replace(votes=round.votes.set(s.validator, read_vote(s.vote, len(round.records))))
+    round = round._replace(votes=round.votes.set(s.validator, read_vote(s.vote, len(round.records), round.judged)))
     state = state._replace(rounds=state.rounds.set(key, round))
     return _due_now(state, entry, key) if len(round.votes) == len(round.commits) else state

@@ -135,6 +135,7 @@ class Parameters(NamedTuple):
     reserve_share: int
     validators_share: int
     committee: int
+    escalations: int
     beacon_ms: int
     commit_ms: int
     reveal_ms: int
@@ -327,8 +328,19 @@ class Round(NamedTuple):
     batch: int
     root: bytes
     records: tuple[Pending, ...]
+    """All of the batch."""
+    judged: int
+    """The positions that this round judges."""
     eligible: tuple[KeyId, ...]
-    """In key order, fixed at the seal."""
+    """In key order, fixed at the seal; less those who sat on an earlier committee."""
+    size: int
+    """Of the committee to draw."""
+    colluding: int
+    """Assumed to collude: a third of those eligible at the seal, rounded down."""
+    level: int = 0
+    """How many committees came before."""
+    heard: Map[KeyId, Ballot] = Map()
+    """The votes of those committees."""
     reveals: Map[KeyId, bytes] = Map()
     digest: bytes = b""
     """Statement id of ``round-opened``; empty while the beacon is awaited."""

@@ -26,8 +26,13 @@ def apply_validator_registered(state: State, entry: Entry, s: ValidatorRegistere
     return state._replace(validators=state.validators.set(s.cluster, members.set(s.validator, facts)))
 
 
+def may_judge(state: State, cluster: str, validator: KeyId, minimum: int) -> bool:
+    """Whether a validator is in good standing: its bond is paid in, and not being unlocked."""
+    return get_free(state, bond_account(cluster, validator)) >= minimum
+
+
 def eligible_validators(state: State, name: str, records: tuple[Pending, ...], minimum: int) -> tuple[KeyId, ...]:
-    """Who may judge a batch, in key order: bonded, and answering for no party to it."""
+    """Who may judge a batch, in key order: in good standing, and answering for no party to it."""
     cluster = state.clusters[name]
     parties: set[KeyId] = {cluster.manager, *cluster.orchestrators}
     for record in records:
@@ -38,6 +43,6 @@ def eligible_validators(state: State, name: str, records: tuple[Pending, ...], m
         sorted(
             key
             for key, facts in state.validators[name].items()
-            if get_free(state, bond_account(name, key)) >= minimum and not {key, facts.controller} & parties
+            if may_judge(state, name, key, minimum) and not {key, facts.controller} & parties
         )
     )

@@ -1,15 +1,17 @@
 """How a round ends: the two-thirds tally, and what it means for the era (protocol 5).
 
-The ledger opens and tallies a round by statements of its own. Rules 1 has no escalation: what is neither attested nor rejected ends
-unattested.
+The ledger opens and tallies a round by statements of its own. What is neither attested nor rejected is escalated where the parameters
+and the number of validators allow it, and ends unattested otherwise.
 """
 
 from __future__ import annotations
 
-from proofroom.domain import eras
+from typing import Any
+
+from proofroom.domain import eras, escalation
 from proofroom.domain.assurance import capture, catch, threshold
 from proofroom.domain.entry import Entry
-from proofroom.domain.rounds import compute_opening
+from proofroom.domain.rounds import await_beacon, compute_opening
 from proofroom.domain.state import Ballot, Due, Era, Pending, Round, State, Tally, UsageSum, unschedule
 from proofroom.domain.statements.attestation import RoundOpened, RoundTallied
 from proofroom.domain.voting import at_least, count_votes, read_bitmap, write_bitmap
@@ -18,11 +20,10 @@ from proofroom.domain.voting import at_least, count_votes, read_bitmap, write_bi
 def derive_round(state: State, due: Due, now_ms: int) -> RoundOpened | RoundTallied:
     """What the ledger must state about a round: its opening, when two thirds of the eligible revealed; else its end."""
     round = state.rounds[due.cluster, due.number]
-    parameters = state.eras[due.cluster, round.era].parameters
-    enough = len(round.eligible) >= parameters.committee and 3 * len(round.reveals) >= 2 * len(round.eligible)
+    enough = len(round.eligible) >= round.size and 3 * len(round.reveals) >= 2 * len(round.eligible)
     if round.digest or not enough:
         return compute_tally(state, due, round)
-    return compute_opening(state, due, parameters, round, now_ms)
+    return compute_opening(state, due, state.eras[due.cluster, round.era].parameters, round, now_ms)
 
 
 def compute_tally(state: State, due: Due, round: Round) -> RoundTallied:
@@ -34,7 +35,7 @@ def compute_tally(state: State, due: Due, round: Round) -> RoundTallied:
     attested = at_least(agree, least, count) if assigned else 0
     rejected = at_least(reject, least, count) if assigned else 0
     observed = (at_least(agree, 1, count) | at_least(reject, 1, count)).bit_count()
-    captured = capture(len(round.eligible), len(round.eligible) // 3, assigned, round.missing)
+    captured = capture(len(round.eligible), round.colluding, assigned, round.missing)
     fewest = max((n for n in range(least, assigned + 1) if not attested & ~at_least(agree, n, count)), default=0)
     return RoundTallied(
         ledger=state.ledger,
@@ -52,18 +53,32 @@ def compute_tally(state: State, due: Due, round: Round) -> RoundTallied:
         records_attested=attested.bit_count(),
         records_rejected=rejected.bit_count(),
         records_observed=observed,
-        catch=str(catch(captured, count, observed) if assigned else 0),
+        catch=str(catch(captured, round.judged.bit_count(), observed) if assigned else 0),
+        **escalation.fields_of(round),
+        **_escalated(state, due.cluster, round, round.judged & ~attested & ~rejected),
     )
 
 
+def _escalated(state: State, cluster: str, round: Round, disputed: int) -> dict[str, Any]:
+    if escalation.next_round(state, cluster, round, disputed) is None:
+        return {}
+    return {
+        "escalated": write_bitmap(disputed, len(round.records)),
+        "next_round": state.clusters[cluster].rounds,
+    }
+
+
 def apply_round_tallied(state: State, entry: Entry, s: RoundTallied) -> State:
-    """The verdict is final. Attested usage is summed for settlement; the records themselves leave the state."""
+    """The verdicts are final, but for what is escalated. Attested usage is summed for settlement, and the records leave the state.
+
+    Whoever judged a record as its verdict does, on this committee or an earlier one, has inspected it.
+    """
     key, era_key = (s.cluster, s.round), (s.cluster, s.era)
     round, era = state.rounds[key], state.eras[era_key]
     attested, rejected = read_bitmap(s.attested, s.records), read_bitmap(s.rejected, s.records)
     era = _count_attested(era, round.records, attested)
     inspected = era.inspected
-    for validator, ballot in sorted(round.votes.items()):
+    for validator, ballot in sorted([*round.heard.items(), *round.votes.items()]):
         with_outcome = _with_outcome(ballot, attested, rejected)
         if with_outcome:
             inspected = inspected.set(validator, inspected.get(validator, 0) + with_outcome)
@@ -78,6 +93,10 @@ def apply_round_tallied(state: State, entry: Entry, s: RoundTallied) -> State:
         eras=state.eras.set(era_key, era),
         agenda=unschedule(state.agenda, Due(0, "round", *key)),
     )
+    if s.escalated is not None:
+        following = escalation.next_round(state, s.cluster, round, read_bitmap(s.escalated, s.records))
+        assert following is not None
+        return await_beacon(state, entry, s.cluster, following)
     return eras.settle_if_final(state, s.cluster, s.era)
 
 

@@ -18,6 +18,11 @@ from proofroom.domain.state import Ballot
 from proofroom.domain.statements.attestation import REJECT_REASONS, Vote
 
 
+def all_positions(count: int) -> int:
+    """The set of all positions below ``count``."""
+    return (1 << count) - 1
+
+
 def write_bitmap(positions: int, count: int) -> str:
     """A set of positions below ``count`` as statements write it."""
     return base64.b64encode(positions.to_bytes((count + 7) // 8, "little")).decode()
@@ -36,11 +41,11 @@ def read_bitmap(text: str, count: int) -> int:
     return positions
 
 
-def read_vote(vote: Vote, count: int) -> Ballot:
-    """The ballot that a vote casts on a batch of ``count`` records; who rejects and abstains for one record rejects it.
+def read_vote(vote: Vote, count: int, judged: int) -> Ballot:
+    """The ballot that a vote casts on the positions ``judged`` of a batch of ``count``; who rejects and abstains for one rejects it.
 
     Raises:
-        BadVote: a bitmap does not fit, or a position is judged twice or not at all.
+        BadVote: a bitmap does not fit, or a position is judged twice, not at all, or though it is not asked.
     """
     agree = read_bitmap(vote.agree, count)
     reject = doubt = 0
@@ -51,15 +56,20 @@ def read_vote(vote: Vote, count: int) -> Ballot:
             reject |= positions
     if agree & doubt:
         raise BadVote(why="a record is both agreed and doubted")
-    if agree | doubt != (1 << count) - 1:
+    if judged & ~(agree | doubt):
         raise BadVote(why="a record is neither agreed nor doubted")
+    if (agree | doubt) & ~judged:
+        raise BadVote(why="a record is judged that this round does not ask about")
     return Ballot(agree, reject)
 
 
-def make_vote(count: int, doubts: Mapping[int, str] | None = None) -> Vote:
-    """The vote on ``count`` records that doubts some positions, each for a reason, and agrees to the rest."""
-    doubts = doubts or {}
-    agree = sum(1 << i for i in range(count) if i not in doubts)
+def make_vote(count: int, doubts: Mapping[int, str] | None = None, *, judged: int | None = None) -> Vote:
+    """The vote on the positions ``judged`` (all, if not given) of a batch of ``count`` that doubts some, each for a reason, and agrees
+    to the rest.
+    """
+    asked = all_positions(count) if judged is None else judged
+    doubts = {i: reason for i, reason in (doubts or {}).items() if asked >> i & 1}
+    agree = asked & ~sum(1 << i for i in doubts)
     reasons: dict[Any, str] = {
         reason: write_bitmap(sum(1 << i for i, r in doubts.items() if r == reason), count)
         for reason in sorted(set(doubts.values()))
@@ -85,10 +95,9 @@ def count_votes(ballots: Iterable[int]) -> list[int]:
 
 def at_least(planes: Sequence[int], least: int, count: int) -> int:
     """The positions below ``count`` whose counted votes are at least ``least``, decided from the highest bit down."""
-    every = (1 << count) - 1
     if least >> len(planes):
         return 0
-    above, equal = 0, every
+    above, equal = 0, all_positions(count)
     for j in reversed(range(len(planes))):
         if least >> j & 1:
             equal &= planes[j]

@@ -10,8 +10,9 @@ from proofroom.projections.governance import GOVERNANCE
 from proofroom.projections.log import LOG
 from proofroom.projections.marketplace import MARKETPLACE
 from proofroom.projections.money import MONEY
+from proofroom.projections.validators import VALIDATORS
 
 __all__ = ["PROJECTIONS"]
 
-PROJECTIONS: tuple[Projection, ...] = (LOG, CONSENT, GOVERNANCE, ACTIVITY, ATTESTATION, MONEY, MARKETPLACE)
+PROJECTIONS: tuple[Projection, ...] = (LOG, CONSENT, GOVERNANCE, ACTIVITY, ATTESTATION, VALIDATORS, MONEY, MARKETPLACE)
 """All of them, in the order in which they are made and fed: views look only at relations before them."""

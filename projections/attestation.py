@@ -1,4 +1,4 @@
-"""Attestation: validators, rounds, votes, tallies, and what became of each record.
+"""Attestation: rounds, votes, tallies, and what became of each record.
 
 Sets of batch positions stay as they were signed: bit ``i`` is bit ``i % 8`` of byte ``i // 8``. DuckDB's bit strings count from the highest
 bit of a byte, so position ``i`` is ``get_bit(positions::BIT, i + 7 - 2 * (i % 8))``.
@@ -11,17 +11,6 @@ from proofroom.projections.base import Projection, Table, View, step
 ATTESTATION = Projection(
     "attestation",
     [
-        Table(
-            "validators",
-            "Validators of clusters.",
-            """
-            entry_index BIGINT NOT NULL        -- entry that registered the validator
-            cluster VARCHAR NOT NULL           -- cluster
-            validator VARCHAR NOT NULL         -- its key
-            controller VARCHAR NOT NULL        -- who answers for it
-            created_at TIMESTAMP NOT NULL      -- when it was signed, UTC
-            """,
-        ),
         Table(
             "beacons",
             "Revealed values of validators' chains, from which committees are drawn.",
@@ -42,13 +31,15 @@ ATTESTATION = Projection(
             era BIGINT NOT NULL                -- era of the batch
             batch BIGINT NOT NULL              -- batch that is judged
             round BIGINT NOT NULL              -- number in the cluster, from 0
+            level BIGINT NOT NULL              -- committees that judged the batch before
+            judged BLOB                        -- positions to judge; null for all
             seed VARCHAR NOT NULL              -- what the committee was drawn with
             committee VARCHAR[] NOT NULL       -- members
             missing VARCHAR[] NOT NULL         -- eligible validators that did not reveal, the first 128
             commit_until TIMESTAMP NOT NULL    -- end of the commit phase, UTC
             reveal_until TIMESTAMP NOT NULL    -- end of the reveal phase, UTC
             eligible BIGINT NOT NULL           -- eligible validators
-            colluding BIGINT NOT NULL          -- of these assumed to collude: a third
+            colluding BIGINT NOT NULL          -- of these assumed to collude: a third of those eligible at the seal
             threshold BIGINT NOT NULL          -- votes that carry a record
             withheld BIGINT NOT NULL           -- eligible validators that did not reveal
             capture BIGINT NOT NULL            -- chance that the colluding hold the threshold, in 10^18ths, rounded up
@@ -99,13 +90,17 @@ ATTESTATION = Projection(
             era BIGINT NOT NULL                -- era of the batch
             batch BIGINT NOT NULL              -- batch that was judged
             round BIGINT NOT NULL              -- round
+            level BIGINT NOT NULL              -- committees that judged the batch before
             assigned BIGINT NOT NULL           -- members of the committee
             committed BIGINT NOT NULL          -- members that committed
             revealed BIGINT NOT NULL           -- members that revealed
             agree BIGINT NOT NULL              -- fewest agreeing votes that any attested record has
             attested BLOB NOT NULL             -- positions attested
             rejected BLOB NOT NULL             -- positions rejected
-            records BIGINT NOT NULL            -- records of the batch
+            judged BLOB                        -- positions judged; null for all
+            escalated BLOB                     -- positions that go to a larger committee; null for none
+            next_round BIGINT                  -- round in which they do
+            records BIGINT NOT NULL            -- records judged
             records_attested BIGINT NOT NULL   -- of these attested
             records_rejected BIGINT NOT NULL   -- of these rejected
             records_observed BIGINT NOT NULL   -- of these judged by at least one vote that did not abstain
@@ -114,24 +109,30 @@ ATTESTATION = Projection(
         ),
         View(
             "rounds",
-            "Rounds of attestation, one for each batch, from its seal to its tally.",
+            "Rounds of attestation: one for each batch from its seal on, and one for each larger committee that a dispute went to.",
             """
             status       -- beacon, voting or final
-            round        -- number in the cluster; null until the committee is drawn or the round ends without one
+            round        -- number in the cluster; null until the first committee is drawn or the round ends without one
+            records      -- records it judges
             batch_index  -- entry that sealed the batch
             opened_index -- entry that opened the round
             tally_index  -- entry that tallied it
             """,
             """
-            SELECT b.cluster, b.era, b.batch, coalesce(o.round, t.round) AS round,
+            SELECT b.cluster, b.era, b.batch, b.level, coalesce(b.round, o.round, t.round) AS round,
                 CASE WHEN t.entry_index IS NOT NULL THEN 'final' WHEN o.entry_index IS NOT NULL THEN 'voting' ELSE 'beacon' END
                     AS status,
                 b.records, o.eligible, o.committee, o.threshold, o.withheld, o.commit_until, o.reveal_until, t.committed,
-                t.revealed, t.agree, t.records_attested, t.records_rejected, t.records_observed, o.capture, t.catch,
-                b.entry_index AS batch_index, o.entry_index AS opened_index, t.entry_index AS tally_index
-            FROM batches b
-            LEFT JOIN round_openings o USING (cluster, era, batch)
-            LEFT JOIN tallies t USING (cluster, era, batch)
+                t.revealed, t.agree, t.records_attested, t.records_rejected, t.records_observed, t.next_round, o.capture, t.catch,
+                b.batch_index, o.entry_index AS opened_index, t.entry_index AS tally_index
+            FROM (
+                SELECT cluster, era, batch, 0 AS level, NULL AS round, records, entry_index AS batch_index FROM batches
+                UNION ALL
+                SELECT t.cluster, t.era, t.batch, t.level + 1, t.next_round, bit_count(t.escalated::BIT), b.entry_index
+                FROM tallies t JOIN batches b USING (cluster, era, batch) WHERE t.next_round IS NOT NULL
+            ) b
+            LEFT JOIN round_openings o USING (cluster, era, batch, level)
+            LEFT JOIN tallies t USING (cluster, era, batch, level)
             """,
         ),
         View(
@@ -145,8 +146,9 @@ ATTESTATION = Projection(
             """,
             """
             SELECT s.cluster, s.round, s.era, s.batch, s.validator, s.opened_index, c.entry_index AS commit_index,
-                r.entry_index AS reveal_index, r.agreed, b.records - r.agreed AS doubted
-            FROM (SELECT cluster, round, era, batch, entry_index AS opened_index, unnest(committee) AS validator
+                r.entry_index AS reveal_index, r.agreed,
+                coalesce(bit_count(s.judged::BIT), b.records) - r.agreed AS doubted
+            FROM (SELECT cluster, round, era, batch, judged, entry_index AS opened_index, unnest(committee) AS validator
                 FROM round_openings) s
             JOIN batches b USING (cluster, era, batch)
             LEFT JOIN vote_commits c USING (cluster, round, validator)
@@ -155,7 +157,8 @@ ATTESTATION = Projection(
         ),
         View(
             "record_verdicts",
-            "What became of each record: attested, rejected, unattested (also when it missed the seal of its era), or pending.",
+            "What became of each record: attested, rejected, unattested (also when it missed the seal of its era), or pending, also "
+            "while a dispute is open.",
             """
             entry_index -- entry of the record
             verdict     -- attested, rejected, unattested or pending
@@ -163,29 +166,23 @@ ATTESTATION = Projection(
             """,
             """
             SELECT r.entry_index, r.record_id, r.cluster, r.era, r.batch, r.position,
-                CASE WHEN get_bit(t.attested, (r.position + 7 - 2 * (r.position % 8))::INTEGER) = 1 THEN 'attested'
-                    WHEN get_bit(t.rejected, (r.position + 7 - 2 * (r.position % 8))::INTEGER) = 1 THEN 'rejected'
+                CASE WHEN get_bit(t.attested, r.bit) = 1 THEN 'attested' WHEN get_bit(t.rejected, r.bit) = 1 THEN 'rejected'
                     WHEN t.entry_index IS NOT NULL OR (r.batch IS NULL AND e.entry_index IS NOT NULL) THEN 'unattested'
                     ELSE 'pending' END AS verdict,
                 r.batch_index, t.entry_index AS tally_index
-            FROM record_batches r
+            FROM (SELECT *, (position + 7 - 2 * (position % 8))::INTEGER AS bit FROM record_batches) r
             LEFT JOIN (
-                SELECT entry_index, cluster, era, batch, attested::BIT AS attested, rejected::BIT AS rejected FROM tallies
-            ) t USING (cluster, era, batch)
-            LEFT JOIN era_seals e USING (cluster, era)
+                SELECT entry_index, cluster, era, batch, attested::BIT AS attested, rejected::BIT AS rejected,
+                    judged::BIT AS judged, escalated::BIT AS escalated
+                FROM tallies
+            ) t ON t.cluster = r.cluster AND t.era = r.era AND t.batch = r.batch
+                AND (t.judged IS NULL OR get_bit(t.judged, r.bit) = 1)
+                AND (t.escalated IS NULL OR get_bit(t.escalated, r.bit) = 0)
+            LEFT JOIN era_seals e ON e.cluster = r.cluster AND e.era = r.era
             """,
         ),
     ],
     [
-        step(
-            "validator-registered",
-            """
-            INSERT INTO validators SELECT entry_index, s.cluster, s.validator, s.controller, s.created_at
-            FROM (SELECT *, from_json(payload, '{
-                "cluster": "VARCHAR", "validator": "VARCHAR", "controller": "VARCHAR", "created_at": "TIMESTAMP"}') AS s
-                FROM batch)
-            """,
-        ),
         step(
             "beacon-revealed",
             """
@@ -199,10 +196,12 @@ ATTESTATION = Projection(
             "round-opened",
             """
             INSERT INTO round_openings
-            SELECT entry_index, s.cluster, s.era, s.batch, s.round, s.seed, s.committee, s.missing, s.commit_until, s.reveal_until,
-                s.assurance.eligible, s.assurance.colluding, s.assurance.threshold, s.assurance.missing, s.assurance.capture
+            SELECT entry_index, s.cluster, s.era, s.batch, s.round, coalesce(s.level, 0), from_base64(s.judged), s.seed,
+                s.committee, s.missing, s.commit_until, s.reveal_until, s.assurance.eligible, s.assurance.colluding,
+                s.assurance.threshold, s.assurance.missing, s.assurance.capture
             FROM (SELECT *, from_json(payload, '{
-                "cluster": "VARCHAR", "era": "BIGINT", "batch": "BIGINT", "round": "BIGINT", "seed": "VARCHAR",
+                "cluster": "VARCHAR", "era": "BIGINT", "batch": "BIGINT", "round": "BIGINT", "level": "BIGINT",
+                "judged": "VARCHAR", "seed": "VARCHAR",
                 "committee": ["VARCHAR"], "missing": ["VARCHAR"], "commit_until": "TIMESTAMP", "reveal_until": "TIMESTAMP",
                 "assurance": {"eligible": "BIGINT", "colluding": "BIGINT", "threshold": "BIGINT", "missing": "BIGINT",
                     "capture": "BIGINT"}}') AS s
@@ -245,14 +244,15 @@ ATTESTATION = Projection(
             "round-tallied",
             """
             INSERT INTO tallies
-            SELECT entry_index, s.cluster, s.era, s.batch, s.round, s.assigned, s.committed, s.revealed, s.agree,
-                from_base64(s.attested), from_base64(s.rejected), s.records, s.records_attested, s.records_rejected,
+            SELECT entry_index, s.cluster, s.era, s.batch, s.round, coalesce(s.level, 0), s.assigned, s.committed, s.revealed,
+                s.agree, from_base64(s.attested), from_base64(s.rejected), from_base64(s.judged), from_base64(s.escalated),
+                s.next_round, coalesce(bit_count(from_base64(s.judged)::BIT), s.records), s.records_attested, s.records_rejected,
                 s.records_observed, s.catch
             FROM (SELECT *, from_json(payload, '{
-                "cluster": "VARCHAR", "era": "BIGINT", "batch": "BIGINT", "round": "BIGINT", "assigned": "BIGINT",
-                "committed": "BIGINT", "revealed": "BIGINT", "agree": "BIGINT", "attested": "VARCHAR", "rejected": "VARCHAR",
-                "records": "BIGINT", "records_attested": "BIGINT", "records_rejected": "BIGINT", "records_observed": "BIGINT",
-                "catch": "BIGINT"}') AS s
+                "cluster": "VARCHAR", "era": "BIGINT", "batch": "BIGINT", "round": "BIGINT", "level": "BIGINT",
+                "assigned": "BIGINT", "committed": "BIGINT", "revealed": "BIGINT", "agree": "BIGINT", "attested": "VARCHAR",
+                "rejected": "VARCHAR", "judged": "VARCHAR", "escalated": "VARCHAR", "next_round": "BIGINT", "records": "BIGINT",
+                "records_attested": "BIGINT", "records_rejected": "BIGINT", "records_observed": "BIGINT", "catch": "BIGINT"}') AS s
                 FROM batch)
             """,
         ),

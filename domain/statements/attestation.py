@@ -18,6 +18,7 @@ from proofroom.domain.statements.fields import (
     Model,
     Name,
     Ratio,
+    Sparse,
     Time,
 )
 
@@ -30,6 +31,9 @@ REJECT_REASONS = ("overclaimed-cpu", "overclaimed-gpu", "overclaimed-bytes", "ou
 """Each says that the record claims what was not observed."""
 ABSTAIN_REASONS = ("unobserved", "observation-conflict")
 """Each says that the validator cannot tell; it counts neither way."""
+
+
+Level = Annotated[int, Field(strict=True, ge=1, le=2)]
 
 
 class ValidatorRegistered(LedgerStatement):
@@ -71,8 +75,8 @@ class Assurance(Model):
     """Chance, rounded up, that the colluding hold the threshold in the committee."""
 
 
-class RoundOpened(LedgerStatement):
-    """The ledger draws the committee for a batch. Derived; signed by the ledger key."""
+class RoundOpened(LedgerStatement, Sparse):
+    """The ledger draws the committee for a batch, or for what an earlier one could not decide. Derived; signed by the ledger key."""
 
     kind: ClassVar[str] = "round-opened"
 
@@ -87,6 +91,10 @@ class RoundOpened(LedgerStatement):
     commit_until: Time
     reveal_until: Time
     assurance: Assurance
+    level: Level | None = None
+    """How many committees came before; absent for the first."""
+    judged: Bitmap | None = None
+    """The positions of the batch that this committee judges; absent for the first, which judges all."""
 
 
 class VoteCommitted(LedgerStatement):
@@ -119,11 +127,11 @@ class VoteRevealed(LedgerStatement):
     vote: Vote
 
 
-class RoundTallied(LedgerStatement):
+class RoundTallied(LedgerStatement, Sparse):
     """The ledger counts a round. Derived; signed by the ledger key.
 
-    A record is attested when ``3 * agree >= 2 * assigned`` and somebody was assigned, rejected when the same holds for reject, and
-    unattested otherwise. Absent and abstaining members count as neither.
+    A record is attested when ``3 * agree >= 2 * assigned`` and somebody was assigned, rejected when the same holds for reject. Otherwise
+    it is escalated to the next, larger committee, or unattested where there is none. Absent and abstaining members count as neither.
     """
 
     kind: ClassVar[str] = "round-tallied"
@@ -140,9 +148,18 @@ class RoundTallied(LedgerStatement):
     attested: Bitmap
     rejected: Bitmap
     records: Count
+    """Records of the batch; each bitmap has a bit for each of them."""
     records_attested: Count
     records_rejected: Count
     records_observed: Count
     """Records on which at least one vote did not abstain."""
     catch: Ratio
     """Chance, rounded down, that a misreport rate of 1 % was caught."""
+    level: Level | None = None
+    """As on ``round-opened``."""
+    judged: Bitmap | None = None
+    """As on ``round-opened``."""
+    escalated: Bitmap | None = None
+    """The positions that go to a larger committee; absent when none does."""
+    next_round: Count | None = None
+    """The round in which they do."""

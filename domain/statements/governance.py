@@ -45,7 +45,7 @@ class Attestation(Model):
     commit_ms: Annotated[int, Field(strict=True, ge=1, le=7 * 86_400_000)]
     reveal_ms: Annotated[int, Field(strict=True, ge=1, le=7 * 86_400_000)]
     escalations: Annotated[int, Field(strict=True, ge=0, le=2)]
-    """How often a disputed record goes to a larger committee; rules 1 has only 0."""
+    """How often a disputed record goes to a fresh, larger committee."""
     cpu_tolerance: Ratio
     gpu_tolerance: Ratio
     bytes_tolerance: Ratio

@@ -329,7 +329,7 @@ def test_a_round_always_ends(data: st.DataObject) -> None:
 
 def test_phases_by_name() -> None:
     """The phase is a function of the round and the time."""
-    waiting = Round(0, 0, bytes(32), (), ())
+    waiting = Round(0, 0, bytes(32), (), 0, (), 1, 0)
     drawn = waiting._replace(digest=bytes(32), committee=(key("a").keyid,), commit_until=10, reveal_until=20)
     full = drawn._replace(commits=drawn.commits.set(key("a").keyid, bytes(32)))
     assert [rounds.phase_of(r, t) for r, t in [(waiting, 99), (drawn, 9), (drawn, 10), (full, 9)]] == [

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from proofroom.domain.assurance import threshold
 from proofroom.domain.errors import BadVote
 from proofroom.domain.statements.attestation import ABSTAIN_REASONS, REJECT_REASONS, Vote
-from proofroom.domain.voting import at_least, commitment, count_votes, make_vote, read_bitmap, read_vote, write_bitmap
+from proofroom.domain.voting import (
+    all_positions,
+    at_least,
+    commitment,
+    count_votes,
+    make_vote,
+    read_bitmap,
+    read_vote,
+    write_bitmap,
+)
 from strategies.keys import signer
 
 
@@ -78,9 +87,9 @@ def test_votes_judge_each_record_once(data: st.DataObject, count: int) -> None:
     vote = Vote.model_validate({"agree": write_bitmap(agree, count), "reasons": written})
     if agree != rest:
         with pytest.raises(BadVote):
-            read_vote(vote, count)
+            read_vote(vote, count, all_positions(count))
         return
-    ballot = read_vote(vote, count)
+    ballot = read_vote(vote, count, all_positions(count))
     rejected = [i for i in range(count) if any(reasons.get(r, 0) >> i & 1 for r in REJECT_REASONS)]
     assert ballot.agree == rest
     assert ballot.reject == sum(1 << i for i in rejected)
@@ -89,7 +98,7 @@ def test_votes_judge_each_record_once(data: st.DataObject, count: int) -> None:
 def test_who_rejects_and_abstains_rejects() -> None:
     """Two reasons for one record: the rejection counts."""
     vote = Vote.model_validate({"agree": "AA==", "reasons": {"unobserved": "AQ==", "out-of-scope": "AQ=="}})
-    assert read_vote(vote, 1) == (0, 1)
+    assert read_vote(vote, 1, 1) == (0, 1)
 
 
 def test_commitments_are_bound_to_everything() -> None:

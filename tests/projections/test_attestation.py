@@ -10,6 +10,7 @@ from proofroom.adapters.views import Views
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.attestation import RoundOpened, RoundTallied, VoteCommitted, VoteRevealed
 from proofroom.domain.statements.settlement import EraPaid, EraSealed
+from strategies.disputes import disputed_history
 from strategies.histories import History, store_of, whole_history
 from strategies.rooms import soak
 from strategies.worlds import histories, places_of
@@ -17,11 +18,11 @@ from strategies.worlds import histories, places_of
 
 def verdicts_of(history: History) -> dict[int, str]:
     """What became of each record, from the statements alone."""
-    tallies = {}
+    tallies: dict[tuple[int, int], list[RoundTallied]] = {}
     sealed = set()
     for entry in history.entries:
         if isinstance(s := entry.statement, RoundTallied):
-            tallies[s.era, s.batch] = s
+            tallies.setdefault((s.era, s.batch), []).append(s)
         elif isinstance(s, EraSealed):
             sealed.add(s.era)
     verdicts = {}
@@ -31,17 +32,23 @@ def verdicts_of(history: History) -> dict[int, str]:
         if batch is None or position is None:
             verdicts[index] = "unattested" if record.era in sealed else "pending"
             continue
-        tally = tallies.get((record.era, batch))
-        verdicts[index] = "pending" if tally is None else verdict_at(tally, position)
+        verdicts[index] = verdict_at(tallies.get((record.era, batch), []), position)
     return verdicts
 
 
-def verdict_at(tally: RoundTallied, position: int) -> str:
-    """Bit ``i`` is bit ``i % 8`` of byte ``i // 8``."""
-    for verdict, bitmap in (("attested", tally.attested), ("rejected", tally.rejected)):
-        if base64.b64decode(bitmap)[position // 8] >> position % 8 & 1:
-            return verdict
-    return "unattested"
+def verdict_at(tallies: list[RoundTallied], position: int) -> str:
+    """Bit ``i`` is bit ``i % 8`` of byte ``i // 8``. The last tally that has something to say about a position decides."""
+    found = "pending"
+    for tally in tallies:
+        for verdict, bitmap in (
+            ("unattested", tally.judged or "/w=="),
+            ("pending", tally.escalated),
+            ("attested", tally.attested),
+            ("rejected", tally.rejected),
+        ):
+            if bitmap == "/w==" or (bitmap and base64.b64decode(bitmap)[position // 8] >> position % 8 & 1):
+                found = verdict
+    return found
 
 
 def check_attestation(history: History) -> None:
@@ -77,6 +84,26 @@ def test_verdicts_of_the_whole_history() -> None:
     history = whole_history()
     check_attestation(history)
     assert set(verdicts_of(history).values()) == {"attested", "rejected", "unattested"}
+
+
+def test_verdicts_through_two_committees() -> None:
+    """A record that is escalated is pending until the larger committee has spoken; each round is a row."""
+    history = disputed_history()
+    check_attestation(history)
+    verdicts = ["attested", "rejected", "attested", "rejected", "unattested", "pending"]
+    assert list(verdicts_of(history).values()) == verdicts
+    views = Views(None)
+    views.project(store_of(history))
+    query = "SELECT batch, level, round, status, records, len(committee), next_round FROM rounds ORDER BY 1, 2"
+    assert views.sql(query).fetchall() == [
+        (0, 0, 0, "final", 5, 5, 1),
+        (0, 1, 1, "final", 3, 11, None),
+        (1, 0, 2, "final", 1, 5, 3),
+        (1, 1, 3, "voting", 1, 11, None),
+    ]
+    doubted = "SELECT level, max(doubted) FROM votes JOIN round_openings USING (cluster, round) WHERE round < 2 GROUP BY 1 ORDER BY 1"
+    assert views.sql(doubted).fetchall() == [(0, 4), (1, 2)]
+    views.close()
 
 
 def test_rounds_and_reasons() -> None:

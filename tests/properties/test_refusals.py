@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from proofroom.adapters.cast import PARAMETERS, Work
+from proofroom.adapters.cast import Work
 from proofroom.domain import (
     accounts,
     activity,
@@ -51,7 +51,7 @@ from proofroom.domain.snapshot import encode_state
 from proofroom.domain.statements.activity import Signers
 from proofroom.domain.statements.attestation import Vote
 from proofroom.domain.statements.consent import Limits
-from proofroom.domain.statements.governance import Node, Parameters
+from proofroom.domain.statements.governance import Node
 from proofroom.domain.statements.ledger import Tick
 from proofroom.domain.statements.marketplace import Creator
 from proofroom.domain.statements.settlement import EraSealed
@@ -68,7 +68,7 @@ from strategies.governing import (
     validation,
     vote,
 )
-from strategies.histories import HOUR_MS, START_MS, History, key, make_genesis, resign
+from strategies.histories import HOUR_MS, START_MS, History, key, make_genesis, resign, with_parameters
 from strategies.selling import list_work, open_market, sell
 from strategies.spending import withdraw
 
@@ -146,16 +146,6 @@ def started(**cast: Any) -> History:
     history.write(history.cast.open_era(0))
     history.sleep(2_000)
     return history
-
-
-def with_parameters(**groups: dict[str, Any]) -> Parameters:
-    """The cast's parameters with some fields changed, by group; ``top`` are those that have none."""
-    changes: dict[str, Any] = {
-        group: getattr(PARAMETERS, group).model_copy(update=fields)
-        for group, fields in groups.items()
-        if group != "top"
-    }
-    return PARAMETERS.model_copy(update=changes | groups.get("top", {}))
 
 
 # --- order, time, genesis
@@ -870,11 +860,6 @@ def _price_out_of_range(h: History) -> Envelope:
 def _shares_one_part_too_many(h: History) -> Envelope:
     shares = {"treasury": str(5 * 10**17), "reserve": str(5 * 10**17), "validators": "1"}
     return h.cast.found_cluster(cluster="c-2", parameters=with_parameters(shares=shares))
-
-
-@refused(errors.NotYet, what="escalation of disputed records")
-def _escalations(h: History) -> Envelope:
-    return h.cast.found_cluster(cluster="c-2", parameters=with_parameters(attestation={"escalations": 1}))
 
 
 @refused(errors.NotYet, what="slashing")

@@ -19,7 +19,7 @@ from typing import Any
 
 import orjson
 
-from proofroom.adapters.cast import Cast, Work
+from proofroom.adapters.cast import PARAMETERS, Cast, Work
 from proofroom.adapters.keys import Key
 from proofroom.adapters.mapper import StoredEntry, to_stored_entry
 from proofroom.adapters.stores import Batch, MemoryStore
@@ -34,6 +34,7 @@ from proofroom.domain.statements import KINDS, Statement
 from proofroom.domain.statements.attestation import Vote
 from proofroom.domain.statements.consent import Limits, Metadata, ScopeContext, ScopeName, WireGrant
 from proofroom.domain.statements.fields import Model
+from proofroom.domain.statements.governance import Parameters
 from proofroom.domain.statements.ledger import Genesis, Tick
 from proofroom.domain.transition import next_due, transition
 from proofroom.domain.voting import make_vote
@@ -88,6 +89,16 @@ def make_genesis(**changes: Any) -> Genesis:
         "unit": "CERE",
     }
     return Genesis(**fields | changes)
+
+
+def with_parameters(**groups: dict[str, Any]) -> Parameters:
+    """The cast's parameters with some fields changed, by group; ``top`` are those that have none."""
+    changes: dict[str, Any] = {
+        group: getattr(PARAMETERS, group).model_copy(update=fields)
+        for group, fields in groups.items()
+        if group != "top"
+    }
+    return PARAMETERS.model_copy(update=changes | groups.get("top", {}))
 
 
 def resign(
@@ -196,9 +207,8 @@ class History:
 
     def vote(self, round: int, votes: Mapping[int, Vote | None]) -> None:
         """The validators commit to votes and reveal them; who has None commits (to nothing in particular) and stays silent."""
-        count = len(self.state.rounds[self.cast.cluster, round].records)
         for i, vote in votes.items():
-            self.write(self.cast.commit(self.state, round, i, vote or make_vote(count)))
+            self.write(self.cast.commit(self.state, round, i, vote or make_vote(1)))
         for i, vote in votes.items():
             if vote is not None:
                 self.write(self.cast.reveal(round, i, vote))
@@ -206,9 +216,10 @@ class History:
     def attest(self, round: int, *doubts: dict[int, str]) -> None:
         """All eligible reveal, and the whole committee votes: the first members with these doubts, the others in agreement."""
         members = self.reveal_beacons(round)
-        count = len(self.state.rounds[self.cast.cluster, round].records)
+        facts = self.state.rounds[self.cast.cluster, round]
         padded = [*doubts, *({} for _ in members)]
-        self.vote(round, {i: make_vote(count, d) for i, d in zip(members, padded, strict=False)})
+        votes = [make_vote(len(facts.records), d, judged=facts.judged) for d in padded]
+        self.vote(round, dict(zip(members, votes, strict=False)))
 
 
 def wire_grant(history: History, wallet: Key, vault: str, **changes: Any) -> Envelope:
