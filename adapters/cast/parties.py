@@ -65,6 +65,7 @@ class Parties:
         randomness: as many random bytes as asked for.
         cluster, vault, scope: names.
         validators: how many validators there are.
+        chain: rounds that their beacon chains last for.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Parties:
         scope: str = "calendar",
         validators: int = 7,
         parameters: Parameters = PARAMETERS,
+        chain: int = CHAIN,
     ) -> None:
         self.ledger, self.clock, self.key, self.randomness = ledger, clock, key, randomness
         self.cluster, self.vault, self.scope, self.parameters = cluster, vault, scope, parameters
@@ -88,6 +90,7 @@ class Parties:
         self.runtimes = [key(f"runtime-{i}") for i in range(3)]
         self.validators = [key(f"validator-{i}") for i in range(validators)]
         self._chains: dict[int, tuple[bytes, ...]] = {}
+        self._chain = chain
         self.controllers = [key(f"controller-{i}") for i in range(validators)]
 
     @property
@@ -175,7 +178,9 @@ class Parties:
     def beacon(self, i: int, round: int) -> bytes:
         """Value ``round`` of validator ``i``'s chain; -1 is its end."""
         if i not in self._chains:
-            self._chains[i] = compute_chain(hashing.digest(hashing.BEACON_SECRET, self.validator_secret(i)), CHAIN)
+            self._chains[i] = compute_chain(
+                hashing.digest(hashing.BEACON_SECRET, self.validator_secret(i)), self._chain
+            )
         return self._chains[i][1 + round]
 
     def validator_secret(self, i: int) -> bytes:

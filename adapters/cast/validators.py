@@ -31,10 +31,11 @@ class Judging(Parties):
         committee = state.rounds[self.cluster, round].committee
         return [i for i, v in enumerate(self.validators) if v.keyid in committee]
 
-    def commit(self, state: State, round: int, i: int, vote: Vote) -> Envelope:
-        """Validator ``i`` commits to a vote."""
+    def commit(self, state: State, round: int, i: int, vote: Vote, *, bound_to: int | None = None) -> Envelope:
+        """Validator ``i`` commits to a vote; with ``bound_to`` it copies the commitment of another."""
+        author = i if bound_to is None else bound_to
         digest = state.rounds[self.cluster, round].digest
-        value = commitment(digest, self.validators[i].keyid, self.salt(round, i), vote)
+        value = commitment(digest, self.validators[author].keyid, self.salt(round, author), vote)
         return sign(
             VoteCommitted(
                 ledger=self.ledger,
@@ -46,15 +47,15 @@ class Judging(Parties):
             self.validators[i],
         )
 
-    def reveal(self, round: int, i: int, vote: Vote) -> Envelope:
-        """Validator ``i`` opens its vote."""
+    def reveal(self, round: int, i: int, vote: Vote, *, salt_of: int | None = None) -> Envelope:
+        """Validator ``i`` opens its vote; with ``salt_of`` it shows that of another."""
         return sign(
             VoteRevealed(
                 ledger=self.ledger,
                 cluster=self.cluster,
                 round=round,
                 validator=self.validators[i].keyid,
-                salt=self.salt(round, i).hex(),
+                salt=self.salt(round, i if salt_of is None else salt_of).hex(),
                 vote=vote,
             ),
             self.validators[i],

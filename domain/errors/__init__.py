@@ -65,10 +65,12 @@ from proofroom.domain.errors.data import (
 from proofroom.domain.errors.governance import NodeStatus, NoSeat, ProposalClosed, TooManyProposals
 from proofroom.domain.errors.host import (
     BadInput,
+    BadScenario,
     Closed,
     HistoryChanged,
     LedgerExists,
     LogMoved,
+    MissingExtra,
     NoSigner,
     NoSuchEntry,
     NotALedger,
@@ -150,6 +152,7 @@ __all__ = [
     "BadParameters",
     "BadProof",
     "BadRooted",
+    "BadScenario",
     "BadSignature",
     "BadVote",
     "BankShort",
@@ -179,6 +182,7 @@ __all__ = [
     "LogMoved",
     "LoneSurrogate",
     "Malformed",
+    "MissingExtra",
     "MissingRole",
     "NamedByLaterKey",
     "NoRecoveryKey",

@@ -179,3 +179,27 @@ class SignerFailed(
 
     signer: str
     why: str
+
+
+class BadScenario(
+    Malformed,
+    code="bad-scenario",
+    message="no such world: {field}: {why}",
+    advice="see proofroom simulate --help",
+):
+    """The parts of a simulated world do not fit together."""
+
+    field: str
+    why: str
+
+
+class MissingExtra(
+    Unavailable,
+    code="missing-extra",
+    message="{package} is not installed; it comes with the extra {extra}",
+    advice="install proofroom with that extra",
+):
+    """A capability needs a package that comes with an extra."""
+
+    extra: str
+    package: str
