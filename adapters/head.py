@@ -16,6 +16,9 @@ from proofroom.domain.snapshot import DIGEST_BYTES, decode_state, encode_state
 from proofroom.domain.state import State
 from proofroom.domain.transition import transition
 
+TAIL = 1_000
+"""Entries before a snapshot that opening compares with the tree. An edit further back is for the audit to find."""
+
 
 class Head(NamedTuple):
     """The state after all entries, and the tree over them: replaced together."""
@@ -33,12 +36,25 @@ def open_head(store: Store) -> Head:
     """The state and tree of a store: from its snapshot and the entries since.
 
     Raises:
-        HistoryChanged: see :func:`advance`.
+        HistoryChanged: see :func:`advance`; or one of the last :data:`TAIL` entries is not what the tree has in its place.
     """
     empty = Head(State(), merkle.Tree())
     if store.last_checkpoint() is None and store.size() == 0:
         return empty
-    return advance(store, _from_snapshot(store) or empty)
+    start = _from_snapshot(store) or empty
+    _check_tail(store, start.state.size)
+    return advance(store, start)
+
+
+def _check_tail(store: Store, size: int) -> None:
+    """A snapshot spares reading what came before it: read at least the end of that, so that nothing is signed over an edited tail."""
+    for stored in store.read(max(0, size - TAIL), min(size, TAIL)):
+        try:
+            leaf = merkle.SHA256.leaf(stored.entry_bytes())
+        except Malformed as e:
+            raise HistoryChanged(size=size, why=f"entry {stored.index}: {e}") from e
+        if leaf != stored.nodes[:32]:
+            raise HistoryChanged(size=size, why=f"entry {stored.index} is not what the tree has in its place")
 
 
 def advance(store: Store, head: Head) -> Head:

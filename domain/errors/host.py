@@ -203,3 +203,14 @@ class MissingExtra(
 
     extra: str
     package: str
+
+
+class NothingToAttack(
+    Refused,
+    code="nothing-to-attack",
+    message="the room has no {what}",
+    advice="use a room in which an era was settled, or the lab's own",
+):
+    """The tamper lab found nothing in the room that it could tamper with in this way."""
+
+    what: str

@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,16 +21,13 @@ from hypothesis import settings
 
 from proofroom.adapters.audit import Report, audit
 from proofroom.adapters.cast import Cast, Work
+from proofroom.adapters.lab import forge as forging
 from proofroom.adapters.ledger import LOG, Ledger
-from proofroom.adapters.mapper import StoredEntry, originator_id
 from proofroom.adapters.sqlite import SqliteStore
 from proofroom.adapters.stores import PAGE, Batch, MemoryStore, Store, now_ms
 from proofroom.domain import merkle
 from proofroom.domain.authority import AUTHORITY
-from proofroom.domain.checkpoint import Checkpoint, sign_checkpoint
-from proofroom.domain.entry import encode_signatures, entry_bytes
-from proofroom.domain.envelope import Envelope, sign, verify
-from proofroom.domain.errors import ProofroomError
+from proofroom.domain.envelope import Envelope, sign
 from proofroom.domain.ids import Digest, from_ms
 from proofroom.domain.signing import Signer
 from strategies.histories import ORIGIN, History, deterministic_randomness, key, make_genesis, whole_history
@@ -176,63 +172,18 @@ def audit_file(path: Path, against: str | None = None) -> Report:
         return audit(store, against=against)
 
 
-def stored_of(
-    index: int, recorded_at_ms: int, envelope: Envelope, tree: merkle.Tree
-) -> tuple[StoredEntry, merkle.Tree]:
-    """An entry as the store would keep it, whether it holds or not, and the tree with it."""
-    signatures = encode_signatures(envelope.signatures)
-    data = entry_bytes(index, recorded_at_ms, envelope.payload_type, envelope.payload, signatures)
-    tree, nodes = merkle.append(tree, merkle.SHA256.leaf(data))
-    stored = StoredEntry(
-        originator_id=_originator(envelope) or f"{index:032x}",
-        originator_version=1,
-        topic=envelope.payload_type,
-        state=envelope.payload,
-        index=index,
-        recorded_at_ms=recorded_at_ms,
-        signatures=signatures,
-        nodes=b"".join(nodes),
-    )
-    return stored, tree
-
-
-@cache
-def _originator(envelope: Envelope) -> str | None:
-    try:
-        return originator_id(verify(envelope))
-    except ProofroomError:
-        return None
-
-
 def note_of(tree: merkle.Tree, signer: Signer | None = None, origin: str = ORIGIN) -> str:
     """A checkpoint of a tree."""
-    return sign_checkpoint(Checkpoint(origin, tree.size, merkle.root(tree)), signer or key("checkpoint"))
+    return forging.note_of(tree, origin, signer or key("checkpoint"))
 
 
 def forge(
     entries: Sequence[tuple[int, Envelope]], checkpoints: Collection[int] = (), store: Store | None = None
 ) -> Store:
-    """A log of these ``(recorded_at_ms, envelope)``, each with its proper leaf and nodes, and proper checkpoints at these sizes and at
-    the end: only the rules can tell that something is wrong."""
+    """A log of these ``(recorded_at_ms, envelope)``, properly bound: only the rules can tell that something is wrong."""
     store = store or MemoryStore()
-    tree = merkle.Tree()
-    group: list[StoredEntry] = []
-    seen: set[bytes] = set()
-    for index, (recorded_at_ms, envelope) in enumerate(entries):
-        stored, tree = stored_of(index, recorded_at_ms, envelope, tree)
-        if envelope.payload in seen:
-            stored = replace(stored, originator_id=f"{index:032x}")  # no store takes a key twice
-        seen.add(envelope.payload)
-        group.append(stored)
-        if tree.size in checkpoints or tree.size == len(entries):
-            write(store, group, note_of(tree))
-            group = []
+    forging.forge(entries, store, ORIGIN, key("checkpoint"), checkpoints)
     return store
-
-
-def write(store: Store, entries: Sequence[StoredEntry], note: str) -> None:
-    """Put entries and a checkpoint into a store, with no question asked."""
-    store.append(entries[0].index, lambda _: Batch(entries, note))
 
 
 @cache
