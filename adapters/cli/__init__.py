@@ -13,7 +13,22 @@ from collections.abc import Callable, Iterator, Sequence
 
 import click
 
-from proofroom.adapters.cli import audit, demo, erase, key, lab, models, receipt, room, settler, show, simulate, sql, submit, validator
+from proofroom.adapters.cli import (
+    audit,
+    demo,
+    erase,
+    key,
+    lab,
+    models,
+    receipt,
+    room,
+    settler,
+    show,
+    simulate,
+    sql,
+    submit,
+    validator,
+)
 from proofroom.adapters.cli.options import INTERRUPTED
 from proofroom.adapters.cli.output import print_error, print_json, to_stderr
 from proofroom.domain.errors import ProofroomError, StoreUnavailable

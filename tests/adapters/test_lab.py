@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from proofroom.adapters.lab.attack import Attack, Scene, attack
 from proofroom.adapters.lab.run import ATTACKS, run_lab
 from proofroom.adapters.ledger import KEYS
 from proofroom.domain.errors import HistoryChanged
-from strategies.rooms import make_folder, rows_of
+from strategies.rooms import TESTS, make_folder, rows_of
 from strategies.shell import proofroom, settle
 
 MINE: list[Attack] = []
@@ -35,6 +36,13 @@ def test_names_are_unique_and_say_what_they_do() -> None:
     """A name for each, and a sentence."""
     assert len({a.name for a in ATTACKS}) == len(ATTACKS) >= 25
     assert all(a.does.endswith(".") for a in ATTACKS)
+
+
+def test_the_security_page_names_every_attack() -> None:
+    """What is promised there is what is tried here."""
+    page = TESTS.parent / "SECURITY.md"
+    named = set(re.findall(r"`([a-z-]+)`", page.read_text()))
+    assert {a.name for a in ATTACKS} <= named
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,9 @@ from proofroom.adapters.audit import Report, audit
 from proofroom.adapters.cast import Cast, Work
 from proofroom.adapters.lab import forge as forging
 from proofroom.adapters.ledger import LOG, Ledger
+from proofroom.adapters.mapper import StoredEntry
 from proofroom.adapters.sqlite import SqliteStore
-from proofroom.adapters.stores import PAGE, Batch, MemoryStore, Store, now_ms
+from proofroom.adapters.stores import PAGE, MemoryStore, Store, now_ms
 from proofroom.domain import merkle
 from proofroom.domain.authority import AUTHORITY
 from proofroom.domain.envelope import Envelope, sign
