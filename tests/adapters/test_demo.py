@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import pytest
@@ -24,6 +23,7 @@ from proofroom.domain.errors import AgentFailed, BadInput, HistoryChanged, Vault
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.consent import Grant
 from proofroom.domain.statements.settlement import EraPaid
+from strategies.watching import watching
 
 CANARY = "canary-4711-Zwetschgendatschi"
 
@@ -53,40 +53,6 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
             run_demo(folder / "room", calendar, say=said.append),
         )
     return Ran(folder / "room", results, "\n".join(said), seen)
-
-
-class watching:  # noqa: N801 -- reads as a verb
-    """Collects what any process of this user shows of itself to others."""
-
-    def __init__(self, seen: set[str]) -> None:
-        script = (
-            "import sys, time; from pathlib import Path\n"
-            "seen = set()\n"
-            "print('ready', flush=True)\n"
-            "while not Path(sys.argv[1]).exists():\n"
-            "    for p in Path('/proc').glob('[0-9]*'):\n"
-            "        try: seen.add((p / 'cmdline').read_text(errors='replace') + (p / 'environ').read_text(errors='replace'))\n"
-            "        except OSError: pass\n"
-            "    time.sleep(0.01)\n"
-            "import json; print(json.dumps(sorted(seen)))"
-        )
-        self._seen, self._script = seen, script
-
-    def __enter__(self) -> None:
-        self._folder = TemporaryDirectory()
-        self._stop = Path(self._folder.name) / "stop"
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", self._script, str(self._stop)], stdout=subprocess.PIPE, text=True
-        )
-        assert self._process.stdout is not None
-        self._process.stdout.readline()
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.touch()
-        with self._process as process:
-            assert process.stdout is not None
-            self._seen.update(json.loads(process.stdout.read()))
-        self._folder.cleanup()
 
 
 def test_each_run_is_an_era(ran: Ran) -> None:
