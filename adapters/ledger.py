@@ -46,7 +46,7 @@ from proofroom.domain.statements import first_fault
 from proofroom.domain.statements.identity import KeyRotated
 from proofroom.domain.statements.ledger import Genesis, Tick
 
-STREAM = 2_000
+STREAM = 1_000
 """Statements that a stream commits together."""
 
 SNAPSHOT_EVERY = 50_000

@@ -10,7 +10,6 @@ import pickle
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -21,6 +20,7 @@ from benchmarks.compare import Sample, compare, measure, run_side
 from benchmarks.room import attest, build, cast_of, grant_of
 from proofroom.adapters.cast import Work
 from proofroom.adapters.ledger import Ledger
+from proofroom.adapters.verifying import CHUNK
 from proofroom.adapters.writer import Recorded
 from proofroom.domain.envelope import parse_envelope, signed_message
 from proofroom.domain.ids import public_key_of
@@ -48,18 +48,22 @@ def prepare(folder: Path, records: int) -> None:
 
 
 def append_all(folder: Path, records: int) -> None:
-    """Side A, on a copy of the room."""
+    """Side A, on a copy of the room: one stream, and at each full batch a round, while the processes go on with what comes next."""
     room = Path(tempfile.mkdtemp(dir=folder)) / "room"
     shutil.copytree(folder / "room", room)
     with Ledger.open(room, workers=WORKERS) as ledger, (folder / "records.jsonl").open("rb") as lines:
         cast = cast_of(ledger, room)
-        list(ledger.append_stream([]))  # the processes start, as B's do
+        for i in range(len(cast.validators)):
+            cast.beacon(i, 0)  # the chains are made once
+        list(ledger.append_stream([b""] * (2 * WORKERS * CHUNK)))  # the processes are up, as B's are
 
         def work() -> None:
-            source: Iterator[bytes] = islice((line.rstrip() for line in lines), records)
-            while outcomes := list(ledger.append_stream(islice(source, BATCH))):
-                assert all(isinstance(o, Recorded) and not o.repeated for o in outcomes)
-                attest(ledger, cast, 0)
+            outcomes = ledger.append_stream(line.rstrip() for line in islice(lines, records))
+            for count, outcome in enumerate(outcomes, 1):
+                assert isinstance(outcome, Recorded)
+                assert not outcome.repeated
+                if count % BATCH == 0 or count == records:
+                    attest(ledger, cast, 0)
 
         measure(work)
     shutil.rmtree(room.parent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -20,7 +21,11 @@ class Sample(NamedTuple):
 
     seconds: float
     peak_mib: float
-    """Of the process that measures; its helpers are not counted."""
+    """Of the process that measures, without its helpers."""
+    helpers_mib: float
+    """Of its helpers together, each at its peak."""
+    cpu_seconds: float
+    """Of all of them: what the machine spent, however busy it was with other things."""
 
 
 class Figure(NamedTuple):
@@ -40,8 +45,12 @@ class Figure(NamedTuple):
     def __str__(self) -> str:
         def side(samples: list[Sample]) -> str:
             micros = [s.seconds / self.per * 1e6 for s in samples]
-            peak = max(s.peak_mib for s in samples)
-            return f"{statistics.median(micros):9.1f} us ({min(micros):.1f} to {max(micros):.1f}), peak {peak:.0f} MiB"
+            cpu = statistics.median(s.cpu_seconds for s in samples) / self.per * 1e6
+            peak, helpers = (max(peaks) for peaks in zip(*(s[1:3] for s in samples), strict=True))
+            return (
+                f"{statistics.median(micros):9.1f} us ({min(micros):.1f} to {max(micros):.1f}), "
+                f"{cpu:.1f} us of processor, peak {peak:.0f} MiB (helpers {helpers:.0f})"
+            )
 
         ratio = statistics.median(self.ratios)
         verdict = "met" if ratio >= self.goal else "MISSED"
@@ -53,16 +62,31 @@ class Figure(NamedTuple):
 
 def measure(work: Callable[[], object]) -> None:
     """In the process of a side: run, time, and print the sample for :func:`run_side`."""
-    start = time.perf_counter()
+    cpu, start = _cpu_seconds(), time.perf_counter()
     work()
-    seconds = time.perf_counter() - start
-    print(json.dumps([seconds, peak_mib()]))
+    seconds, cpu = time.perf_counter() - start, _cpu_seconds() - cpu
+    helpers = sum(_peak_mib(pid) for pid in _helpers())
+    print(json.dumps(Sample(seconds, _peak_mib("self"), helpers, cpu)))
 
 
-def peak_mib() -> float:
-    """The most memory this process held since it began. ``ru_maxrss`` would count what its parent held before it."""
-    status = Path("/proc/self/status").read_text()
+def _peak_mib(pid: str) -> float:
+    """The most memory a process held since it began. ``ru_maxrss`` would count what its parent held before it."""
+    status = Path(f"/proc/{pid}/status").read_text()
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024  # type: ignore[index] -- Linux always has the line
+
+
+def _helpers() -> list[str]:
+    """The processes that this one started and that still run."""
+    return [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
+
+
+def _cpu_seconds() -> float:
+    """Processor time of this process and of its helpers so far."""
+    ticks = 0
+    for pid in _helpers():
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])  # utime and stime, proc(5)
+    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def run_side(module: str, *args: object) -> Sample:
