@@ -25,9 +25,16 @@ from proofroom.adapters.reading import Reader
 from proofroom.adapters.signers import as_signer, signer_of_room, take_signer
 from proofroom.adapters.sqlite import SqliteStore
 from proofroom.adapters.stores import Store, now_ms
-from proofroom.adapters.verifying import AnyEnvelope, VerifyingPool, collector_paused, verify_each, verify_one
+from proofroom.adapters.verifying import (
+    AnyEnvelope,
+    Outcomes,
+    VerifyingPool,
+    collector_paused,
+    verify_chunks,
+    verify_one,
+)
 from proofroom.adapters.writer import Recorded, Writer
-from proofroom.domain.envelope import Verified, sign
+from proofroom.domain.envelope import sign
 from proofroom.domain.errors import (
     LedgerExists,
     LogMoved,
@@ -46,8 +53,8 @@ from proofroom.domain.statements import first_fault
 from proofroom.domain.statements.identity import KeyRotated
 from proofroom.domain.statements.ledger import Genesis, Tick
 
-STREAM = 1_000
-"""Statements that a stream commits together."""
+GROUP = 16
+"""Chunks that a stream commits together: 1,024 statements."""
 
 SNAPSHOT_EVERY = 50_000
 """Entries after which the state is saved, so that opening replays few."""
@@ -182,29 +189,26 @@ class Ledger(Reader):
         Raises:
             Malformed, Refused, Conflict, Unavailable: the first fault. Nothing was recorded.
         """
-        outcomes = self._record([verify_one(envelope) for envelope in envelopes], atomic=True)
+        outcomes = self._record([[verify_one(envelope) for envelope in envelopes]], atomic=True)
         return [outcome for outcome in outcomes if isinstance(outcome, Recorded)]
 
     def append_stream(self, envelopes: Iterable[AnyEnvelope]) -> Iterator[Recorded | ProofroomError]:
         """Record a stream of any length: for each envelope its place, or the error that kept it out.
 
-        Commits in groups of :data:`STREAM`; a group is in the log before its outcomes are given. Memory does not
+        Commits in groups of :data:`GROUP` chunks; a group is in the log before its outcomes are given. Memory does not
         grow with the stream, but with the records that no round has judged yet.
 
         Raises:
             Unavailable: the store failed; what was given before is recorded, the current group is not.
         """
-        outcomes = self._verifying().verify_each(envelopes) if self._workers else verify_each(envelopes)
+        chunks = self._verifying().verify_chunks(envelopes) if self._workers else verify_chunks(envelopes)
         while True:
             with collector_paused():
-                results = self._record_group(list(itertools.islice(outcomes, STREAM)))
-            if not results:
+                group = list(itertools.islice(chunks, GROUP))
+                results = self._record(group, atomic=False)
+            if not group:
                 return
             yield from results
-
-    def _record_group(self, group: list[Verified | ProofroomError]) -> list[Recorded | ProofroomError]:
-        recorded = iter(self._record([o for o in group if isinstance(o, Verified)], atomic=False))
-        return [next(recorded) if isinstance(o, Verified) else o for o in group]
 
     def tick(self) -> int:
         """Let time pass: state what is due; when nothing is, say only that time passed. The new size of the log."""
@@ -216,11 +220,11 @@ class Ledger(Reader):
                 self.append(sign(Tick(ledger=self.id, index=self.size), signer))
         return self.size
 
-    def _record(self, batch: Sequence[Verified], *, atomic: bool) -> list[Recorded | ProofroomError]:
+    def _record(self, chunks: Sequence[Outcomes], *, atomic: bool) -> list[Recorded | ProofroomError]:
         with self._lock:
             while True:
                 self._check_open()
-                writer = Writer(self.store, self._head, batch, self._signer, atomic=atomic)
+                writer = Writer(self.store, self._head, chunks, self._signer, atomic=atomic)
                 try:
                     self.store.append(self._head.state.size, writer.make)
                 except LogMoved:

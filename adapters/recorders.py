@@ -32,7 +32,10 @@ APPLICATION_ID = 0x70726F6F
 LAYOUT = 1
 """``user_version`` of the file: the layout of its tables."""
 
-CACHE_KIB = 64 * 1024
+CACHE_KIB = 16 * 1024
+
+WAL_PAGES = 4_000
+"""Pages of the write-ahead log after which it is carried over: 16 MB, so that a page that many commits touch is carried over once."""
 
 TABLES = (
     """CREATE TABLE IF NOT EXISTS {events} (
@@ -75,6 +78,7 @@ class Pool(SQLiteConnectionPool):
         cursor = connection.cursor()
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        cursor.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
         # A byte edited into invalid UTF-8 is for the audit to name, not for the driver to stumble over.
         connection._sqlite_conn.text_factory = lambda raw: raw.decode(errors="surrogateescape")
         return connection

@@ -56,13 +56,22 @@ def verify_one(envelope: AnyEnvelope) -> Verified:
     return verify(parse_envelope(envelope) if isinstance(envelope, bytes) else envelope)
 
 
-def verify_each(envelopes: Iterable[AnyEnvelope]) -> Iterator[Verified | ProofroomError]:
-    """The outcome for each envelope; a bad one gives its error and does not stop the rest."""
-    for envelope in envelopes:
-        try:
-            yield verify_one(envelope)
-        except ProofroomError as e:
-            yield e
+Outcomes = Iterable[Verified | ProofroomError]
+"""What became of each envelope: a bad one gives its error and does not stop the rest."""
+
+
+def verify_chunks(envelopes: Iterable[AnyEnvelope]) -> Iterator[Outcomes]:
+    """The outcomes for :data:`CHUNK` envelopes at a time, in order, checked in the calling thread."""
+    source = iter(envelopes)
+    while chunk := list(islice(source, CHUNK)):
+        yield [_verified(envelope) for envelope in chunk]
+
+
+def _verified(envelope: AnyEnvelope) -> Verified | ProofroomError:
+    try:
+        return verify_one(envelope)
+    except ProofroomError as e:
+        return e
 
 
 @contextlib.contextmanager
@@ -89,8 +98,12 @@ class VerifyingPool:
         self._workers = [_Worker(self._jobs) for _ in range(workers)]
         self._ahead = max(AHEAD, 4 * workers)
 
-    def verify_each(self, envelopes: Iterable[AnyEnvelope]) -> Iterator[Verified | ProofroomError]:
-        """As :func:`verify_each`, in order. What is in flight is bounded, whatever the length of the stream."""
+    def verify_chunks(self, envelopes: Iterable[AnyEnvelope]) -> Iterator[Outcomes]:
+        """As :func:`verify_chunks`. What is in flight is bounded, whatever the length of the stream.
+
+        A chunk that is given has been checked. Its statements are made as it is iterated, once, to be used while the processor's caches
+        hold them.
+        """
         source = iter(envelopes)
         under_way: deque[tuple[list[AnyEnvelope], _Job]] = deque()
         while True:
@@ -101,7 +114,8 @@ class VerifyingPool:
             if not under_way:
                 return
             chunk, job = under_way.popleft()
-            yield from map(_outcome, chunk, job.answer.result())
+            answer = job.answer.result()
+            yield map(_made, [parts or _verified(envelope) for envelope, parts in zip(chunk, answer, strict=True)])
 
     def close(self) -> None:
         """Stop threads and processes."""
@@ -124,13 +138,13 @@ def _travelling(envelope: AnyEnvelope) -> bytes:
     return envelope.to_json()
 
 
-def _outcome(envelope: AnyEnvelope, parts: Parts | None) -> Verified | ProofroomError:
+def _made(checked: Parts | Verified | ProofroomError) -> Verified | ProofroomError:
+    if not isinstance(checked, tuple):
+        return checked
+    payload_type, payload, signatures = checked
+    signed = tuple([Signature(key, value, place and RootedPath(*place)) for key, value, place in signatures])
     try:
-        if parts is None:
-            return verify_one(envelope)
-        payload_type, payload, signatures = parts
-        signed = [Signature(key, value, place and RootedPath(*place)) for key, value, place in signatures]
-        return _mint(Envelope(payload_type, payload, tuple(signed)), parse_decoded(payload_type, payload))
+        return _mint(Envelope(payload_type, payload, signed), parse_decoded(payload_type, payload))
     except ProofroomError as e:
         return e
 

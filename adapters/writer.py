@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from proofroom.adapters.head import Head
 from proofroom.adapters.mapper import StoredEntry, originator_id, to_stored_entry
 from proofroom.adapters.stores import Batch, Store
+from proofroom.adapters.verifying import Outcomes
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import Checkpoint, sign_checkpoint
 from proofroom.domain.entry import Entry, encode_signatures, entry_bytes
-from proofroom.domain.envelope import Verified, sign, verify
+from proofroom.domain.envelope import Envelope, Verified, sign, verify
 from proofroom.domain.errors import Conflict, ProofroomError, Refused, TimeWentBack
 from proofroom.domain.identity import checkpoint_key, ledger_key
 from proofroom.domain.ids import Digest, KeyId
@@ -38,19 +39,27 @@ class Writer:
     Args:
         store: where the first place of a statement that is already recorded is looked up.
         head: the head of the log that the store is expected to have.
-        batch: the statements.
+        chunks: the statements, or why they are none; taken once the store holds its lock.
         signer: gives the signer of the ledger key and of the checkpoint key.
         atomic: the first refusal ends the attempt; otherwise it is the outcome of its statement.
     """
 
     def __init__(
-        self, store: Store, head: Head, batch: Sequence[Verified], signer: Callable[[KeyId], Signer], *, atomic: bool
+        self,
+        store: Store,
+        head: Head,
+        chunks: Iterable[Outcomes],
+        signer: Callable[[KeyId], Signer],
+        *,
+        atomic: bool,
     ) -> None:
         self.head = head
         self.outcomes: list[Recorded | ProofroomError] = []
-        self._store, self._batch, self._signer, self._atomic = store, batch, signer, atomic
+        self._store, self._chunks, self._signer, self._atomic = store, chunks, signer, atomic
+        self._state, self._tree = head
+        self._new: list[Entry] = []
         self._entries: list[StoredEntry] = []
-        self._places: dict[str, int] = {}
+        self._places: dict[str, tuple[int, int, Envelope]] = {}
 
     def make(self, clock_ms: int) -> Batch | None:
         """What to write at this time: what is due, the statements, and what becomes due through them; None when there is nothing.
@@ -60,24 +69,37 @@ class Writer:
             NoSigner: a key that has to sign is not at hand.
             Refused, Conflict: in an atomic attempt, the first refusal.
         """
-        now = _clamp(clock_ms, self.head.state.recorded_at_ms)
+        now = _clamp(clock_ms, self._state.recorded_at_ms)
         self._state_due(now)
-        for verified in self._batch:
-            self.outcomes.append(self._try(verified, now))
-            self._state_due(now)
+        for chunk in self._chunks:
+            # Each step for the whole chunk: the code of one stays in the processor's caches, and what it works on too.
+            for outcome in list(chunk):
+                if isinstance(outcome, Verified):
+                    self.outcomes.append(self._try(outcome, now))
+                    self._state_due(now)
+                else:
+                    self.outcomes.append(outcome)
+            self._grow()
+        self._grow()
+        self.head = Head(self._state, self._tree)
         if not self._entries:
             return None
-        founding, tree = self.head.state.founding, self.head.tree
+        founding, tree = self._state.founding, self._tree
         assert founding is not None
         checkpoint = Checkpoint(founding.origin, tree.size, merkle.root(tree))
-        return Batch(self._entries, sign_checkpoint(checkpoint, self._signer(checkpoint_key(self.head.state))))
+        return Batch(self._entries, sign_checkpoint(checkpoint, self._signer(checkpoint_key(self._state))))
+
+    def _grow(self) -> None:
+        """Give the entries that are new their bytes, and the tree their leaves."""
+        for entry in self._new:
+            self._tree, stored = _store(entry, self._tree)
+            self._entries.append(stored)
+        self._new.clear()
 
     def _state_due(self, now: int) -> None:
         """Everything that the ledger itself must state by now."""
-        state = self.head.state
-        while state.founding is not None and (due := next_due(state, now)) is not None:
-            self._apply(verify(sign(due, self._signer(ledger_key(state)))), now)
-            state = self.head.state
+        while self._state.founding is not None and (due := next_due(self._state, now)) is not None:
+            self._apply(verify(sign(due, self._signer(ledger_key(self._state)))), now)
 
     def _try(self, verified: Verified, now: int) -> Recorded | ProofroomError:
         try:
@@ -91,29 +113,26 @@ class Writer:
             return e
 
     def _apply(self, verified: Verified, now: int) -> Recorded:
-        state, tree = self.head
-        entry = Entry(state.size, now, verified)
-        state = transition(state, entry)
-        tree, stored = _store(entry, tree)
-        self._entries.append(stored)
-        self.head = Head(state, tree)
-        self._places[str(stored.originator_id)] = len(self._entries) - 1
+        entry = Entry(self._state.size, now, verified)
+        self._state = transition(self._state, entry)
+        self._new.append(entry)
+        self._places[originator_id(verified)] = (entry.index, now, verified.envelope)
         return Recorded(entry.index, verified.digest, now)
 
     def _first_place(self, verified: Verified) -> Recorded | None:
         """Where the very same statement, signed by the same keys, was recorded before."""
         key = originator_id(verified)
         if key in self._places:
-            stored = self._entries[self._places[key]]
+            index, ms, envelope = self._places[key]
         else:
-            index = self._store.find(key)
-            if index is None:
+            found = self._store.find(key)
+            if found is None:
                 return None
-            (stored,) = self._store.read(index, 1)
-        envelope = stored.envelope()
+            (stored,) = self._store.read(found, 1)
+            index, ms, envelope = stored.index, stored.recorded_at_ms, stored.envelope()
         if envelope[:2] != verified.envelope[:2] or {s.keyid for s in envelope.signatures} != verified.keys:
             return None
-        return Recorded(stored.index, verified.digest, stored.recorded_at_ms, repeated=True)
+        return Recorded(index, verified.digest, ms, repeated=True)
 
 
 def _clamp(clock_ms: int, last_ms: int) -> int:

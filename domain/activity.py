@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 from immutables import Map
@@ -169,11 +170,14 @@ def seal_batch(state: State, s: BatchSealed) -> tuple[State, tuple[Pending, ...]
 
 def count_recorded(era: Era, records: Iterable[Pending]) -> Map[tuple[str, KeyId], Tally]:
     """The counts and sums of the parties with these records, which leave their queue now."""
-    tallies = era.tallies.mutate()
+    usages: defaultdict[tuple[str, KeyId], list[UsageSum]] = defaultdict(list)
     for record in records:
-        for party in (("agent", record.agent), ("customer", record.customer)):
-            tally = tallies.get(party, Tally())
-            tallies[party] = Tally(tally.recorded + 1, tally.attested, tally.usage.plus(record.usage))
+        usages["agent", record.agent].append(record.usage)
+        usages["customer", record.customer].append(record.usage)
+    tallies = era.tallies.mutate()
+    for party, theirs in usages.items():
+        tally = tallies.get(party, Tally())
+        tallies[party] = Tally(tally.recorded + len(theirs), tally.attested, tally.usage.plus(*theirs))
     return tallies.finish()
 
 

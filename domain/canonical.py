@@ -83,8 +83,10 @@ def decode(payload: bytes) -> dict[str, Any]:
     """
     _check_size(payload)
     try:
-        value = orjson.loads(payload) if _is_plain(payload) else None
-        if isinstance(value, dict) and orjson.dumps(value, option=_QUICK) == payload and _has_plain_numbers(value):
+        value = (
+            orjson.loads(payload) if payload.isascii() else None
+        )  # ASCII sorts alike by code point and by UTF-16 unit
+        if isinstance(value, dict) and orjson.dumps(value, option=_QUICK) == payload and _is_plain(value):
             return value
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         pass
@@ -96,25 +98,24 @@ def decode(payload: bytes) -> dict[str, Any]:
     return value
 
 
-def _is_plain(payload: bytes) -> bool:
-    """ASCII sorts alike by code point and by UTF-16 unit, and few brackets cannot nest deep."""
-    return payload.isascii() and payload.count(b"{") + payload.count(b"[") <= MAX_DEPTH
-
-
-def _has_plain_numbers(value: Any) -> bool:
-    """Whether every fraction in it is printed by the fast parser as it is by :func:`number_text`."""
+def _is_plain(value: Any, depth: int = 1) -> bool:
+    """Whether it is not too deep, and every fraction in it is printed by the fast parser as it is by :func:`number_text`."""
+    if depth > MAX_DEPTH:
+        return False
     for item in value.values() if type(value) is dict else value:
         kind = type(item)
-        if kind is float:
-            micro = item * MILLIONTHS
-            if not 0 < micro < MAX_SAFE_INTEGER or orjson.dumps(item).decode() != number_text(round(micro)):
+        if kind not in _LOOKED_AT:
+            continue
+        if kind is not float:
+            if not _is_plain(item, depth + 1):
                 return False
-        elif kind in _NESTING and not _has_plain_numbers(item):
+        elif not 0 < item < _MOST or orjson.dumps(item).decode() != number_text(round(item * MILLIONTHS)):
             return False
     return True
 
 
-_NESTING = frozenset((dict, list))
+_LOOKED_AT = frozenset((dict, list, float))
+_MOST = MAX_SAFE_INTEGER / MILLIONTHS
 
 
 def parse_strict(data: bytes, *, fractions: bool = False, limit: int = MAX_PAYLOAD) -> dict[str, Any]:

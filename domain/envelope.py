@@ -89,7 +89,7 @@ class Verified:
         set_field(self, "envelope", envelope)
         set_field(self, "statement", statement)
         set_field(self, "id", id)
-        set_field(self, "keys", frozenset(s.keyid for s in envelope.signatures))
+        set_field(self, "keys", frozenset([s.keyid for s in envelope.signatures]))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("a Verified never changes")
@@ -165,13 +165,14 @@ def check_form(envelope: Envelope) -> None:
         BadEnvelope: no signature, too many, or not in key order; or one over a tree, where the wallet's wire form has no place for it.
         DuplicateSignature: a key signed twice.
         BadRooted: a signature over a tree names no place in one.
+        TooLarge: payload and paths together are larger than a payload may be, so that they fit into an entry.
     """
     payload_type, payload, signatures = envelope
     if (type(payload), type(signatures)) != (bytes, tuple):
         raise BadEnvelope(why="its parts could change after they were checked")
     if not 1 <= len(signatures) <= MAX_SIGNATURES:
         raise BadEnvelope(why=f"it has {len(signatures)} signatures")
-    last = ""
+    last, size = "", len(payload)
     for keyid, _, place in signatures:
         if keyid <= last:
             raise (
@@ -181,7 +182,10 @@ def check_form(envelope: Envelope) -> None:
             if payload_type == GRANT_WIRE:
                 raise BadEnvelope(why="a wallet signs the wire form directly")
             check_place(keyid, place)
+            size += len(place.path)
         last = keyid
+    if size > canonical.MAX_PAYLOAD:
+        raise TooLarge(what="the payload with its paths", size=size, limit=canonical.MAX_PAYLOAD)
 
 
 def signed_message(envelope: Envelope) -> bytes:
@@ -282,7 +286,7 @@ def _parse_outer(data: bytes) -> dict[str, Any]:
 
 
 def _signature(value: object) -> Signature:
-    if not isinstance(value, dict) or not {"keyid", "sig"} <= value.keys() <= {"keyid", "sig", "rooted"}:
+    if not isinstance(value, dict) or value.keys() not in _SIGNATURE_KEYS:
         raise BadEnvelope(why="a signature is not {keyid, sig} or {keyid, rooted, sig}")
     keyid = value["keyid"]
     if not isinstance(keyid, str):
@@ -292,6 +296,9 @@ def _signature(value: object) -> Signature:
     if len(raw) != SIGNATURE_BYTES:
         raise BadSignature(keyid=keyid)
     return Signature(KeyId(keyid), raw, _place(keyid, value["rooted"]) if "rooted" in value else None)
+
+
+_SIGNATURE_KEYS = ({"keyid", "sig"}, {"keyid", "rooted", "sig"})
 
 
 def _place(keyid: str, value: object) -> RootedPath:

@@ -69,6 +69,7 @@ def record_id_bytes(text: str) -> bytes:
     return bytes.fromhex(text[4:].replace("-", ""))
 
 
+@lru_cache(maxsize=4096)
 def to_ms(time: str) -> int:
     """Milliseconds since 1970 UTC of an RFC 3339 time in ``Z``.
 

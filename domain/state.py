@@ -107,16 +107,9 @@ class UsageSum(NamedTuple):
     puts: int = 0
     gets: int = 0
 
-    def plus(self, other: UsageSum) -> UsageSum:
-        """The sum of both."""
-        return UsageSum(
-            self.cpu_ms + other.cpu_ms,
-            self.gpu_micro + other.gpu_micro,
-            self.byte_seconds + other.byte_seconds,
-            self.bytes_streamed + other.bytes_streamed,
-            self.puts + other.puts,
-            self.gets + other.gets,
-        )
+    def plus(self, *others: UsageSum) -> UsageSum:
+        """The sum of all."""
+        return UsageSum(*map(sum, zip(self, *others, strict=True)))
 
 
 Majority = Literal["unanimous", "two-thirds"]

@@ -6,11 +6,14 @@ and the number of validators allow it, and ends unattested otherwise.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from typing import Any
 
 from proofroom.domain import eras, escalation
 from proofroom.domain.assurance import capture, catch, threshold
+from proofroom.domain.claims import Terms
 from proofroom.domain.entry import Entry
+from proofroom.domain.ids import KeyId
 from proofroom.domain.rounds import await_beacon, compute_opening
 from proofroom.domain.state import Ballot, Due, Era, Pending, Round, State, Tally, UsageSum, unschedule
 from proofroom.domain.statements.attestation import RoundOpened, RoundTallied
@@ -106,22 +109,29 @@ def _with_outcome(ballot: Ballot, attested: int, rejected: int) -> int:
 
 
 def _count_attested(era: Era, records: tuple[Pending, ...], attested: int) -> Era:
-    usage, served, tallies = era.usage.mutate(), era.served.mutate(), era.tallies.mutate()
-    sold, sales, terms = era.sold.mutate(), era.sales.mutate(), era.terms.mutate()
+    served_for: defaultdict[tuple[KeyId, str], list[UsageSum]] = defaultdict(list)
+    sold_for: defaultdict[tuple[KeyId, Terms], list[UsageSum]] = defaultdict(list)
+    counts: Counter[tuple[str, KeyId]] = Counter()
     for position, record in enumerate(records):
-        if not attested >> position & 1:
-            continue
-        share = (record.customer, record.node)
-        usage[share] = usage.get(share, UsageSum()).plus(record.usage)
-        served[share] = served.get(share, 0) + 1
-        if record.terms is not None:
-            sale = (record.customer, record.terms.digest)
-            sold[sale] = sold.get(sale, UsageSum()).plus(record.usage)
-            sales[sale] = sales.get(sale, 0) + 1
-            terms[record.terms.digest] = record.terms
-        for party in (("agent", record.agent), ("customer", record.customer)):
-            tally: Tally = tallies[party]
-            tallies[party] = tally._replace(attested=tally.attested + 1)
+        if attested >> position & 1:
+            served_for[record.customer, record.node].append(record.usage)
+            if record.terms is not None:
+                sold_for[record.customer, record.terms].append(record.usage)
+            counts["agent", record.agent] += 1
+            counts["customer", record.customer] += 1
+    usage, served, tallies = era.usage.mutate(), era.served.mutate(), era.tallies.mutate()
+    for share, usages in served_for.items():
+        usage[share] = usage.get(share, UsageSum()).plus(*usages)
+        served[share] = served.get(share, 0) + len(usages)
+    sold, sales, terms = era.sold.mutate(), era.sales.mutate(), era.terms.mutate()
+    for (customer, term), usages in sold_for.items():
+        sale = (customer, term.digest)
+        sold[sale] = sold.get(sale, UsageSum()).plus(*usages)
+        sales[sale] = sales.get(sale, 0) + len(usages)
+        terms[term.digest] = term
+    for party, count in counts.items():
+        tally: Tally = tallies[party]
+        tallies[party] = tally._replace(attested=tally.attested + count)
     return era._replace(
         usage=usage.finish(),
         served=served.finish(),

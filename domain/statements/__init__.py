@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from pydantic import ValidationError
 
 from proofroom.domain import canonical
@@ -111,7 +110,11 @@ def parse(payload_type: str, payload: bytes, kinds: Mapping[str, type[Statement]
         Malformed: the payload is not canonical JSON of the kind's schema (each fault has its own class).
     """
     value = decode(payload_type, payload, kinds)
-    return _build(kinds[payload_type], value)
+    statement = kinds[payload_type]
+    try:
+        return statement.model_validate(value)
+    except ValidationError as e:
+        raise first_fault(statement.kind, e) from None
 
 
 def parse_decoded(payload_type: str, payload: bytes) -> Statement:
@@ -120,7 +123,11 @@ def parse_decoded(payload_type: str, payload: bytes) -> Statement:
     Raises:
         BadField: it is not of the kind's schema.
     """
-    return _build(KINDS[payload_type], orjson.loads(payload))
+    statement = KINDS[payload_type]
+    try:
+        return statement.model_validate_json(payload)
+    except ValidationError as e:
+        raise first_fault(statement.kind, e) from None
 
 
 def decode(payload_type: str, payload: bytes, kinds: Mapping[str, type[Statement]] = KINDS) -> dict[str, Any]:
@@ -135,13 +142,6 @@ def decode(payload_type: str, payload: bytes, kinds: Mapping[str, type[Statement
     if payload_type == GRANT_WIRE:
         return canonical.parse_strict(payload, fractions=True)
     return canonical.decode(payload)
-
-
-def _build(statement: type[Statement], value: dict[str, Any]) -> Statement:
-    try:
-        return statement.model_validate(value)
-    except ValidationError as e:
-        raise first_fault(statement.kind, e) from None
 
 
 def first_fault(kind: str, error: ValidationError) -> Malformed:

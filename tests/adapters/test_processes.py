@@ -119,7 +119,7 @@ def test_a_killed_stream_is_there_up_to_whole_groups(tmp_path: Path, attempt: in
     worker.kill()
     found = operations(tmp_path, start)
     assert found == [f"{name}-{i}" for i in range(len(found))]
-    assert len(found) % 100 == 0
+    assert len(found) % 128 == 0
     acknowledged = [line for line in worker.lines if re.fullmatch(rf"{name}-\d+", line)]
     assert acknowledged == found[: len(acknowledged)]
     assert_valid(tmp_path)

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proofroom.adapters.ledger import Ledger
-from proofroom.adapters.verifying import AHEAD, CHUNK, AnyEnvelope, VerifyingPool, verify_each, verify_one
+from proofroom.adapters.verifying import AHEAD, CHUNK, AnyEnvelope, VerifyingPool, verify_chunks, verify_one
 from proofroom.adapters.writer import Recorded
 from proofroom.domain.envelope import Envelope, Verified
 from proofroom.domain.errors import BadSignature, Malformed, ProofroomError
@@ -62,13 +63,15 @@ def shape(outcomes: list[Verified | ProofroomError]) -> list[object]:
 @given(envelopes=st.lists(forms(), max_size=3 * CHUNK))
 def test_processes_find_what_one_thread_finds(pool: VerifyingPool, envelopes: list[AnyEnvelope]) -> None:
     """The same outcome for each, in the same order."""
-    assert shape(list(pool.verify_each(envelopes))) == shape(list(verify_each(envelopes)))
+    assert shape(list(chain.from_iterable(pool.verify_chunks(envelopes)))) == shape(
+        list(chain.from_iterable(verify_chunks(envelopes)))
+    )
 
 
 def test_order_is_kept_over_many_chunks(pool: VerifyingPool) -> None:
     """However the chunks are shared out."""
     many = [ENVELOPES[i % len(ENVELOPES)] for i in range(30 * CHUNK)]
-    outcomes = list(pool.verify_each(iter(many)))
+    outcomes = list(chain.from_iterable(pool.verify_chunks(iter(many))))
     assert [o.envelope for o in outcomes if isinstance(o, Verified)] == many
 
 
@@ -76,7 +79,7 @@ def test_one_bad_signature_among_many_is_named(pool: VerifyingPool) -> None:
     """Its place, its key, and no other."""
     many = [ENVELOPES[i % len(ENVELOPES)] for i in range(10 * CHUNK)]
     many[321] = spoiled(many[321], 7)
-    outcomes = list(pool.verify_each(many))
+    outcomes = list(chain.from_iterable(pool.verify_chunks(many)))
     assert [i for i, o in enumerate(outcomes) if not isinstance(o, Verified)] == [321]
     bad = outcomes[321]
     assert isinstance(bad, BadSignature)
@@ -93,9 +96,9 @@ def test_no_more_is_taken_than_is_in_flight(pool: VerifyingPool) -> None:
             taken += 1
             yield ENVELOPES[taken % len(ENVELOPES)]
 
-    outcomes = pool.verify_each(endless())
-    for _ in range(5 * CHUNK):
-        next(outcomes)
+    chunks = pool.verify_chunks(endless())
+    for _ in range(5):
+        next(chunks)
     assert taken <= (5 + 1 + AHEAD) * CHUNK
 
 
@@ -107,8 +110,8 @@ def test_a_source_that_fails_is_the_callers_own_error(pool: VerifyingPool) -> No
         raise KeyError
 
     with pytest.raises(KeyError):
-        list(pool.verify_each(failing()))
-    assert len(list(pool.verify_each(ENVELOPES[:3]))) == 3
+        list(chain.from_iterable(pool.verify_chunks(failing())))
+    assert len(list(chain.from_iterable(pool.verify_chunks(ENVELOPES[:3])))) == 3
 
 
 def test_several_threads_share_a_pool(pool: VerifyingPool) -> None:
@@ -117,7 +120,7 @@ def test_several_threads_share_a_pool(pool: VerifyingPool) -> None:
 
     def run(start: int) -> None:
         mine = ENVELOPES[start:] * 3
-        if [o.envelope for o in pool.verify_each(mine) if isinstance(o, Verified)] != mine:
+        if [o.envelope for o in chain.from_iterable(pool.verify_chunks(mine)) if isinstance(o, Verified)] != mine:
             failures.append(start)
 
     threads = [threading.Thread(target=run, args=(i,)) for i in range(6)]
@@ -132,12 +135,12 @@ def test_a_process_that_dies_costs_time_and_nothing_else() -> None:
     """Good and bad are still told apart when every signature process was killed."""
     pool = VerifyingPool(2)
     try:
-        list(pool.verify_each(ENVELOPES))
+        list(chain.from_iterable(pool.verify_chunks(ENVELOPES)))
         for worker in pool._workers:
             os.kill(worker._process.pid, signal.SIGKILL)
             worker._process.wait()
         many: list[AnyEnvelope] = [*ENVELOPES, spoiled(ENVELOPES[3], 3), b"{"]
-        outcomes = list(pool.verify_each(many))
+        outcomes = list(chain.from_iterable(pool.verify_chunks(many)))
         assert [isinstance(o, Verified) for o in outcomes] == [True] * len(ENVELOPES) + [False, False]
     finally:
         pool.close()

@@ -73,10 +73,10 @@ def calls(folder: str, name: str) -> None:
 
 
 def stream(folder: str, name: str) -> None:
-    """Append a stream of records, committed in groups of 100; their operations number them."""
-    ledgers.STREAM = 100
+    """Append a stream of records, committed in groups of 128; their operations number them."""
+    ledgers.GROUP = 2
     room = room_in(folder, name)
-    records = [room.record(i, operation=f"{name}-{i}") for i in range(500)]
+    records = [room.record(i, operation=f"{name}-{i}") for i in range(512)]
     wait()
     for i, _ in enumerate(room.ledger.append_stream(records)):
         say(f"{name}-{i}")
