@@ -33,6 +33,17 @@ PAGE = 5_000
 GRANTS = ("grant", "grant-wire", "delegation")
 
 
+def _earlier(store: Store, note: str) -> int:
+    """The size of a checkpoint whose tree the store's log begins with."""
+    head = parse_note(note)[0]
+    tree = merkle.Tree(head.size, tuple(store.node(*peak) for peak in merkle.peaks_of(head.size)))
+    if not 0 < head.size <= store.size() or merkle.root(tree) != head.root:
+        raise ProofImpossible(
+            what=f"a proof under the checkpoint of size {head.size}", why="the log does not extend it"
+        )
+    return head.size
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A statement in the log."""
@@ -50,17 +61,20 @@ class Prover:
         store: the log; it is only read.
         checkpoint_key: the key that signs its checkpoints.
         since: size of a checkpoint that the reader of the file kept: the file then also proves that the log extends it.
+        note: an earlier checkpoint of this store to prove under, such as one with cosignatures; without it, the newest.
 
     Raises:
         NoSuchEntry: the log has no checkpoint.
         ProofImpossible: the log is shorter than the checkpoint kept.
     """
 
-    def __init__(self, store: Store, checkpoint_key: KeyId, since: int | None = None) -> None:
+    def __init__(self, store: Store, checkpoint_key: KeyId, since: int | None = None, note: str | None = None) -> None:
         last = store.last_checkpoint()
         if last is None:
             raise NoSuchEntry(what="checkpoint")
         self.store, (self.size, self.note) = store, last
+        if note is not None:
+            self.size, self.note = _earlier(store, note), note
         self.log = verifier_key(parse_note(self.note)[0].origin, checkpoint_key)
         self.parts: dict[str, Any] = {}
         if since is not None and since > self.size:

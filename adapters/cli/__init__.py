@@ -28,6 +28,7 @@ from proofroom.adapters.cli import (
     sql,
     submit,
     validator,
+    witness,
 )
 from proofroom.adapters.cli.options import INTERRUPTED
 from proofroom.adapters.cli.output import print_error, print_json, to_stderr
@@ -102,6 +103,8 @@ for _verb in (
     settler.settler,
     simulate.simulate,
     lab.tamper_lab,
+    witness.witness,
+    witness.cosign,
 ):
     commands.add_command(_verb)
 

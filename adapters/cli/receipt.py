@@ -62,18 +62,27 @@ def _out_options(verb: Callable[..., Any]) -> Callable[..., Any]:
         help="A checkpoint (or proof file) kept earlier: also prove that the log extends it.",
     )(verb)
     verb = click.option(
+        "--under",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="A checkpoint of this log to prove under, such as one that witnesses cosigned.",
+    )(verb)
+    verb = click.option(
         "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Where to write it; without, stdout."
     )(verb)
     return room_option(verb)
 
 
-def _write(room: Path, output: Path | None, since: Path | None, make: Callable[[Prover], bytes]) -> None:
+def _write(
+    room: Path, output: Path | None, since: Path | None, under: Path | None, make: Callable[[Prover], bytes]
+) -> None:
     from proofroom.adapters.files import write_atomically
     from proofroom.adapters.proving import Prover
 
     with open_to_read(room) as ledger:
         known = None if since is None else read_checkpoint(since).size
-        data = make(Prover(ledger.store, founding_of(ledger).checkpoint_key, known))
+        note = None if under is None else read_checkpoint(under).note
+        data = make(Prover(ledger.store, founding_of(ledger).checkpoint_key, known, note))
     if output is None:
         click.echo(data, nl=False)
     else:
@@ -84,37 +93,37 @@ def _write(room: Path, output: Path | None, since: Path | None, make: Callable[[
 @receipt.command()
 @click.argument("index", type=click.IntRange(0, MAX_NUMBER))
 @_out_options
-def entry(index: int, room: Path, output: Path | None, since: Path | None) -> None:
+def entry(index: int, room: Path, output: Path | None, since: Path | None, under: Path | None) -> None:
     """One entry. A FILE that ends in .tlog-proof gets the C2SP form, with the entry as its extra data."""
     if output is not None and output.suffix == ".tlog-proof":
-        _write(room, output, since, lambda prover: prover.receipt(index).to_tlog_proof().encode())
+        _write(room, output, since, under, lambda prover: prover.receipt(index).to_tlog_proof().encode())
     else:
-        _write(room, output, since, lambda prover: prover.entry(index))
+        _write(room, output, since, under, lambda prover: prover.entry(index))
 
 
 @receipt.command()
 @click.argument("record_id")
 @_out_options
-def record(record_id: str, room: Path, output: Path | None, since: Path | None) -> None:
+def record(record_id: str, room: Path, output: Path | None, since: Path | None, under: Path | None) -> None:
     """A record: its grant, batch, round, votes and tally."""
-    _write(room, output, since, lambda prover: prover.record(record_id))
+    _write(room, output, since, under, lambda prover: prover.record(record_id))
 
 
 @receipt.command()
 @click.argument("record_id")
 @_out_options
-def payout(record_id: str, room: Path, output: Path | None, since: Path | None) -> None:
+def payout(record_id: str, room: Path, output: Path | None, since: Path | None, under: Path | None) -> None:
     """A record, and the lines of the era that paid for it."""
-    _write(room, output, since, lambda prover: prover.payout(record_id))
+    _write(room, output, since, under, lambda prover: prover.payout(record_id))
 
 
 @receipt.command()
 @click.argument("cluster")
 @click.argument("era", type=click.IntRange(0, MAX_NUMBER))
 @_out_options
-def era(cluster: str, era: int, room: Path, output: Path | None, since: Path | None) -> None:
+def era(cluster: str, era: int, room: Path, output: Path | None, since: Path | None, under: Path | None) -> None:
     """A paid era whole: all entries of the log from its opening to its payment."""
-    _write(room, output, since, lambda prover: prover.era(cluster, era))
+    _write(room, output, since, under, lambda prover: prover.era(cluster, era))
 
 
 @click.command(

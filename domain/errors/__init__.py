@@ -113,6 +113,13 @@ from proofroom.domain.errors.run import (
     AgentOverProcesses,
     AgentOverTime,
 )
+from proofroom.domain.errors.witnesses import (
+    BadRequest,
+    HeadMoved,
+    NoWitness,
+    UnknownLog,
+    UnknownLogKey,
+)
 from proofroom.domain.errors.work import (
     BadParameters,
     BadVote,
@@ -152,6 +159,7 @@ __all__ = [
     "BadNumber",
     "BadParameters",
     "BadProof",
+    "BadRequest",
     "BadRooted",
     "BadScenario",
     "BadSignature",
@@ -176,6 +184,7 @@ __all__ = [
     "GrantExpired",
     "GrantRevoked",
     "GrantSuperseded",
+    "HeadMoved",
     "HistoryChanged",
     "InDebt",
     "KeyNotInForce",
@@ -190,6 +199,7 @@ __all__ = [
     "NoSeat",
     "NoSigner",
     "NoSuchEntry",
+    "NoWitness",
     "NodeStatus",
     "NotALedger",
     "NotAssigned",
@@ -236,6 +246,8 @@ __all__ = [
     "Unavailable",
     "UnderBonded",
     "UnknownKind",
+    "UnknownLog",
+    "UnknownLogKey",
     "UnknownRules",
     "Unregistered",
     "UnsealedRecords",

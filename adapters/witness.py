@@ -1,0 +1,185 @@
+"""A witness: it remembers the newest head of each log that it is told to watch, and cosigns only what extends it (C2SP tlog-witness).
+
+What it cosigns is on disk before the cosignature is given out, and looking at the old head and storing the new one is one transaction, so
+that no crash and no second process can make it sign two histories.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from proofroom.domain.checkpoint import Checkpoint, parse_note, verify_checkpoint
+from proofroom.domain.cosigning import MAX_REQUEST, check_extends, cosign, parse_request, witness_key
+from proofroom.domain.errors import (
+    BadNote,
+    BadProof,
+    BadRequest,
+    HeadMoved,
+    ProofroomError,
+    StoreUnavailable,
+    UnknownLog,
+    UnknownLogKey,
+)
+from proofroom.domain.ids import KeyId
+from proofroom.domain.signing import Signer
+
+log = logging.getLogger(__name__)
+
+
+class Witness:
+    """One witness.
+
+    Args:
+        path: the file in which it remembers heads; made when it is not there. Whoever loses it must not go on under the same key.
+        name: its name, a schema-less URL such as ``witness.example.org/w1``.
+        signer: its key, which signs nothing but cosignatures.
+        logs: the logs that it watches: origin -> the checkpoint key.
+        clock: time in seconds UTC.
+
+    Raises:
+        StoreUnavailable: the file cannot be opened.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        name: str,
+        signer: Signer,
+        logs: Mapping[str, KeyId],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.path, self.name, self.signer, self.logs, self.clock = path, name, signer, dict(logs), clock
+        with self._transaction() as c:
+            c.execute("CREATE TABLE IF NOT EXISTS heads (origin TEXT PRIMARY KEY, size INTEGER, root BLOB, note TEXT)")
+
+    @property
+    def key(self) -> str:
+        """Its verifier key, for policies."""
+        return witness_key(self.name, self.signer.keyid)
+
+    def add_checkpoint(self, body: bytes) -> str:
+        """The ``add-checkpoint`` call: the signature line, once the new head is on disk.
+
+        Raises:
+            BadRequest: the body is not of its form (HTTP 400).
+            UnknownLog: the origin is none that it watches (404).
+            UnknownLogKey: the log's key did not sign (403).
+            HeadMoved: it knows another head than the request says (409).
+            BadProof: the new head does not extend the old one (422).
+            StoreUnavailable: the new head cannot be stored (500). Nothing is cosigned.
+        """
+        request = parse_request(body)
+        head = self._signed(request.note)
+        with self._transaction() as c:
+            row = c.execute("SELECT size, root FROM heads WHERE origin = ?", [head.origin]).fetchone()
+            check_extends(None if row is None else Checkpoint(head.origin, *row), request, head)
+            c.execute("INSERT OR REPLACE INTO heads VALUES (?, ?, ?, ?)", [*head, request.note])
+        return cosign(head, self.name, self.signer, int(self.clock()))
+
+    def heads(self) -> dict[str, Checkpoint]:
+        """The newest head of each log that it cosigned."""
+        with self._transaction() as c:
+            rows = c.execute("SELECT origin, size, root FROM heads ORDER BY origin").fetchall()
+        return {origin: Checkpoint(origin, size, root) for origin, size, root in rows}
+
+    def _signed(self, note: str) -> Checkpoint:
+        try:
+            origin = parse_note(note)[0].origin
+        except BadNote as e:
+            raise BadRequest(why=str(e)) from None
+        if origin not in self.logs:
+            raise UnknownLog(origin=origin)
+        try:
+            return verify_checkpoint(note, origin, self.logs[origin])
+        except BadNote:
+            raise UnknownLogKey(origin=origin) from None
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Holds the write lock from its first moment; durable when it ends."""
+        try:
+            with contextlib.closing(sqlite3.connect(self.path, isolation_level=None, timeout=30)) as connection:
+                connection.execute("PRAGMA synchronous=FULL")
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                except BaseException:
+                    connection.execute("ROLLBACK")
+                    raise
+                connection.execute("COMMIT")
+        except sqlite3.Error as e:
+            raise StoreUnavailable(path=str(self.path), why=str(e)) from None
+
+
+class Answer(NamedTuple):
+    """What goes back over HTTP."""
+
+    status: HTTPStatus
+    type: str
+    body: str
+
+
+_STATUS: dict[type[ProofroomError], HTTPStatus] = {
+    BadRequest: HTTPStatus.BAD_REQUEST,
+    UnknownLogKey: HTTPStatus.FORBIDDEN,
+    UnknownLog: HTTPStatus.NOT_FOUND,
+    BadProof: HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+
+
+def answer(witness: Witness, body: bytes) -> Answer:
+    """The answer to ``POST add-checkpoint``."""
+    try:
+        return Answer(HTTPStatus.OK, "text/plain; charset=utf-8", witness.add_checkpoint(body))
+    except HeadMoved as e:
+        return Answer(HTTPStatus.CONFLICT, "text/x.tlog.size", f"{e.size}\n")
+    except ProofroomError as e:
+        status = _STATUS.get(type(e), HTTPStatus.INTERNAL_SERVER_ERROR)
+        return Answer(status, "text/plain; charset=utf-8", f"{e}\n")
+
+
+def make_server(witness: Witness, host: str = "127.0.0.1", port: int = 0) -> ThreadingHTTPServer:
+    """An HTTP server for one witness; port 0 takes a free one. Run it with ``serve_forever``.
+
+    It speaks plain HTTP: behind a proxy that ends TLS where others are to reach it.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = 30
+
+        def do_POST(self) -> None:
+            length = self.headers.get("Content-Length", "")
+            if not self.path.endswith("/add-checkpoint"):
+                self._send(Answer(HTTPStatus.NOT_FOUND, "text/plain; charset=utf-8", "no such call\n"), close=True)
+            elif not (length.isascii() and length.isdecimal() and len(length) < 10 and int(length) <= MAX_REQUEST):
+                self._send(
+                    Answer(HTTPStatus.BAD_REQUEST, "text/plain; charset=utf-8", "no length, or too long\n"), close=True
+                )
+            else:
+                self._send(answer(witness, self.rfile.read(int(length))))
+
+        def _send(self, given: Answer, *, close: bool = False) -> None:
+            data = given.body.encode()
+            self.send_response(given.status)
+            self.send_header("Content-Type", given.type)
+            self.send_header("Content-Length", str(len(data)))
+            if close:
+                self.send_header("Connection", "close")
+                self.close_connection = True
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            log.info("%s %s", self.address_string(), format % args)
+
+    return ThreadingHTTPServer((host, port), Handler)
