@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from proofroom.adapters.head import advance, open_head
 from proofroom.adapters.mapper import StoredEntry, to_entry
+from proofroom.adapters.past import consent_at
 from proofroom.adapters.stores import Store
 from proofroom.domain import merkle
+from proofroom.domain.authorisation import Chain, ChainStatus, authorise, chain_status
 from proofroom.domain.consent import GrantStatus, grant_status
 from proofroom.domain.entry import Entry
 from proofroom.domain.errors import Closed, NoSuchEntry
@@ -97,6 +99,46 @@ class Reader:
         if at_ms is None and index is None:
             return grant_status(self._fresh_state().grants.get((user, agent)), self.store.clock())
         return self.read_models().grant_status(user, agent, at_ms=at_ms, index=index)
+
+    def authorise(
+        self,
+        agent: KeyId,
+        vault: str,
+        scope: str,
+        operation: str,
+        *,
+        at_ms: int | None = None,
+        index: int | None = None,
+    ) -> Chain:
+        """The chain of grants by which an agent service may do this, by the very rule that lets its record in; no answer is no.
+
+        Without ``at_ms`` and ``index``: now, with all that any process has recorded. ``at_ms`` asks for a moment, ``index`` for the place
+        behind an entry; for the past, the statements of consent up to there are replayed. Sums (cpu, gpu) are counted when the
+        record is written. Ask before work begins and once more before it is shown: consent may end in between.
+
+        Raises:
+            OutOfScope, GrantAbsent, GrantRevoked, GrantSuperseded, GrantExpired, Distrusted, OverLimit: which link fails, and why.
+            NoSuchEntry: the log is shorter than ``index``.
+        """
+        state, now_ms = self._consent_at(at_ms, index)
+        return authorise(state, agent, f"{vault} / {scope}", operation, now_ms)
+
+    def grant_chain_status(
+        self, user: KeyId, agent: KeyId, grant: Digest, *, at_ms: int | None = None, index: int | None = None
+    ) -> ChainStatus:
+        """The status of a version of a grant or of a delegation, with all that it rests on; times as for :meth:`authorise`."""
+        state, now_ms = self._consent_at(at_ms, index)
+        return chain_status(state, user, agent, grant, now_ms)
+
+    def _consent_at(self, at_ms: int | None, index: int | None) -> tuple[State, int]:
+        state = self._fresh_state()
+        if index is not None:
+            recorded_at_ms = self._stored(index).recorded_at_ms
+            return consent_at(self.store, index), recorded_at_ms if at_ms is None else at_ms
+        if at_ms is None:
+            return state, self.store.clock()
+        past = at_ms < state.recorded_at_ms
+        return consent_at(self.store, state.size - 1, until_ms=at_ms) if past else state, at_ms
 
     def receipt(self, index: int) -> Receipt:
         """The proof that an entry is in the log, under the newest checkpoint.

@@ -7,6 +7,8 @@ versions allows as it stands now; when one is revoked, superseded or expired, al
 
 from __future__ import annotations
 
+from typing import Literal
+
 from immutables import Map
 
 from proofroom.domain.errors import (
@@ -26,6 +28,8 @@ from proofroom.domain.statements.activity import Activity
 
 Chain = tuple[GrantVersion, ...]
 """The version relied on, then what it passes on, and so on; the wallet's grant comes last."""
+
+ChainStatus = Literal["active", "expired", "revoked", "superseded", "distrusted", "absent"]
 
 
 def authorise(state: State, agent: KeyId, vault_scope: str, operation: str, at_ms: int) -> Chain:
@@ -85,6 +89,24 @@ def chain_in_force(state: State, user: KeyId, agent: KeyId, grant: Digest, at_ms
             raise Distrusted(what=f"grant {grant}", index=version.log_index, identity=signer)
         chain.append(version)
     return tuple(chain)
+
+
+def chain_status(state: State, user: KeyId, agent: KeyId, grant: Digest, at_ms: int) -> ChainStatus:
+    """Whether a chain is in force, or how the first of its links that is not has ended."""
+    try:
+        chain_in_force(state, user, agent, grant, at_ms)
+    except (GrantAbsent, GrantRevoked, GrantSuperseded, GrantExpired, Distrusted) as e:
+        return _ENDED[type(e)]
+    return "active"
+
+
+_ENDED: dict[type[Refused], ChainStatus] = {
+    GrantAbsent: "absent",
+    GrantRevoked: "revoked",
+    GrantSuperseded: "superseded",
+    GrantExpired: "expired",
+    Distrusted: "distrusted",
+}
 
 
 def _newest(state: State, user: KeyId, agent: KeyId, grant: Digest) -> GrantVersion:

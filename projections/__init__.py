@@ -7,6 +7,7 @@ from proofroom.projections.attestation import ATTESTATION
 from proofroom.projections.base import Projection
 from proofroom.projections.consent import CONSENT
 from proofroom.projections.governance import GOVERNANCE
+from proofroom.projections.history import HISTORY
 from proofroom.projections.log import LOG
 from proofroom.projections.marketplace import MARKETPLACE
 from proofroom.projections.money import MONEY
@@ -14,5 +15,15 @@ from proofroom.projections.validators import VALIDATORS
 
 __all__ = ["PROJECTIONS"]
 
-PROJECTIONS: tuple[Projection, ...] = (LOG, CONSENT, GOVERNANCE, ACTIVITY, ATTESTATION, VALIDATORS, MONEY, MARKETPLACE)
+PROJECTIONS: tuple[Projection, ...] = (
+    LOG,
+    CONSENT,
+    HISTORY,
+    GOVERNANCE,
+    ACTIVITY,
+    ATTESTATION,
+    VALIDATORS,
+    MONEY,
+    MARKETPLACE,
+)
 """All of them, in the order in which they are made and fed: views look only at relations before them."""

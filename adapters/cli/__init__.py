@@ -15,6 +15,7 @@ import click
 
 from proofroom.adapters.cli import (
     audit,
+    consent,
     demo,
     erase,
     key,
@@ -87,6 +88,7 @@ for _verb in (
     demo.demo,
     submit.submit,
     show.show,
+    consent.authorise,
     sql.sql,
     models.project,
     models.rebuild,
@@ -107,6 +109,10 @@ for _verb in (
     witness.cosign,
 ):
     commands.add_command(_verb)
+
+
+for _shown in (consent.person, consent.agent):
+    show.show.add_command(_shown)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -25,7 +25,7 @@ short_option = click.option("--short", is_flag=True, help="Cut keys and digests 
 
 @click.group()
 def show() -> None:
-    """Show an entry, a grant, a record, a round or an era."""
+    """Show an entry, a grant, a record, a round, an era, or the history of a person or an agent."""
 
 
 @show.command(

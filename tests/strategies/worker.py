@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,8 @@ from proofroom.adapters import ledger as ledgers
 from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.stores import now_ms
 from proofroom.domain.envelope import Envelope
-from proofroom.domain.errors import GrantRevoked, ProofroomError
+from proofroom.domain.errors import GrantRevoked, ProofroomError, Refused
+from strategies.racing import SUB, Family
 from strategies.rooms import Room
 
 
@@ -107,6 +109,43 @@ def revoke(folder: str, delay_ms: str) -> None:
         say(room.ledger.append(room.cast.grant(created_at=room.cast.now(1_000), revoked=True)).entry_index)
 
 
+def grant_and_revoke(folder: str, races: str) -> None:
+    """Grant, pass on, and revoke the one or the other, again and again; say where. In the end the vault ``done`` is opened."""
+    room = room_in(folder, "revoker")
+    family, chance = Family(room.ledger, f"revoker {os.getpid()}"), random.Random(races)
+    wait()
+    with room.ledger:
+        for i in range(int(races)):
+            family.grant()
+            time.sleep(chance.random() * 0.02)
+            say(room.ledger.append(family.revoke(root=i % 2 == 0)).entry_index)
+        room.cast.vault = "done"
+        room.ledger.append(room.cast.open_vault())
+
+
+def work_while_granted(folder: str, name: str) -> None:
+    """Work under whatever grant and delegation are in force, until the vault ``done`` is there; say how many got in, and how many not."""
+    room = room_in(folder, name)
+    family, counts = Family(room.ledger, f"{name} {os.getpid()}"), [0, 0]
+    user, service = room.cast.user.keyid, room.cast.agent.keyid
+    wait()
+    with room.ledger:
+        while "done" not in room.ledger.state.vaults:
+            room.ledger.refresh()
+            state = room.ledger.state
+            passed_on = state.delegations.get((user, SUB.keyid))
+            if passed_on is None:
+                continue
+            for record in family.records(state.grants[user, service].digest, passed_on[service].digest, 2):
+                try:
+                    room.ledger.append(record)
+                except Refused:
+                    counts[1] += 1
+                else:
+                    counts[0] += 1
+    say(*counts)
+
+
 def reopen(folder: str, seconds: str) -> None:
     """Open and close the ledger again and again; say its size."""
     wait()
@@ -160,7 +199,20 @@ def fill(folder: str, mib: str) -> None:
 
 COMMANDS: dict[str, Callable[..., None]] = {
     f.__name__: f
-    for f in (append, tick, calls, stream, work_until_revoked, revoke, reopen, create, create_for_ever, fill)
+    for f in (
+        append,
+        tick,
+        calls,
+        stream,
+        work_until_revoked,
+        revoke,
+        grant_and_revoke,
+        work_while_granted,
+        reopen,
+        create,
+        create_for_ever,
+        fill,
+    )
 }
 
 
