@@ -9,10 +9,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench soak build lock clean
+.PHONY: help setup demo test check format bench soak dictionary build lock clean
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo '  Options go in ARGS: make test ARGS="-k merkle", make demo ARGS="--help".'
 
 # Two stamps: new pins make a new environment, a new pyproject.toml only installs the project again.
@@ -51,6 +51,9 @@ bench: setup ## Measure: each figure as A and B in turn
 
 soak: setup ## The tests again with many more examples
 	@PROOFROOM_PROFILE=soak $(BIN)/pytest --numprocesses 2 $(ARGS)
+
+dictionary: setup ## Write docs/data-dictionary.md from the comments of the tables
+	@$(BIN)/python -m proofroom.adapters.dictionary docs/data-dictionary.md
 
 build: setup ## sdist, and from it the wheel, into dist/
 	@rm -rf dist

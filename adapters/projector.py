@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 PAGE = 5_000
 """Entries that one transaction takes in."""
 
+CHUNK = 2_500
+"""Entries that one thread of DuckDB decodes at once."""
+
 POISON = (duckdb.DataError, duckdb.IntegrityError, duckdb.ProgrammingError, duckdb.NotSupportedError)
 """What DuckDB raises over an entry's content. All else is the machine's fault, and is not held against the entry."""
 
@@ -248,7 +251,7 @@ def to_arrow(page: Sequence[Scanned]) -> pa.Table:
     """Entries as the projections take them."""
     indexes, times, topics, states = zip(*page, strict=True)
     ids = [hashing.tagged(statement_id(topic, state)) for _, _, topic, state in page]
-    return pa.table(
+    table = pa.table(
         {
             "entry_index": pa.array(indexes, pa.int64()),
             "recorded_at_ms": pa.array(times, pa.int64()),
@@ -257,6 +260,7 @@ def to_arrow(page: Sequence[Scanned]) -> pa.Table:
             "payload": pa.array(states, pa.string()),
         }
     )
+    return pa.Table.from_batches(table.to_batches(max_chunksize=CHUNK))
 
 
 def root_at(store: Store, size: int) -> str:

@@ -5,13 +5,14 @@ Whatever is dropped here comes back from the log. Only a file of a newer release
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from proofroom.domain import merkle
 from proofroom.domain.errors import NotALedger, StoreUnavailable
 from proofroom.projections import PROJECTIONS
-from proofroom.projections.base import Projection, Table
+from proofroom.projections.base import Projection, Table, View, quoted
 from proofroom.projections.progress import LAYOUT, PROGRESS
 
 if TYPE_CHECKING:
@@ -78,6 +79,23 @@ def _make(connection: DuckDBPyConnection, projections: Iterable[Projection]) -> 
         for relation in projection.relations:
             if not isinstance(relation, Table):
                 _create(connection, relation.statements())
+    _inherit_comments(connection)
+
+
+def _inherit_comments(connection: DuckDBPyConnection) -> None:
+    """A view's columns that say nothing themselves mean what they mean in the table that is named first in the view."""
+    query = "SELECT table_name, column_name, coalesce(comment, '') FROM duckdb_columns() WHERE NOT internal"
+    comments = {(table, column): comment for table, column, comment in connection.execute(query).fetchall()}
+    for relation in (relation for projection in PROJECTIONS for relation in projection.relations):
+        if not isinstance(relation, View):
+            continue
+        words = re.findall(r"\w+", relation.sql)
+        for column in [c for (table, c), comment in comments.items() if table == relation.name and not comment]:
+            for source in [*words, *(table for table, _ in comments)]:
+                if comment := comments.get((source, column)):
+                    comments[relation.name, column] = comment
+                    connection.execute(f"COMMENT ON COLUMN {relation.name}.{column} IS {quoted(comment)}")
+                    break
 
 
 def _stale(connection: DuckDBPyConnection, path: str) -> list[Projection]:

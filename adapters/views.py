@@ -18,6 +18,7 @@ from duckdb import DuckDBPyConnection, DuckDBPyRelation, StatementType
 
 from proofroom.adapters.projector import PAGE, DeadLetter, Projector
 from proofroom.adapters.query import projections_of
+from proofroom.adapters.relation import Relation
 from proofroom.adapters.schema import ViewsTooNew, open_tables
 from proofroom.adapters.stores import Store
 from proofroom.domain.consent import GrantStatus
@@ -44,6 +45,7 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "TimeZone": "UTC",
     "python_enable_replacements": False,  # a name in SQL is a table, never a variable of the host
     "autoinstall_known_extensions": False,  # a query downloads nothing
+    "checkpoint_threshold": "128MB",  # a bulk load writes its file in few large steps
 }
 
 _QUERIES = {StatementType.SELECT, StatementType.EXPLAIN, StatementType.PRAGMA, StatementType.MULTI}
@@ -216,7 +218,7 @@ class Views:
             raise QueryFailed(why=str(e).strip()) from None
         if relation is None:
             raise QueryFailed(why="the statement has no result")
-        return relation
+        return Relation.of(relation)
 
     def _check_even(self, cursor: DuckDBPyConnection, query: str) -> None:
         """All that a query looks at is to be of one moment, by what its own transaction sees."""

@@ -58,7 +58,8 @@ def prepare(folder: Path, records: int) -> None:
                 pass
             attest(ledger, cast, 0)
         for name in ROWS:
-            ledger.sql(f"SELECT * FROM {name} ORDER BY entry_index").write_parquet(str(folder / f"{name}.parquet"))
+            rows = ledger.sql(f"SELECT * FROM {name} ORDER BY entry_index").to_arrow_table()
+            pq.write_table(rows, folder / f"{name}.parquet")
 
 
 def project(folder: Path) -> None:

@@ -18,7 +18,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from proofroom.domain import hashing
 
@@ -50,9 +49,9 @@ class Table(NamedTuple):
         columns = [_column(line) for line in _lines(self.columns)]
         body = ",\n    ".join(definition for definition, _ in columns)
         yield f"CREATE TABLE {self.name} (\n    {body}\n)"
-        yield f"COMMENT ON TABLE {self.name} IS {_text(self.comment)}"
+        yield f"COMMENT ON TABLE {self.name} IS {quoted(self.comment)}"
         for definition, comment in columns:
-            yield f"COMMENT ON COLUMN {self.name}.{definition.split()[0]} IS {_text(comment)}"
+            yield f"COMMENT ON COLUMN {self.name}.{definition.split()[0]} IS {quoted(comment)}"
 
 
 class View(NamedTuple):
@@ -71,9 +70,9 @@ class View(NamedTuple):
     def statements(self) -> Iterator[str]:
         """The SQL that makes it, with its comments."""
         yield f"CREATE VIEW {self.name} AS {self.sql}"
-        yield f"COMMENT ON VIEW {self.name} IS {_text(self.comment)}"
+        yield f"COMMENT ON VIEW {self.name} IS {quoted(self.comment)}"
         for name, comment in map(_column, _lines(self.columns)):
-            yield f"COMMENT ON COLUMN {self.name}.{name} IS {_text(comment)}"
+            yield f"COMMENT ON COLUMN {self.name}.{name} IS {quoted(comment)}"
 
 
 class Macro(NamedTuple):
@@ -92,7 +91,7 @@ class Macro(NamedTuple):
     def statements(self) -> Iterator[str]:
         """The SQL that makes it, with its comment."""
         yield f"CREATE MACRO {self.name}({self.arguments}) AS TABLE {self.sql}"
-        yield f"COMMENT ON MACRO TABLE {self.name} IS {_text(self.comment)}"
+        yield f"COMMENT ON MACRO TABLE {self.name} IS {quoted(self.comment)}"
 
 
 class Batch:
@@ -107,7 +106,9 @@ class Batch:
         self.connection = connection
         self._entries = entries
         self._shown: pa.Table | None = None
-        self._kinds = set(entries["kind"].unique().to_pylist())
+        self._places: dict[str, list[int]] = {}
+        for place, kind in enumerate(entries["kind"].to_pylist()):
+            self._places.setdefault(kind, []).append(place)
         self._of: dict[frozenset[str], pa.Table] = {}
 
     def show(self, kinds: frozenset[str]) -> bool:
@@ -119,13 +120,15 @@ class Batch:
         return entries is not None
 
     def _select(self, kinds: frozenset[str]) -> pa.Table | None:
-        if not kinds or kinds >= self._kinds:
+        if not kinds or kinds >= self._places.keys():
             return self._entries
-        if kinds.isdisjoint(self._kinds):
+        if kinds.isdisjoint(self._places):
             return None
         if kinds not in self._of:
-            wanted = pc.is_in(self._entries["kind"], pa.array(sorted(kinds)))
-            self._of[kinds] = self._entries.filter(wanted)
+            places = sorted(place for kind in kinds for place in self._places.get(kind, ()))
+            first, count = places[0], len(places)
+            alone = places[-1] - first + 1 == count  # nothing else between: no copy of the payloads
+            self._of[kinds] = self._entries.slice(first, count) if alone else self._entries.take(places)
         return self._of[kinds]
 
 
@@ -186,5 +189,6 @@ def _column(line: str) -> tuple[str, str]:
     return definition.strip().rstrip(","), comment.strip()
 
 
-def _text(value: str) -> str:
+def quoted(value: str) -> str:
+    """A text as SQL writes it."""
     return "'" + value.replace("'", "''") + "'"

@@ -48,6 +48,10 @@ PROGRESS = (
         "How far each projection is behind the log as it was last seen, and what stopped it.",
         """
         projection    -- name of the projection
+        version       -- its version
+        position      -- entries taken in: index of the next
+        log_size      -- entries of the log when it was last seen
+        why           -- what DuckDB said of the entry that stopped it
         lag           -- entries of the log that it has not taken in
         status        -- current, behind or stopped
         stopped_index -- entry that stopped it, or null

@@ -22,6 +22,7 @@ VERBS = [
     ["audit"],
     ["submit", "-"],
     ["sql", "SELECT 1"],
+    ["query", "SELECT 1", "--receipt", "never-made"],
     ["project"],
     ["rebuild"],
     ["snapshot", "never-made"],
