@@ -26,8 +26,8 @@ class Blobs(Protocol):
         """Keep the parts under a name, which is asked for once all of them are there; what had that name is replaced."""
         ...
 
-    def read(self, name: str) -> Iterator[bytes]:
-        """The parts of a blob; FileNotFoundError, at the call, where there is none."""
+    def read(self, name: str, first: int = PART, size: int = PART) -> Iterator[bytes]:
+        """A blob in parts of these sizes or less; FileNotFoundError, at the call, where there is none."""
         ...
 
     def remove(self, name: str) -> None:
@@ -62,10 +62,9 @@ class FolderBlobs:
             raise
         sync_folder(path.parent)
 
-    def read(self, name: str) -> Iterator[bytes]:
+    def read(self, name: str, first: int = PART, size: int = PART) -> Iterator[bytes]:
         """Opened at once, so that a missing blob is missed at once."""
-        file = (self.folder / name).open("rb", buffering=0)
-        return _parts(file)
+        return _parts((self.folder / name).open("rb", buffering=0), first, size)
 
     def remove(self, name: str) -> None:
         """A file is overwritten first; what the disk keeps elsewhere of it is beyond our reach."""
@@ -116,9 +115,9 @@ class FsspecBlobs:
                 self._fs.rm(temporary)
             raise
 
-    def read(self, name: str) -> Iterator[bytes]:
+    def read(self, name: str, first: int = PART, size: int = PART) -> Iterator[bytes]:
         """Opened at once."""
-        return _parts(self._fs.open(f"{self._root}/{name}", "rb"))
+        return _parts(self._fs.open(f"{self._root}/{name}", "rb"), first, size)
 
     def remove(self, name: str) -> None:
         """Old versions that the store may keep are its owner's to remove."""
@@ -135,10 +134,11 @@ class FsspecBlobs:
         return {PurePosixPath(f["name"]).name: f["size"] for f in found if f["type"] == "file"}
 
 
-def _parts(file: Any) -> Iterator[bytes]:
+def _parts(file: Any, first: int, size: int) -> Iterator[bytes]:
     with file:
-        while part := file.read(PART):
+        while part := file.read(first):
             yield part
+            first = size
 
 
 def _write_all(handle: int, part: bytes) -> None:

@@ -54,6 +54,8 @@ class AgentRuntime:
         paths: folders from which functions are imported, besides the installed packages.
         readable: more files or folders that an agent may read, such as where a program is installed.
         messages: where an agent's stderr goes; nowhere unless said, since it may quote the data.
+        permit: asked with the vault scope before anything is opened; raises what the consent registry refuses, such as
+            ``lambda scope: authorise(ledger.state, agent.keyid, scope, "read", now_ms())``.
         gpu: the host's meter; without one, ``gpu_micro`` is 0.
         clock: time in ms UTC.
     """
@@ -66,12 +68,13 @@ class AgentRuntime:
         paths: Sequence[Path] = (),
         readable: Sequence[Path] = (),
         messages: IO[bytes] | None = None,
+        permit: Callable[[str], object] = lambda _: None,
         gpu: GpuMeter | None = None,
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self.vault, self.limits, self.clock = vault, limits, clock
         self._paths, self._readable = ([str(path.absolute()) for path in given] for given in (paths, readable))
-        self._messages, self._gpu = messages, gpu or (lambda: 0)
+        self._messages, self._permit, self._gpu = messages, permit, gpu or (lambda: 0)
 
     def run(self, agent: Agent | str, vault_scope: str, name: str, key: Key, *, watch: Watch = lambda _: None) -> Run:
         """Open a blob with the agent's derived key, run the agent over it, seal what it gives to the wallet.
@@ -84,9 +87,11 @@ class AgentRuntime:
             watch: another meter, which looks at the same processes by itself.
 
         Raises:
+            Refused: what ``permit`` refuses. Nothing was opened.
             VaultUnavailable: the key does not open the blob.
             AgentFailed: a crash, a limit or no result. Nothing was kept.
         """
+        self._permit(vault_scope)
         agent = Agent(agent) if isinstance(agent, str) else agent
         before, gpu_before, kept_before = self.vault.meter, self._gpu(), self.vault.byte_ms(vault_scope)
         data = self.vault.get(vault_scope, name, key)

@@ -30,7 +30,7 @@ from nacl.exceptions import CryptoError
 CHUNK = 2**18
 KEY = crypto_secretstream_xchacha20poly1305_KEYBYTES
 OVERHEAD = crypto_secretstream_xchacha20poly1305_ABYTES
-_HEADER = crypto_secretstream_xchacha20poly1305_HEADERBYTES
+HEADER = crypto_secretstream_xchacha20poly1305_HEADERBYTES
 _LAST, _MORE = crypto_secretstream_xchacha20poly1305_TAG_FINAL, crypto_secretstream_xchacha20poly1305_TAG_MESSAGE
 
 
@@ -56,7 +56,7 @@ def decrypt(parts: Iterable[bytes], key: bytes, bound: bytes) -> Iterator[bytes]
     Raises:
         NotSealed: changed, cut off, added to, of another key or bound to something else.
     """
-    pieces = cut(parts, CHUNK + OVERHEAD, first=_HEADER)
+    pieces = cut(parts, CHUNK + OVERHEAD, first=HEADER)
     state, tag = crypto_secretstream_xchacha20poly1305_state(), _MORE
     try:
         crypto_secretstream_xchacha20poly1305_init_pull(state, next(pieces, b""), key)

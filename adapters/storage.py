@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from blake3 import blake3
 
-from proofroom.adapters.blobs import Blobs, FolderBlobs
+from proofroom.adapters.blobs import PART, Blobs, FolderBlobs
 from proofroom.adapters.stores import now_ms
 from proofroom.domain import hashing
 from proofroom.domain.errors import VaultUnavailable
@@ -114,28 +114,46 @@ class Storage:
         self._count(vault_scope, Meter(puts=1, bytes_streamed=size))
         return address, size
 
-    def get(self, vault_scope: str, address: Digest, context: str = hashing.BLOB) -> Iterator[bytes]:
+    def get(
+        self,
+        vault_scope: str,
+        address: Digest,
+        context: str = hashing.BLOB,
+        *,
+        sizes: tuple[int, int] = (PART, PART),
+        check: bool = True,
+    ) -> Iterator[bytes]:
         """The bytes behind an address, in parts; that they are its bytes is known when this ends without error.
+
+        Args:
+            vault_scope: the scope.
+            address: what :meth:`put` gave.
+            context: of the address.
+            sizes: of the first part and of the others.
+            check: compare with the address; a reader who cannot know that the address is the right one need not.
 
         Raises:
             VaultUnavailable: they are not there (at the call), or were altered (at the end).
         """
         try:
-            parts = self.blobs.read(self._name(vault_scope, address))
+            parts = self.blobs.read(self._name(vault_scope, address), *sizes)
         except OSError as e:
             raise VaultUnavailable(what=address, why=e.strerror or "it cannot be read") from None
-        return self._passed(vault_scope, address, parts, blake3(derive_key_context=context))
+        return self._passed(vault_scope, address, parts, blake3(derive_key_context=context) if check else None)
 
-    def _passed(self, vault_scope: str, address: Digest, parts: Iterator[bytes], hasher: blake3) -> Iterator[bytes]:
+    def _passed(
+        self, vault_scope: str, address: Digest, parts: Iterator[bytes], hasher: blake3 | None
+    ) -> Iterator[bytes]:
         size = 0
         try:
             for part in parts:
-                hasher.update(part)
+                if hasher is not None:
+                    hasher.update(part)
                 size += len(part)
                 yield part
         except OSError as e:
             raise VaultUnavailable(what=address, why=e.strerror or "it cannot be read") from None
-        if hashing.tagged(hasher.digest()) != address:
+        if hasher is not None and hashing.tagged(hasher.digest()) != address:
             raise VaultUnavailable(what=address, why="the blob was altered")
         self._count(vault_scope, Meter(gets=1, bytes_streamed=size))
 

@@ -14,13 +14,17 @@ from proofroom.adapters.cast import Cast
 from proofroom.adapters.cli import main
 from proofroom.adapters.demo import DemoResult, run_demo
 from proofroom.adapters.erasing import Eraser
-from proofroom.adapters.keys import Key, load_key
+from proofroom.adapters.keys import Key, load_key, load_or_create_key
 from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.openings import Openings
 from proofroom.adapters.pages import find_entries
+from proofroom.adapters.rekeying import follow_consent
+from proofroom.adapters.runtime import AgentRuntime
+from proofroom.adapters.supervisor import Agent
 from proofroom.adapters.vault import Vault
+from proofroom.domain.authorisation import authorise
 from proofroom.domain.commitment import Opening
-from proofroom.domain.errors import AlreadyRecorded, NotOwner, PayloadErased, VaultUnavailable
+from proofroom.domain.errors import AlreadyRecorded, GrantRevoked, NotOwner, PayloadErased, VaultUnavailable
 from proofroom.domain.receipt import verify_receipt
 from proofroom.domain.statements.activity import Activity
 
@@ -149,8 +153,6 @@ def test_erase_verb(room: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_keys_follow_consent(ledger: Ledger, room: Path) -> None:
     """After a revocation the wallet's next look starts an epoch without the agent; a new grant lets it read everything again."""
-    from proofroom.adapters.keys import load_or_create_key
-    from proofroom.adapters.rekeying import follow_consent
 
     def clock() -> int:
         return ledger.store.clock()
@@ -175,5 +177,15 @@ def test_keys_follow_consent(ledger: Ledger, room: Path) -> None:
     ledger.append(cast.grant())
     assert follow_consent(vault, SCOPE, ledger.state, cast.user, clock()) == 1
     assert vault.get(SCOPE, "later", cast.derived) == b"4711"
+    runtime = AgentRuntime(
+        vault, permit=lambda scope: authorise(ledger.state, cast.agent.keyid, scope, "read", clock())
+    )
+    assert runtime.run(Agent(command=("wc", "-c")), SCOPE, "later", cast.derived).usage.gets == 1
+    ledger.append(cast.grant(revoked=True))
+    before = vault.storage.meters()
+    with pytest.raises(GrantRevoked):  # although it still holds the key
+        runtime.run(Agent(command=("wc", "-c")), SCOPE, "later", cast.derived)
+    assert vault.storage.meters() == before
+    ledger.append(cast.grant())
     far = clock() + 400 * 86_400_000
     assert follow_consent(vault, SCOPE, ledger.state, cast.user, far) == 2  # expired by then
