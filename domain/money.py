@@ -62,9 +62,12 @@ def split(amount: int, weights: Sequence[int]) -> list[int]:
     total = sum(weights)
     if total <= 0 or min(weights) < 0:
         raise ValueError("a split needs non-negative weights, one of them positive")
-    parts = [amount * weight // total for weight in weights]
+    if amount == total:
+        return list(weights)
+    whole = [divmod(amount * weight, total) for weight in weights]
+    parts = [part for part, _ in whole]
     missing = amount - sum(parts)
-    by_remainder = sorted(range(len(weights)), key=lambda i: (-(amount * weights[i] % total), i))
+    by_remainder = sorted(range(len(weights)), key=lambda i: whole[i][1], reverse=True)  # stable: ties stay in order
     for i in by_remainder[:missing]:
         parts[i] += 1
     return parts

@@ -6,16 +6,14 @@ and the number of validators allow it, and ends unattested otherwise.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from typing import Any
 
 from proofroom.domain import eras, escalation
 from proofroom.domain.assurance import capture, catch, threshold
-from proofroom.domain.claims import Terms
+from proofroom.domain.counting import count_attested
 from proofroom.domain.entry import Entry
-from proofroom.domain.ids import KeyId
 from proofroom.domain.rounds import await_beacon, compute_opening
-from proofroom.domain.state import Ballot, Due, Era, Pending, Round, State, Tally, UsageSum, unschedule
+from proofroom.domain.state import Ballot, Due, Round, State, unschedule
 from proofroom.domain.statements.attestation import RoundOpened, RoundTallied
 from proofroom.domain.voting import at_least, count_votes, read_bitmap, write_bitmap
 
@@ -79,7 +77,7 @@ def apply_round_tallied(state: State, entry: Entry, s: RoundTallied) -> State:
     key, era_key = (s.cluster, s.round), (s.cluster, s.era)
     round, era = state.rounds[key], state.eras[era_key]
     attested, rejected = read_bitmap(s.attested, s.records), read_bitmap(s.rejected, s.records)
-    era = _count_attested(era, round.records, attested)
+    era = count_attested(era, [r for position, r in enumerate(round.records) if attested >> position & 1])
     inspected = era.inspected
     for validator, ballot in sorted([*round.heard.items(), *round.votes.items()]):
         with_outcome = _with_outcome(ballot, attested, rejected)
@@ -106,37 +104,3 @@ def apply_round_tallied(state: State, entry: Entry, s: RoundTallied) -> State:
 def _with_outcome(ballot: Ballot, attested: int, rejected: int) -> int:
     """On how many records a ballot judged as the round did."""
     return (ballot.agree & attested | ballot.reject & rejected).bit_count()
-
-
-def _count_attested(era: Era, records: tuple[Pending, ...], attested: int) -> Era:
-    served_for: defaultdict[tuple[KeyId, str], list[UsageSum]] = defaultdict(list)
-    sold_for: defaultdict[tuple[KeyId, Terms], list[UsageSum]] = defaultdict(list)
-    counts: Counter[tuple[str, KeyId]] = Counter()
-    for position, record in enumerate(records):
-        if attested >> position & 1:
-            served_for[record.customer, record.node].append(record.usage)
-            if record.terms is not None:
-                sold_for[record.customer, record.terms].append(record.usage)
-            counts["agent", record.agent] += 1
-            counts["customer", record.customer] += 1
-    usage, served, tallies = era.usage.mutate(), era.served.mutate(), era.tallies.mutate()
-    for share, usages in served_for.items():
-        usage[share] = usage.get(share, UsageSum()).plus(*usages)
-        served[share] = served.get(share, 0) + len(usages)
-    sold, sales, terms = era.sold.mutate(), era.sales.mutate(), era.terms.mutate()
-    for (customer, term), usages in sold_for.items():
-        sale = (customer, term.digest)
-        sold[sale] = sold.get(sale, UsageSum()).plus(*usages)
-        sales[sale] = sales.get(sale, 0) + len(usages)
-        terms[term.digest] = term
-    for party, count in counts.items():
-        tally: Tally = tallies[party]
-        tallies[party] = tally._replace(attested=tally.attested + count)
-    return era._replace(
-        usage=usage.finish(),
-        served=served.finish(),
-        tallies=tallies.finish(),
-        sold=sold.finish(),
-        sales=sales.finish(),
-        terms=terms.finish(),
-    )

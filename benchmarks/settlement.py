@@ -1,0 +1,77 @@
+"""Settling an era: 1,000,000 attested records of 10,000 customers on nodes of 1,000 providers.
+
+The arithmetic is what the domain computes: usage summed by customer and node, charges, shares, splits, and all payout lines. Signatures,
+the log and the store are measured elsewhere. Each customer is served by ten nodes.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from itertools import cycle, islice
+
+from benchmarks.compare import peak_mib, run_side
+from proofroom.adapters.cast import PARAMETERS
+from proofroom.domain.governance import read_parameters
+from proofroom.domain.ids import KeyId
+from proofroom.domain.settlement import Work, compute_lines, sum_by
+from proofroom.domain.state import UsageSum
+
+CUSTOMERS, NODES, SERVED_BY = 10_000, 1_000, 10
+SIZES = (10_000, 100_000, 1_000_000)
+GOAL = 200_000
+"""Records a second of processor time, so on one core."""
+
+
+def records(count: int) -> Iterator[tuple[tuple[KeyId, str], UsageSum]]:
+    """Attested records, one at a time: each customer on its nodes in turn."""
+    customers = [KeyId(f"ed25519:{n:064x}") for n in range(CUSTOMERS)]
+    nodes = [f"node-{n}" for n in range(NODES)]
+    usages = [UsageSum(400 + n, n * 10_000, n * 2**30, n * 2**20 + 1, n % 7, n % 5) for n in range(97)]
+    places = (
+        (customer, nodes[(i * SERVED_BY + turn) % NODES])
+        for turn in cycle(range(SERVED_BY))
+        for i, customer in enumerate(customers)
+    )
+    return islice(zip(places, cycle(usages), strict=False), count)
+
+
+def settle(count: int) -> int:
+    """The number of lines that an era of so many records comes to."""
+    usage, served = sum_by(records(count))
+    work = Work(
+        parameters=read_parameters(PARAMETERS),
+        seconds=86_400,
+        usage=usage,
+        served=served,
+        inspected={KeyId(f"ed25519:{n:064x}"): count // (n + 1) for n in range(61)},
+        deposits={customer: 10**10 for customer, _ in usage},
+        providers={f"node-{n}": KeyId(f"ed25519:{n:064x}") for n in range(NODES)},
+    )
+    return len(compute_lines("c", 0, work))
+
+
+def main(runs: int = 3) -> None:
+    """Print records a second of processor time and memory for each size, in turn."""
+    samples = {size: [run_side(__spec__.name, size) for _ in range(runs)] for size in SIZES}
+    print(
+        f"settling an era of {CUSTOMERS:,} customers and {NODES:,} providers, the arithmetic alone, by processor time"
+    )
+    for size, taken in samples.items():
+        rate = size / statistics.median(s.seconds for s in taken)
+        peak = max(s.peak_mib for s in taken)
+        print(f"  {size:9,} records: {rate:9,.0f} a second, {1e6 / rate:.2f} us each, peak {peak:.0f} MiB")
+    print(f"  goal {GOAL:,} a second at {SIZES[-1]:,}: {'met' if rate >= GOAL else 'MISSED'}")
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case [size]:
+            begin = time.process_time()  # of this core, whatever else the machine does
+            settle(int(size))
+            print(json.dumps([time.process_time() - begin, peak_mib()]))
+        case _:
+            main()

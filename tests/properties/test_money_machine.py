@@ -1,0 +1,255 @@
+"""Money as a machine: whatever is done, over eras of two clusters, nothing appears, vanishes or is promised twice.
+
+The plain books of this test read only what the ledger stated, transfer by transfer; the ledger's own balances must be theirs after each
+entry.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from proofroom.adapters.cast import DAY_MS, PARAMETERS, Cast, Work
+from proofroom.domain.errors import ProofroomError
+from proofroom.domain.ids import Digest
+from proofroom.domain.statements.settlement import Deposit, EraPaid, Payout, Repayment
+from proofroom.domain.statements.withdrawals import Withdrawal, WithdrawalPaid
+from strategies.histories import History, deterministic_randomness, key
+from strategies.rooms import soak
+from strategies.selling import TENTH, list_work, open_market
+from strategies.spending import withdraw
+
+ONE = 10**18
+NEVER = "2099-01-01T00:00:00Z"
+CLUSTERS = ("dragon-1", "dragon-2")
+SHARES = [
+    (0, 0, 0),
+    (0, 0, ONE),
+    (ONE, 0, 0),
+    (6 * TENTH, 3 * TENTH, TENTH),
+    (1, 1, 1),
+    (5 * 10**16, 10**16, 4 * 10**16),
+]
+AMOUNTS = st.sampled_from([0, 1, 999_999, 10**12, 10**36 - 1]) | st.integers(0, 10**8)
+WORKS = st.builds(
+    Work,
+    st.sampled_from([0, 1, 999, 10**12]) | st.integers(0, 10**5),
+    st.sampled_from([0, 0.000001, 10**9]),
+    st.sampled_from([0, 2**53 - 1]),
+    st.sampled_from([0, 1, 2**53 - 1]),
+    st.integers(0, 10),
+    st.integers(0, 10),
+)
+
+
+class Books:
+    """Double entry, from what was stated."""
+
+    def __init__(self) -> None:
+        self.balances: defaultdict[str, int] = defaultdict(int)
+        self.asked: dict[int, int] = {}
+        """Withdrawals without an answer: index -> amount."""
+        self.owed: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self.lines: set[tuple[str, str, int, int]] = set()
+        self.pots: defaultdict[str, int] = defaultdict(int)
+        """What an era's clearing accounts took in."""
+
+    def read(self, index: int, s: Any) -> None:
+        """One entry."""
+        if isinstance(s, Deposit):
+            kind = "customer" if s.account == "customer" else "bond"
+            self._move(f"bank:{s.bank}", f"{kind}:{s.cluster}:{s.owner}", int(s.amount))
+        elif isinstance(s, Withdrawal):
+            self.asked[index] = int(s.amount)
+        elif isinstance(s, WithdrawalPaid):
+            assert int(s.amount) <= self.asked.pop(s.request)
+            self._move(s.debit, s.credit, int(s.amount))
+        elif isinstance(s, (Payout, Repayment)):
+            self._line(s)
+        elif isinstance(s, EraPaid):
+            pots = (f"clearing:{s.cluster}:{s.era}", f"market:{s.cluster}:{s.era}")
+            assert not any(self.balances[pot] for pot in pots)
+            t = {name: int(amount) for name, amount in s.totals.to_json().items()}
+            assert (
+                t["collected"] == t["providers"] + t["validators"] + t["treasury"] + t["reserve"] == self.pots[pots[0]]
+            )
+            fees = t.get("marketplaces", 0) + t.get("creators", 0)
+            assert t.get("fees_collected", 0) == fees == self.pots[pots[1]]
+
+    def _line(self, s: Payout | Repayment) -> None:
+        place = (s.kind, s.cluster, s.era if isinstance(s, Payout) else s.deposit, s.line)
+        assert place not in self.lines  # nobody is paid twice
+        self.lines.add(place)
+        if s.role in ("charge", "fee"):
+            customer = (s.cluster, str(s.basis.customer))
+            self.pots[s.credit] += int(s.amount)
+            if isinstance(s, Payout):
+                self.owed[customer] += int(s.basis.debt)
+            else:
+                self.owed[customer] -= int(s.amount)
+        self._move(s.debit, s.credit, int(s.amount))
+
+    def _move(self, debit: str, credit: str, amount: int) -> None:
+        self.balances[debit] -= amount
+        self.balances[credit] += amount
+        for account in (debit, credit):
+            assert self.balances[account] <= 0 if account.startswith("bank:") else self.balances[account] >= 0
+
+
+class Money(RuleBasedStateMachine):
+    """Two clusters, two customers, a marketplace."""
+
+    @initialize(shares=st.tuples(st.sampled_from(SHARES), st.sampled_from(SHARES)))
+    def begin(self, shares: tuple[tuple[int, int, int], tuple[int, int, int]]) -> None:
+        """Found both."""
+        self.history = History(validators=6)
+        self.books, self.read = Books(), 0
+        self.casts = {}
+        for i, (cluster, three) in enumerate(zip(CLUSTERS, shares, strict=True)):
+            named = dict(zip(("treasury", "reserve", "validators"), map(str, three), strict=True))
+            parameters = PARAMETERS.model_copy(update={"shares": PARAMETERS.shares.model_copy(update=named)})
+            self.casts[cluster] = Cast(
+                self.history.state.ledger,
+                lambda: self.history.clock,
+                key,
+                randomness=deterministic_randomness(cluster),
+                cluster=cluster,
+                vault=f"v-{i}",
+                validators=6,
+                parameters=parameters,
+            )
+        self.listing: Digest | None = None
+        for cluster in CLUSTERS:
+            cast = self.on(cluster)
+            self.history.write(
+                *cast.founding(), cast.payer(cast.user, 10**36 - 1), cast.payer(key("sponsor"), 10**36 - 1)
+            )
+        self.consent()
+
+    def consent(self) -> None:
+        """One grant for both vaults."""
+        for cluster in CLUSTERS:
+            self.history.write(self.on(cluster).open_vault(), self.on(cluster).certify(expires_at=NEVER))
+        cast = self.on(CLUSTERS[0])
+        self.history.write(cast.grant([("v-0", "calendar"), ("v-1", "calendar")], expires_at=NEVER), open_market(cast))
+        self.listing = list_work(
+            self.history, price=3, ratio=TENTH, creators={key("ada").keyid: 2, key("ben").keyid: 1}
+        )
+
+    def on(self, cluster: str) -> Cast:
+        """The history plays on this cluster from now on."""
+        self.history.cast = self.casts[cluster]
+        return self.history.cast
+
+    def attempt(self, *envelopes: Any) -> None:
+        """Write; a refusal leaves everything as it was."""
+        self.history.state_due()
+        before = self.history.state
+        try:
+            self.history.write(*envelopes)
+        except ProofroomError:
+            assert self.history.state is before
+
+    @rule(cluster=st.sampled_from(CLUSTERS), who=st.sampled_from(["user", "sponsor", "manager"]), amount=AMOUNTS)
+    def deposit(self, cluster: str, who: str, amount: int) -> None:
+        """Money comes in, or more than there can be."""
+        cast = self.on(cluster)
+        owner = {"user": cast.user, "sponsor": key("sponsor"), "manager": cast.manager}[who]
+        account = "cluster-bond" if who == "manager" else "customer"
+        self.attempt(cast.deposit(owner.keyid, amount, account=account))
+
+    @rule(
+        cluster=st.sampled_from(CLUSTERS),
+        works=st.lists(st.tuples(WORKS, st.booleans(), st.booleans()), min_size=1, max_size=3),
+        agree=st.integers(3, 5),
+        close=st.booleans(),
+    )
+    def era(self, cluster: str, works: list[tuple[Work, bool, bool]], agree: int, close: bool) -> None:
+        """An era with work, attested when four of five agree, closed or running out."""
+        cast = self.on(cluster)
+        number = self.history.state.clusters[cluster].opened + 1
+        self.history.sleep(1_000)
+        self.attempt(cast.open_era(number))
+        if self.history.state.clusters[cluster].opened != number:
+            return  # the manager asked for the cluster's bond back
+        for work, sold, sponsored in works:
+            customer = key("sponsor") if sponsored else cast.user
+            self.history.work(number, work, customer=customer.keyid, listing=self.listing if sold else None)
+        doubts = dict.fromkeys(range(len(works)), "result-mismatch")
+        self.history.attest(self.history.seal(number), *[doubts] * (5 - agree))
+        if close:
+            self.history.sleep(1_000)
+            self.history.write(cast.close_era(number))
+        self.history.tick(DAY_MS)
+
+    @rule(
+        cluster=st.sampled_from(CLUSTERS),
+        who=st.sampled_from(
+            ["user", "sponsor", "provider", "validator", "validator-bond", "cluster-bond", "creator", "marketplace"]
+        ),
+        part=st.sampled_from([1, 2, 3]),
+    )
+    def ask(self, cluster: str, who: str, part: int) -> None:
+        """An owner asks for all, half, or a third of what it holds; or for what is being unlocked already."""
+        cast = self.on(cluster)
+        owner = {
+            "user": cast.user,
+            "sponsor": key("sponsor"),
+            "provider": cast.providers[0],
+            "validator": cast.validators[0],
+            "validator-bond": cast.validators[5],
+            "cluster-bond": cast.manager,
+            "creator": key("ada"),
+            "marketplace": key("bazaar"),
+        }[who]
+        account = "customer" if who in ("user", "sponsor") else who
+        held = self.history.state.balances
+        name = {
+            "customer": f"customer:{cluster}:",
+            "validator-bond": f"bond:{cluster}:",
+            "cluster-bond": f"bond:{cluster}:",
+        }
+        amount = held.get(name.get(account, f"{account}:") + owner.keyid, 0) // part
+        self.history.sleep(1)
+        self.attempt(withdraw(cast, owner, max(amount, 1), account))
+
+    @rule(days=st.sampled_from([1, 6, 7]))
+    def wait(self, days: int) -> None:
+        """Time passes, and what is unlocked leaves."""
+        self.history.tick(days * DAY_MS)
+
+    @invariant()
+    def the_ledger_is_what_it_stated(self) -> None:
+        """After each entry: the books balance, and are the ledger's."""
+        for entry, state in zip(self.history.entries[self.read :], self.history.states[self.read + 1 :], strict=False):
+            self.books.read(entry.index, entry.statement)
+            assert {a: b for a, b in self.books.balances.items() if b} == dict(state.balances)
+            assert sum(state.balances.values()) == 0
+            assert all(abs(balance) < 10**36 for balance in state.balances.values())
+        self.read = len(self.history.entries)
+
+        self.check_promises()
+
+    def check_promises(self) -> None:
+        """What is being unlocked is there; who owes has nothing; every request has one answer or is open; debts are what was stated."""
+        state = self.history.state
+        open_requests = set()
+        for account, facts in state.unlocking.items():
+            assert sum(chunk.amount for chunk in facts.chunks) <= state.balances.get(account, 0)
+            open_requests |= {chunk.request for chunk in facts.chunks}
+        assert open_requests == set(self.books.asked)
+        owed = {(c, str(k)): sum(debt.total for debt in debts) for (c, k), debts in state.debts.items()}
+        assert owed == {party: amount for party, amount in self.books.owed.items() if amount}
+        for (cluster, customer), debts in state.debts.items():
+            assert f"customer:{cluster}:{customer}" not in state.balances
+            assert all((cluster, debt.era) in state.claims for debt in debts)
+        assert sum(claim.debts for claim in state.claims.values()) == sum(map(len, state.debts.values()))
+        assert not state.repaying
+
+
+TestMoney = Money.TestCase
+TestMoney.settings = settings(max_examples=soak(8, 400), stateful_step_count=soak(8, 30), deadline=None)
