@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from proofroom.adapters.head import save_snapshot
 from proofroom.adapters.keys import load_or_create_key
 from proofroom.adapters.reading import Reader
+from proofroom.adapters.signed_head import SIGNED_HEAD, SignedHead
 from proofroom.adapters.signers import as_signer, signer_of_room, take_signer
 from proofroom.adapters.sqlite import SqliteStore
 from proofroom.adapters.stores import Store, now_ms
@@ -34,6 +35,7 @@ from proofroom.adapters.verifying import (
     verify_one,
 )
 from proofroom.adapters.writer import Recorded, Writer
+from proofroom.domain import merkle
 from proofroom.domain.envelope import sign
 from proofroom.domain.errors import (
     LedgerExists,
@@ -76,12 +78,22 @@ class Ledger(Reader):
         signers: the ledger key and the checkpoint key; without them the ledger is for reading.
         views: path of the read models' file; None keeps them in memory.
         workers: processes that check the signatures of streams; 0 checks them in the calling thread.
+        signed_head: what the checkpoint key signed last; without it only the store keeps two histories apart.
     """
 
     def __init__(
-        self, store: Store, signers: Iterable[Signer] = (), *, views: Path | None = None, workers: int = 0
+        self,
+        store: Store,
+        signers: Iterable[Signer] = (),
+        *,
+        views: Path | None = None,
+        workers: int = 0,
+        signed_head: SignedHead | None = None,
     ) -> None:
         super().__init__(store, views)
+        self._signed_head = signed_head
+        if signed_head is not None:
+            signed_head.check(self._head.tree, store.node)
         self._signers = {signer.keyid: signer for signer in signers}
         self._workers = workers
         self._pool: VerifyingPool | None = None
@@ -125,7 +137,12 @@ class Ledger(Reader):
                 bank_keys=tuple(bank_keys) or (load_or_create_key(path / KEYS / "bank.json").keyid,),
                 unit=unit,
             )
-            ledger = cls(store, (keys["ledger"], keys["checkpoint"]), views=path / VIEWS)
+            ledger = cls(
+                store,
+                (keys["ledger"], keys["checkpoint"]),
+                views=path / VIEWS,
+                signed_head=SignedHead(path / KEYS / SIGNED_HEAD),
+            )
             if ledger.append(sign(genesis, keys["ledger"], keys["checkpoint"])).repeated:
                 raise LedgerExists(path=str(path))
         except ValidationError as e:
@@ -157,6 +174,7 @@ class Ledger(Reader):
         Raises:
             NotALedger: the folder holds none.
             HistoryChanged: its tail is not what its last checkpoint signed.
+            WouldFork: it is to be written, and does not extend the last tree that its checkpoint key signed.
             StoreUnavailable: it cannot be read.
         """
         path = Path(folder)
@@ -166,7 +184,14 @@ class Ledger(Reader):
                 names = () if read_only else _signer_names(path / KEYS)
                 signers = [s for name in names if (s := signer_of_room(path / KEYS, name)) is not None]
             held = [as_signer(signer, path / KEYS) for signer in signers]
-            return cls(store, held, views=None if read_only else path / VIEWS, workers=workers)
+            signed_head = SignedHead(path / KEYS / SIGNED_HEAD) if held and not read_only else None
+            views = None if read_only else path / VIEWS
+            try:
+                return cls(store, held, views=views, workers=workers, signed_head=signed_head)
+            except BaseException:
+                if signed_head is not None:
+                    signed_head.close()
+                raise
         except BaseException:
             store.close()
             raise
@@ -224,16 +249,25 @@ class Ledger(Reader):
         with self._lock:
             while True:
                 self._check_open()
-                writer = Writer(self.store, self._head, chunks, self._signer, atomic=atomic)
+                writer = Writer(self.store, self._head, chunks, self._signer, atomic=atomic, turn=self._turn)
+                given = False
                 try:
                     self.store.append(self._head.state.size, writer.make)
+                    given = True
                 except LogMoved:
                     self._catch_up()
                     continue
+                finally:
+                    if self._signed_head is not None:
+                        self._signed_head.end(given=given)
                 self._head = writer.head
                 if self._head.state.size - self._saved >= SNAPSHOT_EVERY:
                     self._save_snapshot()
                 return writer.outcomes
+
+    def _turn(self, before: merkle.Tree, after: merkle.Tree) -> None:
+        if self._signed_head is not None:
+            self._signed_head.begin(before, after, self.store.node)
 
     def _save_snapshot(self) -> None:
         """A snapshot is a cache: when it cannot be written now, opening takes longer, and that is all."""
@@ -284,6 +318,8 @@ class Ledger(Reader):
                 self._pool.close()
             if self._views is not None:
                 self._views.close()
+            if self._signed_head is not None:
+                self._signed_head.close()
             self.store.close()
 
     def __enter__(self) -> Self:

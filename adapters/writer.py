@@ -23,6 +23,9 @@ CLAMP_MS = 5_000
 """A clock that went back by no more than this is taken to stand still."""
 
 
+Turn = Callable[[merkle.Tree, merkle.Tree], None]
+
+
 class Recorded(NamedTuple):
     """Where a statement stands in the log."""
 
@@ -41,6 +44,7 @@ class Writer:
         head: the head of the log that the store is expected to have.
         chunks: the statements, or why they are none; taken once the store holds its lock.
         signer: gives the signer of the ledger key and of the checkpoint key.
+        turn: told the tree before and after, before the checkpoint over it is signed.
         atomic: the first refusal ends the attempt; otherwise it is the outcome of its statement.
     """
 
@@ -52,8 +56,10 @@ class Writer:
         signer: Callable[[KeyId], Signer],
         *,
         atomic: bool,
+        turn: Turn | None = None,
     ) -> None:
         self.head = head
+        self._turn, self._before = turn, head.tree
         self.outcomes: list[Recorded | ProofroomError] = []
         self._store, self._chunks, self._signer, self._atomic = store, chunks, signer, atomic
         self._state, self._tree = head
@@ -67,6 +73,7 @@ class Writer:
         Raises:
             TimeWentBack: the clock went back by more than :data:`CLAMP_MS`.
             NoSigner: a key that has to sign is not at hand.
+            WouldFork: the tree does not extend the last one that the checkpoint key signed.
             Refused, Conflict: in an atomic attempt, the first refusal.
         """
         now = _clamp(clock_ms, self._state.recorded_at_ms)
@@ -86,6 +93,8 @@ class Writer:
             return None
         founding, tree = self._state.founding, self._tree
         assert founding is not None
+        if self._turn is not None:
+            self._turn(self._before, tree)
         checkpoint = Checkpoint(founding.origin, tree.size, merkle.root(tree))
         return Batch(self._entries, sign_checkpoint(checkpoint, self._signer(checkpoint_key(self._state))))
 

@@ -20,7 +20,7 @@ class ProofImpossible(
 class WouldFork(
     Unavailable,
     code="would-fork",
-    message="the checkpoint key signed a tree of {signed} entries; this log has {size}, and {why}",
+    message="the checkpoint key signed a tree of {signed} entries; this log has {size} and {why}",
     advice="keep all files and restore the newest copy of the log; never delete the signer's state to go on",
 ):
     """What is to be signed does not extend the last tree that the checkpoint key signed: a restored backup, an edit, or a second writer."""

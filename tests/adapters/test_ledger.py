@@ -107,7 +107,7 @@ def test_create_makes_a_folder_that_opens_again(tmp_path: Path) -> None:
         before = ledger.state
     files = sorted(p.name for p in (tmp_path / "room" / "keys").iterdir())
     names = ("bank", "checkpoint-recovery", "checkpoint", "ledger-recovery", "ledger")
-    assert files == [f"{name}.json" for name in names]
+    assert files == [*(f"{name}.json" for name in names), "signed-head"]
     with Ledger.open(tmp_path / "room") as ledger:
         assert ledger.state == before
         assert ledger.tick() == 3

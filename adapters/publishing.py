@@ -1,0 +1,134 @@
+"""``publish``: the log as static files (C2SP ``tlog-tiles``), only ever extended, whole at every moment.
+
+Each file is written under another name, brought to the disk, and renamed into its place; the checkpoint comes last, when all that it needs
+is there. A crash at any point leaves the old checkpoint with all of its files, and the next run goes on from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from proofroom.adapters.files import sync_folder
+from proofroom.adapters.stores import Store
+from proofroom.domain import merkle
+from proofroom.domain.checkpoint import Checkpoint, parse_note
+from proofroom.domain.errors import BadNote, BadProof, NoSuchEntry, PublishedOther
+from proofroom.domain.tiles import WIDTH, tiles_between, write_bundle
+
+CHECKPOINT = "checkpoint"
+
+
+class Published(NamedTuple):
+    """What one run did."""
+
+    size: int
+    """Entries of the log that is published now."""
+    new: int
+    """Entries that were not before."""
+    files: int
+    """Files that were written."""
+
+
+def publish(store: Store, folder: Path, progress: Callable[[int], None] | None = None) -> Published:
+    """Publish a log up to its newest checkpoint. One process at a time: a second one waits.
+
+    Raises:
+        NoSuchEntry: the log has no checkpoint.
+        PublishedOther: the folder holds another log, or a longer one.
+        OSError: a file cannot be written; what was published before is whole.
+    """
+    last = store.last_checkpoint()
+    if last is None:
+        raise NoSuchEntry(what="checkpoint")
+    size, note = last
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        old = _published_size(store, folder, parse_note(note)[0])
+        files = 0
+        for tile in tiles_between(old, size):
+            if tile.level == 0:
+                entries = [stored.entry_bytes() for stored in store.read(WIDTH * tile.number, tile.width)]
+                _write(folder, tile.entries_path, write_bundle(entries))
+                files += 1
+            _write(folder, tile.path, b"".join(store.node(*node) for node in tile.nodes()))
+            files += 1
+            if progress is not None and tile.level == 0:
+                progress(min(size, WIDTH * tile.number + tile.width))
+        if size > old:
+            _write(folder, CHECKPOINT, note.encode())
+            _drop_partial(folder, old, size)
+    return Published(size, size - old, files + (size > old))
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """The only one who publishes here."""
+    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _published_size(store: Store, folder: Path, head: Checkpoint) -> int:
+    """How many entries are published; the log must extend them.
+
+    Raises:
+        PublishedOther: it does not.
+    """
+    try:
+        before = parse_note((folder / CHECKPOINT).read_text(encoding="utf-8"))[0]
+    except FileNotFoundError:
+        return 0
+    except (BadNote, UnicodeDecodeError) as e:
+        raise PublishedOther(path=str(folder), why=f"its checkpoint cannot be read: {e}") from None
+    if before.origin != head.origin or before.size > head.size:
+        raise PublishedOther(path=str(folder), why=f"{before.size} entries of {before.origin}")
+    try:
+        path = merkle.consistency_path(before.size, head.size, store.node)
+        merkle.verify_consistency(before.size, head.size, path, before.root, head.root)
+    except BadProof as e:
+        raise PublishedOther(
+            path=str(folder), why=f"this log does not extend its {before.size} entries: {e.why}"
+        ) from None
+    return before.size
+
+
+def _write(folder: Path, name: str, data: bytes) -> None:
+    """Put a file in its place, for all to read. What an earlier run left under the other name is written over."""
+    path = folder / name
+    _make_folder(path.parent)
+    draft = path.with_name(f".{path.name}.new")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(handle, view) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    draft.replace(path)
+    sync_folder(path.parent)
+
+
+def _make_folder(path: Path) -> None:
+    """A folder that is still there after a crash."""
+    if not path.is_dir():
+        _make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        sync_folder(path.parent)
+
+
+def _drop_partial(folder: Path, old: int, new: int) -> None:
+    """Partial tiles whose full tile is there: nobody needs them under the new checkpoint, and under the old one the full tile serves."""
+    for tile in tiles_between(old, new):
+        if tile.width == WIDTH:
+            for path in (tile.path, *([tile.entries_path] if tile.level == 0 else [])):
+                shutil.rmtree(folder / f"{path}.p", ignore_errors=True)
