@@ -240,6 +240,7 @@ class Ledger(Reader):
         before = self.size
         self._record([], atomic=True)
         if self.size == before:
+            self._founded()
             signer = self._signer(ledger_key(self.state))
             with contextlib.suppress(WrongIndex):  # somebody appended meanwhile, so time has passed
                 self.append(sign(Tick(ledger=self.id, index=self.size), signer))

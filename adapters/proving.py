@@ -30,6 +30,7 @@ from proofroom.domain.statements.activity import Activity
 from proofroom.domain.voting import read_bitmap
 
 PAGE = 5_000
+KEY_CHANGES = ("key-rotated", "identity", "compromise")
 GRANTS = ("grant", "grant-wire", "delegation")
 
 
@@ -141,8 +142,15 @@ class Prover:
         return self._write("era", {0, *founded}, {"run": {"first": first, "entries": entries, "around": around}})
 
     def _write(self, claim: str, indexes: Iterable[int], parts: dict[str, Any] | None = None) -> bytes:
-        items = [self._item(index) for index in sorted(indexes)]
+        items = [self._item(index) for index in sorted({*indexes, *self._key_changes(indexes)})]
         return write_proof(claim, self.log, self.note, items, **(parts or {}), **self.parts)
+
+    def _key_changes(self, indexes: Iterable[int]) -> Iterator[int]:
+        """The entries by which a party to these, or the checkpoint key, came to its keys."""
+        payloads = [self.store.read(index, 1)[0].state for index in {0, *indexes}]
+        for x in self._scan():
+            if x.kind in KEY_CHANGES and any(x.body["identity"].encode() in payload for payload in payloads):
+                yield x.index
 
     def _item(self, index: int) -> tuple[bytes, list[bytes]]:
         if not 0 <= index < self.size:
@@ -239,7 +247,7 @@ class _Era:
         """The indexes of the round, the votes and the tally of a batch."""
         number = batch.body["batch"]
         mine = [x for kind in ("round-opened", "round-tallied") for x in self.of(kind) if x.body["batch"] == number]
-        if not any(x.kind == "round-tallied" for x in mine):
+        if not any(x.kind == "round-tallied" and "escalated" not in x.body for x in mine):
             raise ProofImpossible(what=f"batch {number} of {self.name}", why="its round is not final")
         return {x.index for opened in mine for x in (opened, *self._votes[opened.body["round"]])}
 

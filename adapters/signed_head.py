@@ -6,7 +6,7 @@ new tree is written down *before* it is signed, and marked as given once the log
 then does not hold (a crash in between) was never given to anyone, and another may take its place.
 
 The file has two slots, written in turn, each with a checksum. They reach the disk when the ledger is closed, and otherwise when the system
-writes them, within seconds: an ``fsync`` for each batch would double the cost of a durable append (``docs/decisions/0020``).
+writes them, within seconds: an ``fsync`` for each batch would double the cost of a durable append (``docs/decisions/0025``).
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ amount to also needs prices, and deposits from before the era: see ``docs/verify
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from decimal import Decimal
@@ -15,8 +16,8 @@ from proofroom.domain.verifier import proof
 from proofroom.domain.verifier.entry import Entry, canonical, one, parse_entry, untag
 from proofroom.domain.verifier.note import Trust, unbase64
 from proofroom.domain.verifier.proof import File
-from proofroom.domain.verifier.record import check_round, place
-from proofroom.domain.verifier.tree import check_inclusion, inner_leaf, inner_node, inner_root, log_leaf, log_node
+from proofroom.domain.verifier.record import check_record, check_round, place
+from proofroom.domain.verifier.tree import check_inclusion, inner_leaf, inner_node, log_leaf, log_node
 from proofroom.domain.verifier.verdict import Fault, Report
 
 USAGE = {
@@ -57,7 +58,8 @@ def verify(data: bytes, trust: Trust | None = None) -> Report:
 
 def check_payout(file: File, entries: list[Entry]) -> tuple[str, list[str]]:
     """The claim of a payout file: a record, and that it was paid."""
-    why, notes = proof.check_record_file(file, entries)
+    entries = proof.check_genesis(file, entries)
+    why, notes = check_record(entries, *proof.place_of(file))
     counted, lines = proof.take(file.value, "counted", dict), proof.take(file.value, "lines", list)
     leaf, where = proof.take(counted, "leaf", dict), [proof.take(counted, name, int) for name in ("position", "size")]
     paths = [proof.path_of({"path": path}) for path in lines]
@@ -77,7 +79,7 @@ def _check_payment(
     inside = paid.get("first_index", int) < work.index < paid.index == paid.get("last_index", int) + 1
     paid.need(place(paid) == place(work) and inside, "it does not pay the era of the record")
     customer = work.get("customer", str)
-    check_inclusion(inner_leaf(canonical(leaf)), *place_of, path, untag(paid.get("completeness_root", str)), inner_node)
+    check_inclusion(_leaf(canonical(leaf)), *place_of, path, untag(paid.get("completeness_root", str)), inner_node)
     counted = leaf.get("attested")
     whose = (leaf.get("party"), leaf.get("key")) == ("customer", customer)
     paid.need(whose and type(counted) is int and counted > 0, "the record's customer is not counted")
@@ -87,20 +89,22 @@ def _check_payment(
         line.signed_by(ledger_key)
         line.need(place(line) == place(paid) and line.index < paid.index, "the line is of another era")
         at, root = line.get("line", int), untag(paid.get("lines_root", str))
-        check_inclusion(inner_leaf(untag(line.id)), at, paid.get("lines", int), steps, root, inner_node)
+        check_inclusion(_leaf(untag(line.id)), at, paid.get("lines", int), steps, root, inner_node)
     charge = lines[0]
     theirs = charge.get("role", str) == "charge" and charge.get("basis.customer", str) == customer
     charge.need(theirs, "not the customer's charge")
     charge.need(charge.get("basis.records", int) == counted, "the line counts other records than the era")
-    return f"it is one of {counted} paid with {charge.amount('amount')} at entry {charge.index}, in the era closed at {paid.index}"
+    return f"it is one of {counted} paid with {_amount(charge, 'amount')} at entry {charge.index}, in the era closed at {paid.index}"
 
 
 def check_era(file: File, alone: list[Entry]) -> tuple[str, list[str]]:
     """The run is the era; records, votes and sums give its counts and its completeness root; the lines give its root and balance."""
     run = _run_of(file)
-    proof.check_order([*alone, *run])
-    proof.check_genesis(file, [*alone, *run])
-    opened, paid, ledger_key = run[0], run[-1], alone[0].get("ledger_key", str)
+    entries = sorted([*alone, *run], key=lambda entry: entry.index)
+    proof.check_order(entries)
+    entries = proof.check_genesis(file, entries)
+    run = [entry for entry in entries if run[0].index <= entry.index <= run[-1].index]
+    opened, paid, ledger_key = run[0], run[-1], entries[0].get("ledger_key", str)
     paid.need(paid.kind == "era-paid", "the run does not end with the payment of an era")
     paid.signed_by(ledger_key)
     mine = [e for e in run if place(e) == place(paid)]
@@ -108,7 +112,7 @@ def check_era(file: File, alone: list[Entry]) -> tuple[str, list[str]]:
     paid.need(whole and opened.kind == "era-opened" and mine[0] == opened, "the run is not the whole era")
     attested = _check_work(run, mine, paid, ledger_key)
     lines = _check_lines([e for e in mine if e.kind == "payout"], paid, ledger_key, attested)
-    attested_count, collected = paid.get("records.attested", int), paid.amount("totals.collected")
+    attested_count, collected = paid.get("records.attested", int), _amount(paid, "totals.collected")
     counts = f"{attested_count} attested records, {lines} lines, {collected} collected and paid out"
     return (
         f"era {paid.get('era', int)} of {paid.get('cluster', str)}, entries {opened.index} to {paid.index}: {counts}",
@@ -143,7 +147,7 @@ def _check_work(run: Sequence[Entry], mine: Sequence[Entry], paid: Entry, ledger
         root = inner_root([untag(record.id) for record in sealed])
         holds = root == untag(batch.get("root", str)) and 0 < count == len(sealed) and sealed[-1].index < batch.index
         batch.need(holds, "the batch is not of the oldest unsealed records")
-        _, agreed, refused = check_round(run, batch, ledger_key)
+        agreed, refused = check_round(run, batch, ledger_key)
         rejected += refused.bit_count()
         attested.update(party for i, record in enumerate(sealed) if agreed >> i & 1 for party in parties(record))
     total = sum(attested.values()) // 3
@@ -197,17 +201,17 @@ def _check_lines(lines: Sequence[Entry], paid: Entry, ledger_key: str, attested:
     sums, accounts = Counter[str](), Counter[str]()
     for number, line in enumerate(lines):
         line.signed_by(ledger_key)
-        role, amount, basis = line.get("role", str), line.amount("amount"), line.get("basis", dict)
+        role, amount, basis = line.get("role", str), _amount(line, "amount"), line.get("basis", dict)
         line.need(line.get("line", int) == number, "a line is missing")
         accounts.update({line.get("debit", str): -amount})
         accounts.update({line.get("credit", str): amount})
         sums[role] += amount
         if role == "charge":
-            sums["charged"] += sum(line.amount(f"basis.charged.{part}") for part in line.get("basis.charged", dict))
-            sums["debt"] += line.amount("basis.debt")
+            sums["charged"] += sum(_amount(line, f"basis.charged.{part}") for part in line.get("basis.charged", dict))
+            sums["debt"] += _amount(line, "basis.debt")
         elif role == "fee":
-            sums["fees"] += line.amount("basis.fee")
-            sums["fees_debt"] += line.amount("basis.debt")
+            sums["fees"] += _amount(line, "basis.fee")
+            sums["fees_debt"] += _amount(line, "basis.debt")
         party = {"charge": "customer", "provider": "node"}.get(role)
         if party is not None:
             counted = attested[party, line.get(f"basis.{party}", str)]
@@ -216,10 +220,29 @@ def _check_lines(lines: Sequence[Entry], paid: Entry, ledger_key: str, attested:
     paid.need(len(pot) <= 1 and all(accounts[account] == 0 for account in pot), "debits and credits differ")
     totals = TOTALS | (FEE_TOTALS if sums["fees"] or "fees_charged" in paid.get("totals", dict) else {})
     for total, role in totals.items():
-        paid.need(paid.amount(f"totals.{total}") == sums[role], f"the lines give another total {total}")
+        paid.need(_amount(paid, f"totals.{total}") == sums[role], f"the lines give another total {total}")
     owed = sums["charge"] + sums["debt"], sums["fee"] + sums["fees_debt"]
     paid.need((sums["charged"], sums["fees"]) == owed, "charges differ from what was collected and what is owed")
     return len(lines)
+
+
+def inner_root(items: Sequence[bytes]) -> bytes:
+    """The root of a tree inside a statement, over all items."""
+    row = [_leaf(item) for item in items] or [inner_leaf()]
+    while len(row) > 1:  # a last one without partner moves up unchanged, which is RFC 9162's shape
+        row = [inner_node(*row[i : i + 2]) if i + 1 < len(row) else row[i] for i in range(0, len(row), 2)]
+    return row[0]
+
+
+def _leaf(item: bytes) -> bytes:
+    return inner_leaf(b"\x00", item)
+
+
+def _amount(entry: Entry, path: str) -> int:
+    """An amount of base units, which JSON carries as text."""
+    text = entry.get(path, str)
+    entry.need(re.fullmatch("0|[1-9][0-9]{0,35}", text, re.ASCII) is not None, f"{path} is no amount")
+    return int(text)
 
 
 def check_run(leaves: Sequence[bytes], first: int, size: int, around: Sequence[bytes], root: bytes) -> None:

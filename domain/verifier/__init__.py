@@ -4,7 +4,7 @@ It takes the bytes of one file and what its reader trusts, and gives one of the 
 clock and no network. It shares no line with the code that writes ledgers: what both must agree on is written here a second time, and tests
 hold the two against each other. ``docs/verify.md`` explains each check, and what it does not prove.
 
-Read :mod:`.verdict`, :mod:`.tree`, :mod:`.note`, :mod:`.entry`, then :mod:`.proof`, which calls :mod:`.record` and :mod:`.era`.
+Read :mod:`.verdict`, :mod:`.tree`, :mod:`.note`, :mod:`.entry`, :mod:`.keys`, then :mod:`.proof`, which calls :mod:`.record`.
 """
 
 from proofroom.domain.verifier.note import BadTrust, Trust

@@ -52,13 +52,6 @@ class Entry:
             raise Fault(f"the {self.kind} has no {kind.__name__} {path}", self.index)
         return value
 
-    def amount(self, path: str) -> int:
-        """An amount of base units, which JSON carries as text."""
-        text = self.get(path, str)
-        if not re.fullmatch("0|[1-9][0-9]{0,35}", text, re.ASCII):
-            raise Fault(f"{path} is no amount", self.index)
-        return int(text)
-
     def time(self, path: str) -> int:
         """A time in ms since 1970."""
         text = self.get(path, str)

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from proofroom.domain.verifier.entry import Entry, parse_entry, parse_json
+from proofroom.domain.verifier.keys import name_signers
 from proofroom.domain.verifier.note import (
     BadTrust,
     Checkpoint,
@@ -142,16 +143,19 @@ def check_order(entries: list[Entry]) -> None:
         entry.need(before.index < entry.index and before.time_ms <= entry.time_ms, "an entry is out of order")
 
 
-def check_genesis(file: File, entries: list[Entry]) -> None:
-    """The first entry is the genesis of this log, and all others were signed for its ledger."""
-    genesis, log = entries[0], file.log
+def check_genesis(file: File, entries: list[Entry]) -> list[Entry]:
+    """The first entry is the genesis of this log, all others were signed for its ledger; their signers by name."""
+    genesis, log = entries[0], file.log or Key("", b"", 0, b"")
     genesis.need(genesis.index == 0 and genesis.kind == "genesis", "the file does not begin with genesis")
     genesis.signed_by(genesis.get("ledger_key", str), genesis.get("checkpoint_key", str))
-    named = (genesis.get("origin", str), genesis.get("checkpoint_key", str)[8:])
-    genesis.need(log is not None and named == (log.name, log.public.hex()), "genesis names another log, or another key")
+    entries, names = name_signers(entries, genesis)
+    key = "ed25519:" + log.public.hex()
+    named = (genesis.get("origin", str), genesis.get("checkpoint_key", str)) == (log.name, names.get(key, key))
+    genesis.need(named, "genesis names another log, or another key")
     for entry in entries[1:]:
         same = entry.kind == "grant-wire" or entry.get("ledger", str) == genesis.id
         entry.need(same, "it was signed for another ledger")
+    return entries
 
 
 def _entry(file: File, entries: list[Entry]) -> tuple[str, list[str]]:
@@ -161,14 +165,17 @@ def _entry(file: File, entries: list[Entry]) -> tuple[str, list[str]]:
     return f"entry {entry.index}, a {entry.kind}, is in the log of {file.checkpoint.size} entries", []
 
 
-def check_record_file(file: File, entries: list[Entry]) -> tuple[str, list[str]]:
-    """The claim of a record file."""
-    check_genesis(file, entries)
+def _record(file: File, entries: list[Entry]) -> tuple[str, list[str]]:
+    return check_record(check_genesis(file, entries), *place_of(file))
+
+
+def place_of(file: File) -> tuple[int, list[bytes]]:
+    """Where the record stands in its batch."""
     batch = take(file.value, "batch", dict)
-    return check_record(entries, take(batch, "position", int), path_of(batch))
+    return take(batch, "position", int), path_of(batch)
 
 
-CLAIMS: dict[str, Claim] = {"entry": _entry, "record": check_record_file}
+CLAIMS: dict[str, Claim] = {"entry": _entry, "record": _record}
 """What a file may claim. What claims money is in :mod:`proofroom.domain.recount`."""
 
 

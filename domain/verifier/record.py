@@ -12,6 +12,7 @@ from proofroom.domain.verifier.note import unbase64
 from proofroom.domain.verifier.tree import check_inclusion, inner_leaf, inner_node
 from proofroom.domain.verifier.verdict import Fault, Verdict
 
+Count = tuple[int, list[int], list[int]]
 MAX_BATCH = 10_000
 MAX_LINKS = 4
 """A grant, and at most three delegations below it."""
@@ -28,13 +29,27 @@ def check_record(entries: Sequence[Entry], position: int, path: Path) -> tuple[s
     work.signed_by(*roles)
     batch.signed_by(roles[1])
     batch.need(place(batch) == place(work) and batch.index > work.index, "it is not the batch of the record")
-    leaf = inner_leaf(untag(work.id))
+    leaf = inner_leaf(b"\x00", untag(work.id))
     check_inclusion(leaf, position, batch.get("count", int), path, untag(batch.get("root", str)), inner_node)
-    tally, attested, _ = check_round(entries, batch, entries[0].get("ledger_key", str))
+    attested, _ = check_round(entries, batch, entries[0].get("ledger_key", str))
     if not attested >> position & 1:
         raise Fault("the record was not attested: it does not pay", work.index, Verdict.SUSPECT)
-    votes = f"{tally.get('agree', int)} or more of {tally.get('assigned', int)} agreed"
-    return f"record {work.get('record_id', str)} was granted, and attested at entry {tally.index}: {votes}", notes
+    return f"record {work.get('record_id', str)} was granted, and attested by two thirds", notes + doubts(entries, work)
+
+
+def doubts(entries: Iterable[Entry], work: Entry) -> list[str]:
+    """A compromise that a party to the record declared, and that reaches back to it: what is not paid by then is in doubt."""
+    parties, paid = (
+        work.signers | {work.body["agent"], work.body["customer"]},
+        [e for e in entries if e.kind == "era-paid"],
+    )
+    for e in (e for e in entries if e.kind == "compromise"):
+        if e.get("identity", str) in parties and e.get("since_index", int) <= work.index < e.index:
+            why = f"a party to it declared at entry {e.index} that its key was compromised"
+            if not paid or paid[0].index > e.index:
+                raise Fault(why, work.index, Verdict.SUSPECT)
+            return [f"after it was paid, {why}"]
+    return []
 
 
 def _check_grant(entries: Iterable[Entry], work: Entry) -> list[str]:
@@ -98,29 +113,43 @@ def _check_source(entries: Iterable[Entry], work: Entry, user: str) -> None:
         )
 
 
-def check_round(entries: Sequence[Entry], batch: Entry, ledger_key: str) -> tuple[Entry, int, int]:
-    """The tally of a batch, counted again from the votes: the tally, and the positions that are attested and rejected as bits."""
+def check_round(entries: Sequence[Entry], batch: Entry, ledger_key: str) -> tuple[int, int]:
+    """The tallies of a batch, counted again from the votes: the positions that are attested and rejected, as bits.
+
+    What a committee could not decide may go to a next one, which judges nothing else.
+    """
     of_batch = [e for e in entries if place(e) == place(batch) and e.body.get("batch") == batch.get("batch", int)]
-    tally, count = one(of_batch, "round-tallied"), batch.get("count", int)
-    tally.signed_by(ledger_key)
+    count, attested, rejected = batch.get("count", int), 0, 0
     batch.need(0 < count <= MAX_BATCH, "a batch has 1 to 10,000 records")
-    agree, reject, committee = [], [], list[str]()
-    if any(e.kind == "round-opened" for e in of_batch):
-        opened = one(of_batch, "round-opened")
+    left, tallies = (1 << count) - 1, [e for e in of_batch if e.kind == "round-tallied"]
+    batch.need(len(tallies) > 0, "the file holds no tally of the batch")
+    for level, tally in enumerate(tallies):
+        tally.signed_by(ledger_key)
+        judged = bits(tally, "judged", count) if level else left
+        tally.need(judged & ~left == 0 and tally.body.get("level", 0) == level, "it judges what was not left open")
+        seats, agree, reject = _count(entries, of_batch, batch, tally, ledger_key)
+        yes, no = (_two_thirds(votes, seats, count) & judged for votes in (agree, reject))
+        holds = (bits(tally, "attested", count), bits(tally, "rejected", count)) == (yes, no)
+        tally.need(holds and tally.get("records", int) == count, "the votes give another tally")
+        attested, rejected = attested | yes, rejected | no
+        left = judged & ~yes & ~no & (bits(tally, "escalated", count) if "escalated" in tally.body else 0)
+    return attested, rejected
+
+
+def _count(entries: Iterable[Entry], of_batch: Sequence[Entry], batch: Entry, tally: Entry, ledger_key: str) -> Count:
+    """How many were assigned to a round, and the positions that each voter agreed to and rejected."""
+    agree, reject, committee, count = [], [], list[str](), batch.get("count", int)
+    for opened in (e for e in of_batch if e.kind == "round-opened" and e.body.get("round") == tally.get("round", int)):
         opened.signed_by(ledger_key)
-        opened.need(batch.index < opened.index, "the round comes before its batch")
+        opened.need(batch.index < opened.index and not committee, "the round comes before its batch, or twice")
         committee = opened.get("committee", list)
         for vote in _votes(entries, opened, tally):
             agree.append(bits(vote, "vote.agree", count))
-            doubts = [bits(vote, f"vote.reasons.{r}", count) for r in REJECTS if r in vote.get("vote.reasons", dict)]
-            reject.append(reduce(or_, doubts, 0))
-    tally.need(
-        tally.get("assigned", int) == len(committee) == len(set(map(str, committee))), "it counts another committee"
-    )
-    attested, rejected = (_two_thirds(votes, len(committee), count) for votes in (agree, reject))
-    holds = (bits(tally, "attested", count), bits(tally, "rejected", count)) == (attested, rejected)
-    tally.need(holds and tally.get("records", int) == count, "the votes give another tally")
-    return tally, attested, rejected
+            reasons = [bits(vote, f"vote.reasons.{r}", count) for r in REJECTS if r in vote.get("vote.reasons", dict)]
+            reject.append(reduce(or_, reasons, 0))
+    exact = tally.get("assigned", int) == len(committee) == len(set(map(str, committee)))
+    tally.need(exact, "it counts another committee")
+    return len(committee), agree, reject
 
 
 def _votes(entries: Iterable[Entry], opened: Entry, tally: Entry) -> list[Entry]:

@@ -25,34 +25,14 @@ def log_node(left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + left + right).digest()
 
 
-def inner_leaf(data: bytes) -> bytes:
-    """The leaf hash of an item in a tree inside a statement."""
-    return blake3(b"\x00" + data, derive_key_context="proofroom 2026 v1 inner tree leaf").digest()
+def _blake3(context: str) -> Callable[..., bytes]:
+    return lambda *parts: blake3(b"".join(parts), derive_key_context=f"proofroom 2026 v1 {context}").digest()
 
 
-def inner_node(left: bytes, right: bytes) -> bytes:
-    """The hash of a node of a tree inside a statement."""
-    return blake3(left + right, derive_key_context="proofroom 2026 v1 inner tree node").digest()
-
-
-def rooted_leaf(message: bytes) -> bytes:
-    """The leaf hash of a message in a tree of which only the root was signed."""
-    return blake3(message, derive_key_context="proofroom 2026 v1 rooted signature leaf").digest()
-
-
-def rooted_node(left: bytes, right: bytes) -> bytes:
-    """The hash of a node of such a tree."""
-    return blake3(left + right, derive_key_context="proofroom 2026 v1 rooted signature node").digest()
-
-
-def inner_root(items: Sequence[bytes]) -> bytes:
-    """The root of the tree over all items."""
-    if not items:
-        return blake3(derive_key_context="proofroom 2026 v1 inner tree leaf").digest()
-    row = [inner_leaf(item) for item in items]
-    while len(row) > 1:  # a last one without partner moves up unchanged, which is RFC 9162's shape
-        row = [inner_node(*row[i : i + 2]) if i + 1 < len(row) else row[i] for i in range(0, len(row), 2)]
-    return row[0]
+inner_leaf, inner_node = _blake3("inner tree leaf"), _blake3("inner tree node")
+"""Of trees inside statements; before an item comes a zero byte."""
+rooted_leaf, rooted_node = _blake3("rooted signature leaf"), _blake3("rooted signature node")
+"""Of trees of which only the root was signed."""
 
 
 def root_from(leaf: bytes, index: int, size: int, path: Sequence[bytes], node: Node = log_node) -> bytes:

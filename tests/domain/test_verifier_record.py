@@ -279,7 +279,7 @@ FORGED = {
     "tally that attests another": Forged(
         "the votes give another tally", {TALLY: set_to("attested", write_bitmap(511, 9))}
     ),
-    "no tally": Forged("0 entries of the kind round-tallied", without=[TALLY]),
+    "no tally": Forged("the file holds no tally of the batch", without=[TALLY]),
     # payment
     "era paid by a stranger": Forged("the era-paid is not signed", signers={PAID: [STRANGER]}),
     "payment of another era": Forged(

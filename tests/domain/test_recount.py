@@ -1,0 +1,161 @@
+"""An era counted again: for each check a bundle in which only that check fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import orjson
+import pytest
+
+from proofroom.domain import merkle
+from proofroom.domain.hashing import tagged
+from proofroom.domain.recount import verify
+from proofroom.domain.signing import Signer
+from proofroom.domain.verifier import Verdict
+from strategies.forging import Change, body_at, forge, id_at, indexes, proven_history, set_to
+from strategies.histories import key
+
+CLUSTER = proven_history().cast.cluster
+PAID = indexes("era-paid")[0]
+LINES = [index for index in indexes("payout") if index < PAID]
+BATCH = indexes("batch-sealed")[1]
+OPENED = indexes("era-opened")[0]
+CHARGE = next(i for i in LINES if body_at(i)["role"] == "charge")
+PROVIDER = next(i for i in LINES if body_at(i)["role"] == "provider")
+TREASURY = next(i for i in LINES if body_at(i)["role"] == "treasury")
+STRANGER = key("stranger")
+
+
+def more(text: str) -> str:
+    """One base unit more."""
+    return str(int(text) + 1)
+
+
+def less(text: str) -> str:
+    """One base unit less."""
+    return str(int(text) - 1)
+
+
+def another(text: str) -> str:
+    """Another digest."""
+    return text[:-1] + ("1" if text[-1] == "0" else "0")
+
+
+def both(*changes: Change) -> Change:
+    """One change after another."""
+    return lambda body: [change(body) for change in changes]
+
+
+class Forged(NamedTuple):
+    """A bundle with one fault."""
+
+    why: str
+    changes: dict[int, Change]
+    signers: dict[int, list[Signer]] = {}  # noqa: RUF012 -- never changed
+    file: Callable[[Any], object] = lambda value: None
+
+
+FORGED = {
+    "paid by a stranger": Forged("the era-paid is not signed", {}, {PAID: [STRANGER]}),
+    "first index": Forged("the run is not the whole era", {PAID: set_to("first_index", OPENED + 1)}),
+    "last index": Forged("the run is not the whole era", {PAID: set_to("last_index", PAID - 2)}),
+    "batch by a stranger": Forged("the batch-sealed is not signed", {}, {BATCH: [STRANGER]}),
+    "batch of other records": Forged("not of the oldest unsealed", {BATCH: set_to("root", another)}),
+    "records counted": Forged("the records give other counts", {PAID: set_to("records.recorded", lambda n: n + 1)}),
+    "records attested": Forged("the records give other counts", {PAID: set_to("records.attested", lambda n: n - 1)}),
+    "records rejected": Forged("the records give other counts", {PAID: set_to("records.rejected", 0)}),
+    "records unattested": Forged("the records give other counts", {PAID: set_to("records.unattested", 0)}),
+    "completeness": Forged("another completeness root", {PAID: set_to("completeness_root", another)}),
+    "line by a stranger": Forged("the payout is not signed", {}, {TREASURY: [STRANGER]}),
+    "lines root": Forged("other lines", {PAID: set_to("lines_root", another)}),
+    "lines": Forged("other lines", {PAID: set_to("lines", lambda n: n + 1)}),
+    "number of a line": Forged("a line is missing", {TREASURY: set_to("line", lambda n: n + 1)}),
+    "one unit more for the treasury": Forged(
+        "debits and credits differ", {TREASURY: set_to("amount", more), PAID: set_to("totals.treasury", more)}
+    ),
+    "two lines changed against each other": Forged(
+        "another total providers",
+        {TREASURY: set_to("amount", more), PROVIDER: set_to("amount", less), PAID: set_to("totals.treasury", more)},
+    ),
+    "another account": Forged("debits and credits differ", {TREASURY: set_to("debit", "clearing:elsewhere:0")}),
+    "records of a charge": Forged("counts other records", {CHARGE: set_to("basis.records", lambda n: n + 1)}),
+    "records of a provider": Forged("counts other records", {PROVIDER: set_to("basis.records", lambda n: n + 1)}),
+    "what was charged": Forged("another total charged", {CHARGE: set_to("basis.charged.cpu", more)}),
+    "what was charged, in all": Forged(
+        "charges differ", {CHARGE: set_to("basis.charged.cpu", more), PAID: set_to("totals.charged", more)}
+    ),
+    "what is owed": Forged("another total debt", {CHARGE: set_to("basis.debt", more)}),
+    "an amount that is none": Forged("is no amount", {TREASURY: set_to("amount", "01")}),
+    **{
+        f"total {name}": Forged(f"another total {name}", {PAID: set_to(f"totals.{name}", more)})
+        for name in ("charged", "collected", "debt", "providers", "validators", "treasury", "reserve")
+    },
+    "an entry changed": Forged(
+        "not the run of the log", {}, file=lambda f: f["run"]["entries"].__setitem__(5, f["run"]["entries"][6])
+    ),
+    "an entry left out": Forged("not the run of the log", {}, file=lambda f: f["run"]["entries"].pop(5)),
+    "the last entry left out": Forged("not the run of the log", {}, file=lambda f: f["run"]["entries"].pop()),
+    "no entries": Forged("not the run of the log", {}, file=lambda f: f["run"].update(entries=[])),
+    "a hash beside it too many": Forged(
+        "not the run of the log", {}, file=lambda f: f["run"]["around"].append(f["run"]["around"][0])
+    ),
+    "a hash beside it missing": Forged("not the run of the log", {}, file=lambda f: f["run"]["around"].pop()),
+    "the run elsewhere": Forged(
+        "not the run of the log", {}, file=lambda f: f["run"].update(first=f["run"]["first"] + 1)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_one_check_fails(name: str) -> None:
+    """The verdict is INVALID, for the one reason."""
+    forged = FORGED[name]
+    value = orjson.loads(forge(forged.changes, signers=forged.signers).era(CLUSTER, 0))
+    forged.file(value)
+    report = verify(orjson.dumps(value))
+    assert (report.verdict, forged.why in report.why) == (Verdict.INVALID, True), report.sentence()
+
+
+def test_whole_eras() -> None:
+    """Each paid era of the history holds."""
+    for number in (0, 1):
+        report = verify(forge().era(CLUSTER, number))
+        assert report.verdict is Verdict.VALID, report.sentence()
+        assert f"era {number} of {CLUSTER}" in report.why
+
+
+def test_a_run_that_ends_early() -> None:
+    """A run with all its proofs that does not reach the payment."""
+    prover = forge()
+    value = orjson.loads(prover.era(CLUSTER, 0))
+    value["run"]["entries"].pop()
+    around = merkle.run_path(OPENED, PAID, prover.size, prover.store.node)
+    value["run"]["around"] = orjson.loads(orjson.dumps(around, default=_text))
+    assert "does not end with the payment" in verify(orjson.dumps(value)).why
+
+
+def test_a_run_that_opens_another_era() -> None:
+    """The first entry of the run is the era's own opening."""
+    prover = forge({OPENED: set_to("era", 7)})
+    assert "the run is not the whole era" in verify(prover._write("era", [0], _run(prover))).why
+
+
+def test_a_record_left_out_of_its_batch() -> None:
+    """A batch that skips the oldest record: the records that were counted are not those that were there."""
+    ids = [id_at(forge(), i) for i in indexes("activity")[3:12]]
+    prover = forge({BATCH: both(set_to("count", 8), set_to("root", tagged(merkle.root_of(ids[1:]))))})
+    report = verify(prover._write("era", [0], _run(prover)))
+    assert "not of the oldest unsealed" in report.why
+
+
+def _run(prover: Any) -> dict[str, Any]:
+    entries = [prover._bytes(i) for i in range(OPENED, PAID + 1)]
+    around = merkle.run_path(OPENED, PAID + 1, prover.size, prover.store.node)
+    return {"run": {"first": OPENED, "entries": entries, "around": around}}
+
+
+def _text(raw: bytes) -> str:
+    import base64
+
+    return base64.b64encode(raw).decode()
