@@ -89,7 +89,7 @@ def _page(connection: duckdb.DuckDBPyConnection, projection: str, relation: Tabl
     if isinstance(relation, Macro):
         nothing = ", ".join("NULL" for _ in relation.arguments.split(","))
         described = connection.execute(f"DESCRIBE FROM {relation.name}({nothing})").fetchall()
-        known = _comments(connection)
+        known = _comments(connection) | relation.meanings
         columns = [Column(name, kind, known.get(name, "")) for name, kind, *_ in described]
         return Page(projection, "macro", relation.name, relation.arguments, relation.comment, columns)
     found = connection.execute(

@@ -11,6 +11,7 @@ from proofroom.projections.history import HISTORY
 from proofroom.projections.log import LOG
 from proofroom.projections.marketplace import MARKETPLACE
 from proofroom.projections.money import MONEY
+from proofroom.projections.usage import USAGE
 from proofroom.projections.validators import VALIDATORS
 
 __all__ = ["PROJECTIONS"]
@@ -25,5 +26,6 @@ PROJECTIONS: tuple[Projection, ...] = (
     VALIDATORS,
     MONEY,
     MARKETPLACE,
+    USAGE,
 )
 """All of them, in the order in which they are made and fed: views look only at relations before them."""

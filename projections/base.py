@@ -76,17 +76,23 @@ class View(NamedTuple):
 
 
 class Macro(NamedTuple):
-    """A query with arguments: ``SELECT * FROM name(arguments)``."""
+    """A query with arguments: ``SELECT * FROM name(arguments)``. ``columns`` is as in a view; the catalogue has no place for it."""
 
     name: str
     comment: str
     arguments: str
     sql: str
+    columns: str = ""
 
     @property
     def what(self) -> str:
         """What ``DROP`` takes to remove it."""
         return f"MACRO TABLE {self.name}"
+
+    @property
+    def meanings(self) -> dict[str, str]:
+        """Of its columns, where they are not those of a table."""
+        return dict(map(_column, _lines(self.columns))) if self.columns else {}
 
     def statements(self) -> Iterator[str]:
         """The SQL that makes it, with its comment."""

@@ -103,6 +103,7 @@ HISTORY = Projection(
                 SELECT chain.depth + 1, above.* FROM chain JOIN consent_versions AS above ON above.grant_id = chain.parent_id
             ) SELECT * FROM chain ORDER BY depth
             """,
+            "depth -- steps from the version that was asked for, towards the wallet's grant",
         ),
         Macro(
             "consent_status",
