@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 import click
 
 from proofroom.adapters.cli import (
+    anchor,
     audit,
     consent,
     demo,
     erase,
+    export,
     key,
     lab,
     models,
@@ -113,6 +115,8 @@ for _verb in (
     lab.tamper_lab,
     witness.witness,
     witness.cosign,
+    anchor.anchor,
+    export.export,
 ):
     commands.add_command(_verb)
 

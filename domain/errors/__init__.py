@@ -114,6 +114,7 @@ from proofroom.domain.errors.run import (
     AgentOverTime,
 )
 from proofroom.domain.errors.witnesses import (
+    AnchorFailed,
     BadRequest,
     HeadMoved,
     NoWitness,
@@ -147,6 +148,7 @@ __all__ = [
     "AgentOverProcesses",
     "AgentOverTime",
     "AlreadyRecorded",
+    "AnchorFailed",
     "BadAmount",
     "BadBase64",
     "BadEntry",

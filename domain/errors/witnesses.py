@@ -1,4 +1,4 @@
-"""What a witness says to a log."""
+"""What witnesses and anchors say to a log."""
 
 from __future__ import annotations
 
@@ -58,4 +58,16 @@ class NoWitness(
     """A witness could not be reached, or would not cosign."""
 
     url: str
+    why: str
+
+
+class AnchorFailed(
+    Unavailable,
+    code="anchor-failed",
+    message="the anchor {anchor} did not keep it: {why}",
+    advice="look there; where other bytes stand under the name, another log was anchored, or this one was changed",
+):
+    """An anchor did not take a checkpoint."""
+
+    anchor: str
     why: str

@@ -1,0 +1,155 @@
+"""Anchors: checkpoints and batch roots put where the host cannot take them back (protocol 3).
+
+An anchor takes a name and bytes, and keeps them. A folder, a git repository and an HTTP address are here; a chain would be few lines more.
+Whoever finds a checkpoint at an anchor can hold the log against it: ``proofroom audit --against``.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import urllib.request
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import orjson
+
+from proofroom.adapters.files import write_new
+from proofroom.adapters.stores import PAGE, Store
+from proofroom.domain.checkpoint import parse_note
+from proofroom.domain.errors import AnchorFailed, BadInput, NoSuchEntry
+from proofroom.domain.statements import payload_type_of
+
+TIMEOUT_SECONDS = 60.0
+_BATCH = payload_type_of("batch-sealed")
+
+
+class Anchor(Protocol):
+    """Somewhere else."""
+
+    def keep(self, name: str, data: bytes) -> None:
+        """Keep bytes under a name, for good. The same again changes nothing.
+
+        Raises:
+            AnchorFailed: they cannot be kept, or other bytes stand under the name.
+        """
+        ...
+
+
+class FolderAnchor:
+    """Files in a folder, such as one that is mounted from elsewhere and append-only."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def keep(self, name: str, data: bytes) -> None:
+        """See :meth:`Anchor.keep`."""
+        path = self.path / name
+        try:
+            write_new(path, data)
+        except FileExistsError:
+            if path.read_bytes() != data:
+                raise AnchorFailed(anchor=str(self.path), why=f"{name} is there with another content") from None
+        except OSError as e:
+            raise AnchorFailed(anchor=str(self.path), why=e.strerror or str(e)) from None
+
+
+class GitAnchor:
+    """A commit for each checkpoint in a git work tree, and a push where it has somewhere to push to.
+
+    Args:
+        path: the work tree; it must be a repository already.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def keep(self, name: str, data: bytes) -> None:
+        """See :meth:`Anchor.keep`."""
+        FolderAnchor(self.path).keep(name, data)
+        self._git("add", "--", name)
+        if self._git("status", "--porcelain", "--", name):
+            self._git("commit", "--quiet", "--message", f"Anchor {name}", "--", name)
+        if self._git("remote"):
+            self._git("push", "--quiet")
+
+    def _git(self, *args: str) -> str:
+        command = ["git", "-C", str(self.path), *args]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=TIMEOUT_SECONDS)
+        except subprocess.CalledProcessError as e:
+            raise AnchorFailed(anchor=str(self.path), why=f"git {args[0]}: {e.stderr.strip()[:200]}") from None
+        except (OSError, subprocess.TimeoutExpired) as e:
+            raise AnchorFailed(anchor=str(self.path), why=f"git {args[0]}: {e}") from None
+        return done.stdout
+
+
+class HttpAnchor:
+    """``PUT`` to an address: an object store, a bucket with a lock, a service that stamps times."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+
+    def keep(self, name: str, data: bytes) -> None:
+        """See :meth:`Anchor.keep`; whether other bytes may replace these is the server's to say."""
+        headers = {"Content-Type": "application/octet-stream"}
+        request = urllib.request.Request(f"{self.url}/{name}", data=data, method="PUT", headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):
+                pass
+        except (OSError, ValueError) as e:
+            raise AnchorFailed(anchor=self.url, why=str(e)) from None
+
+
+def anchor_at(uri: str) -> Anchor:
+    """The anchor at ``file:DIR``, ``git:DIR``, ``http://...`` or ``https://...``.
+
+    Raises:
+        BadInput: none of these.
+    """
+    scheme, _, rest = uri.partition(":")
+    if scheme in ("http", "https"):
+        return HttpAnchor(uri)
+    if scheme in ("file", "git") and rest:
+        return (FolderAnchor if scheme == "file" else GitAnchor)(Path(rest))
+    raise BadInput(path=uri, why="an anchor is file:DIR, git:DIR, http://... or https://...")
+
+
+class Anchored(NamedTuple):
+    """What was put at the anchors."""
+
+    size: int
+    name: str
+    batches: int
+    """Batch roots beside the checkpoint."""
+
+
+def anchor_newest(store: Store, anchors: Iterable[Anchor], since: int = 0) -> Anchored:
+    """Put the newest checkpoint of a store at each anchor, and beside it the roots of the batches sealed from index ``since`` on.
+
+    Raises:
+        NoSuchEntry: the log has no checkpoint.
+        AnchorFailed: one of them did not take it; those before it did.
+    """
+    last = store.last_checkpoint()
+    if last is None:
+        raise NoSuchEntry(what="checkpoint")
+    size, note = last
+    name = f"{parse_note(note)[0].size:020}"
+    roots = batch_roots(store, since, size)
+    for anchor in anchors:
+        anchor.keep(f"{name}.batches.json", orjson.dumps(roots, option=orjson.OPT_INDENT_2))
+        anchor.keep(f"{name}.checkpoint", note.encode())
+    return Anchored(size, f"{name}.checkpoint", len(roots))
+
+
+def batch_roots(store: Store, start: int, end: int) -> list[dict[str, object]]:
+    """The sealed batches among the entries from ``start`` to before ``end``."""
+    found: list[dict[str, object]] = []
+    while start < end and (page := store.scan(start, min(PAGE, end - start))):
+        for index, _, topic, payload in page:
+            if topic == _BATCH:
+                s = orjson.loads(payload)
+                found.append({"entry_index": index, **{k: s[k] for k in ("cluster", "era", "batch", "count", "root")}})
+        start = page[-1][0] + 1
+    return found
