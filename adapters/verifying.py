@@ -21,7 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from proofroom.adapters.verifying_worker import Parts, read_frame, write_frame
+from proofroom.adapters.verifying_worker import Parts, check_all, read_frame, write_frame
 from proofroom.domain.envelope import (
     Envelope,
     Signature,
@@ -64,7 +64,12 @@ def verify_chunks(envelopes: Iterable[AnyEnvelope]) -> Iterator[Outcomes]:
     """The outcomes for :data:`CHUNK` envelopes at a time, in order, checked in the calling thread."""
     source = iter(envelopes)
     while chunk := list(islice(source, CHUNK)):
-        yield [_verified(envelope) for envelope in chunk]
+        yield _checked(chunk, check_all([b"" if isinstance(e, Verified) else e for e in chunk]))
+
+
+def _checked(chunk: list[AnyEnvelope], answer: Sequence[Parts | None]) -> Outcomes:
+    """The statements of what passed, made as they are iterated, once; what did not pass is verified once more, for its error."""
+    return map(_made, [parts or _verified(envelope) for envelope, parts in zip(chunk, answer, strict=True)])
 
 
 def _verified(envelope: AnyEnvelope) -> Verified | ProofroomError:
@@ -114,8 +119,7 @@ class VerifyingPool:
             if not under_way:
                 return
             chunk, job = under_way.popleft()
-            answer = job.answer.result()
-            yield map(_made, [parts or _verified(envelope) for envelope, parts in zip(chunk, answer, strict=True)])
+            yield _checked(chunk, job.answer.result())
 
     def close(self) -> None:
         """Stop threads and processes."""

@@ -14,6 +14,7 @@ import signal
 import struct
 import sys
 import threading
+from collections.abc import Sequence
 from typing import IO, Any
 
 from proofroom.domain.envelope import Envelope, parse_envelope, verify_signatures
@@ -25,7 +26,7 @@ Parts = tuple[str, bytes, tuple[tuple[KeyId, bytes, tuple[int, int, bytes] | Non
 """An envelope as plain values: payload type, payload, and of each signature the key, the value, and where it stands in a tree."""
 
 
-def check_all(frame: list[bytes]) -> list[Parts | None]:
+def check_all(frame: Sequence[bytes | Envelope]) -> list[Parts | None]:
     """Of each envelope its parts, if its payload is canonical and its signatures hold; whether it fits a schema is not looked at.
 
     First all are read, then all signatures are checked: taking turns, the two would drive each other out of the processor's caches.
@@ -34,9 +35,9 @@ def check_all(frame: list[bytes]) -> list[Parts | None]:
     return [None if envelope is None or not _holds(envelope) else _parts(envelope) for envelope in envelopes]
 
 
-def _read(data: bytes) -> Envelope | None:
+def _read(data: bytes | Envelope) -> Envelope | None:
     try:
-        envelope = parse_envelope(data)
+        envelope = parse_envelope(data) if isinstance(data, bytes) else data
         decode(envelope.payload_type, envelope.payload)
     except ProofroomError:
         return None
@@ -59,7 +60,8 @@ def _parts(envelope: Envelope) -> Parts:
 def write_frame(stream: IO[bytes], value: Any) -> None:
     """Send one frame."""
     data = marshal.dumps(value)
-    stream.write(struct.pack(">I", len(data)) + data)
+    stream.write(struct.pack(">I", len(data)))
+    stream.write(data)
     stream.flush()
 
 

@@ -47,15 +47,15 @@ def prepare(folder: Path, records: int) -> None:
     (folder / "jobs.pickle").write_bytes(pickle.dumps(jobs))
 
 
-def append_all(folder: Path, records: int) -> None:
+def append_all(folder: Path, records: int, form: str = "records", workers: int = WORKERS) -> None:
     """Side A, on a copy of the room: one stream, and at each full batch a round, while the processes go on with what comes next."""
     room = Path(tempfile.mkdtemp(dir=folder)) / "room"
     shutil.copytree(folder / "room", room)
-    with Ledger.open(room, workers=WORKERS) as ledger, (folder / "records.jsonl").open("rb") as lines:
+    with Ledger.open(room, workers=workers) as ledger, (folder / f"{form}.jsonl").open("rb") as lines:
         cast = cast_of(ledger, room)
         for i in range(len(cast.validators)):
             cast.beacon(i, 0)  # the chains are made once
-        list(ledger.append_stream([b""] * (2 * WORKERS * CHUNK)))  # the processes are up, as B's are
+        list(ledger.append_stream([b""] * (2 * workers * CHUNK)))  # the processes are up, as B's are
 
         def work() -> None:
             outcomes = ledger.append_stream(line.rstrip() for line in islice(lines, records))
