@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from proofroom.adapters.finding import statements
 from proofroom.adapters.mapper import to_entry
 from proofroom.domain.canonical import number_text
 from proofroom.domain.entry import Entry
@@ -144,19 +145,12 @@ def round_facts(ledger: Ledger, cluster: str, round: int) -> Facts:
     Raises:
         NoSuchEntry: the ledger neither opened nor tallied such a round.
     """
-    opened = next(find_entries(ledger, RoundOpened, lambda s: (s.cluster, s.round) == (cluster, round)), None)
-    start = 0 if opened is None else opened[0].index
-    tallied = next(
-        find_entries(ledger, RoundTallied, lambda s: (s.cluster, s.round) == (cluster, round), start=start), None
-    )
+    where = {"cluster": cluster, "round": round}
+    opened = next(statements(ledger, RoundOpened, "round_openings", **where), None)
+    tallied = next(statements(ledger, RoundTallied, "tallies", **where), None)
     if opened is None and tallied is None:
         raise NoSuchEntry(what=f"round {round} of {cluster}")
-    votes = [
-        (entry, vote)
-        for entry, vote in find_entries(
-            ledger, VoteRevealed, lambda s: (s.cluster, s.round) == (cluster, round), start=start
-        )
-    ]
+    votes = list(statements(ledger, VoteRevealed, "vote_reveals", **where))
     statement = (opened or tallied)[1]  # type: ignore[index]
     facts: Facts = {
         "cluster": cluster,
@@ -250,12 +244,12 @@ def era_facts(ledger: Ledger, cluster: str, era: int) -> Facts:
     Raises:
         NoSuchEntry: the era is not paid (yet).
     """
-    paid = next(find_entries(ledger, EraPaid, lambda s: (s.cluster, s.era) == (cluster, era)), None)
+    where = {"cluster": cluster, "era": era}
+    paid = next(statements(ledger, EraPaid, "era_payments", **where), None)
     if paid is None:
         raise NoSuchEntry(what=f"paid era {era} of {cluster}")
     entry, statement = paid
-    start = max(statement.first_index, entry.index - statement.lines)
-    lines = find_entries(ledger, Payout, lambda s: (s.cluster, s.era) == (cluster, era), start=start)
+    lines = statements(ledger, Payout, "payouts", **where)
     founding = ledger.state.founding
     return _place(entry) | {
         "event": "ClusterEraPaid",

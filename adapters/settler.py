@@ -17,7 +17,9 @@ from proofroom.domain.activity import batch_root, unsealed
 from proofroom.domain.canonical import decode
 from proofroom.domain.envelope import sign
 from proofroom.domain.errors import BadInput, Conflict, Refused, Unavailable, Unregistered
+from proofroom.domain.identity import key_in_force
 from proofroom.domain.ids import Digest, KeyId, from_ms
+from proofroom.domain.proposals import enact
 from proofroom.domain.signing import Signer
 from proofroom.domain.state import Cluster, Era, Queue
 from proofroom.domain.statements import LedgerStatement, payload_type_of
@@ -123,7 +125,7 @@ class Settler:
     def _seal(self) -> None:
         """Seal what has waited long enough, for each orchestrator whose key is here."""
         for keyid in self._cluster().orchestrators:
-            while (signer := self._signers.get(keyid)) and (era := self._open_era()) is not None:
+            while (signer := self._signer(keyid)) and (era := self._open_era()) is not None:
                 queue = era.queues.get(keyid, Queue())
                 if not self._is_ripe(era, queue) or not self._submit(self._batch(era, keyid, queue), signer):
                     break
@@ -159,7 +161,7 @@ class Settler:
 
     def _close(self) -> None:
         cluster, era = self._cluster(), self._open_era()
-        manager = self._signers.get(cluster.manager)
+        manager = self._signer(cluster.manager)
         if era is None or manager is None or not self._is_over(era) or unsealed(era):
             return
         end = from_ms(min(self._now() // 1000, era.end) * 1000)
@@ -167,13 +169,14 @@ class Settler:
 
     def _open(self) -> None:
         cluster = self._cluster()
-        manager = self._signers.get(cluster.manager)
-        if not self.pace.opens or cluster.open or manager is None:
+        if not self.pace.opens or cluster.open:
             return
-        start = from_ms(max(cluster.last_end, self._now() // 1000) * 1000)
-        self._submit(
-            EraOpened(ledger=self.ledger.id, cluster=self.cluster, era=cluster.opened + 1, start=start), manager
-        )
+        start_ms = max(cluster.last_end, self._now() // 1000) * 1000
+        manager = self._signer(enact(self.ledger.state, self.cluster, start_ms).clusters[self.cluster].manager)
+        if manager is None:
+            return
+        era, start = cluster.opened + 1, from_ms(start_ms)
+        self._submit(EraOpened(ledger=self.ledger.id, cluster=self.cluster, era=era, start=start), manager)
 
     # --- what all of them need
 
@@ -196,6 +199,10 @@ class Settler:
             if value["cluster"] == self.cluster:
                 settled.append(Settled(stored.index, kind, value.get("era")))
         return settled
+
+    def _signer(self, identity: KeyId) -> Signer | None:
+        """Whoever signs for an identity now, when that key is here."""
+        return self._signers.get(key_in_force(self.ledger.state, identity))
 
     def _now(self) -> int:
         return self.ledger.store.clock()

@@ -22,7 +22,8 @@ deposit               bank                                    bank, reference
 marketplace           owner                                   marketplace; strictly newer ``created_at``
 listing               agent service                           agent service, listing; strictly newer ``created_at``
 withdrawal            owner                                   account; strictly newer ``created_at``
-era-opened, era-close manager                                 cluster, era
+era-opened            manager in that era                     cluster, era
+era-close             manager                                 cluster, era
 proposal              proposer, whom the change binds         cluster, number
 proposal-vote         voter                                   cluster, number, voter; strictly newer ``created_at``
 node-left             provider                                cluster, node
@@ -166,6 +167,13 @@ def _provider(state: State, s: pr.NodeLeft) -> dict[str, KeyId]:
     return {"provider": node.provider}
 
 
+def _opener(state: State, s: go.EraOpened) -> dict[str, KeyId]:
+    """Who manages the cluster in the era that opens: an incumbent cannot hold back its successor."""
+    _manager(state, s)
+    state = proposals.enact(state, s.cluster, governance.whole_seconds("start", s.start) * 1000)
+    return {"manager": state.clusters[s.cluster].manager}
+
+
 def _bank(state: State, s: se.Deposit) -> dict[str, KeyId]:
     assert state.founding is not None
     if s.bank not in state.founding.bank_keys:
@@ -214,7 +222,7 @@ AUTHORITY: dict[str, Rule] = {
     co.Payer.kind: Rule(lambda _, s: {"customer": s.customer}, consent.apply_payer),
     co.Erased.kind: Rule(_wallet, erasure.apply_erased),
     go.ClusterFounded.kind: Rule(_founders, governance.apply_cluster_founded),
-    go.EraOpened.kind: Rule(_manager, _apply_era_opened),
+    go.EraOpened.kind: Rule(_opener, _apply_era_opened),
     go.EraClose.kind: Rule(_manager, governance.apply_era_close),
     pr.Proposal.kind: Rule(_proposing, proposals.apply_proposal),
     pr.ProposalVote.kind: Rule(lambda _, s: {"voter": s.voter}, proposals.apply_vote),

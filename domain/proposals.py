@@ -43,8 +43,8 @@ MAX_VOTING_MS = 28 * DAY_MS
 PRICE_NOTICE_MS = unlocking.DEPOSIT_MS
 """A price rise waits as long as a deposit takes to unlock, so that a customer who does not agree can leave first."""
 
-MAX_PROPOSALS = 32
-"""Proposals of one cluster that are not decided or not enacted."""
+MAX_PROPOSALS = 4
+"""Proposals of one seat that are not decided or not enacted: nobody keeps the others from proposing."""
 
 _CHANGE: TypeAdapter[p.Change] = TypeAdapter(p.Change)
 
@@ -142,7 +142,7 @@ def apply_proposal(state: State, entry: Entry, s: p.Proposal) -> State:
 
     Raises:
         Unregistered, NoSeat: no such cluster, or the proposer has no seat.
-        WrongNumber, TooManyProposals: not the next number, or too many are in hand.
+        WrongNumber, TooManyProposals: not the next number, or too many of this seat are in hand.
         TimesOutOfOrder: the deadline has passed, or is too far away.
         BadParameters, NotYet, AlreadyRecorded, NodeStatus: the change does not fit the cluster as it stands, or changes nothing.
     """
@@ -153,14 +153,16 @@ def apply_proposal(state: State, entry: Entry, s: p.Proposal) -> State:
         raise NoSeat(keyid=s.proposer, cluster=s.cluster)
     if s.proposal != cluster.proposed:
         raise WrongNumber(what="the proposal", number=s.proposal, expected=cluster.proposed)
-    if len(cluster.proposals) >= MAX_PROPOSALS:
-        raise TooManyProposals(cluster=s.cluster, limit=MAX_PROPOSALS)
+    if sum(proposal.proposer == s.proposer for proposal in cluster.proposals.values()) >= MAX_PROPOSALS:
+        raise TooManyProposals(keyid=s.proposer, cluster=s.cluster, limit=MAX_PROPOSALS)
     deadline_ms = to_ms(s.deadline)
     if not entry.recorded_at_ms < deadline_ms <= entry.recorded_at_ms + MAX_VOTING_MS:
         raise TimesOutOfOrder(what=f"the deadline {s.deadline} has passed, or is more than 28 days away")
-    if apply_change(s.cluster, cluster, s.change) == cluster:
+    if (
+        apply_change(s.cluster, cluster, s.change)._replace(terms=cluster.terms) == cluster
+    ):  # a default may be written out
         raise BadParameters(why="the proposal would change nothing")
-    proposal = Proposal(canonical.encode(s.change.to_json()), cluster.majority, deadline_ms)
+    proposal = Proposal(s.proposer, canonical.encode(s.change.to_json()), cluster.majority, deadline_ms)
     cluster = cluster._replace(proposed=cluster.proposed + 1, proposals=cluster.proposals.set(s.proposal, proposal))
     return state._replace(
         clusters=state.clusters.set(s.cluster, cluster),

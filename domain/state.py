@@ -152,6 +152,7 @@ class NodeFacts(NamedTuple):
 class Proposal(NamedTuple):
     """A proposal that is not decided, or passed and is not enacted."""
 
+    proposer: KeyId
     change: bytes
     """As canonical JSON."""
     majority: Majority

@@ -11,6 +11,7 @@ from proofroom.projections.history import HISTORY
 from proofroom.projections.log import LOG
 from proofroom.projections.marketplace import MARKETPLACE
 from proofroom.projections.money import MONEY
+from proofroom.projections.proposals import PROPOSALS
 from proofroom.projections.usage import USAGE
 from proofroom.projections.validators import VALIDATORS
 
@@ -21,6 +22,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     CONSENT,
     HISTORY,
     GOVERNANCE,
+    PROPOSALS,
     ACTIVITY,
     ATTESTATION,
     VALIDATORS,

@@ -9,7 +9,7 @@ GOVERNANCE = Projection(
     [
         Table(
             "clusters",
-            "Clusters as they were founded.",
+            "Clusters as they were founded. How they changed: proposal_outcomes, managers, node_changes, parameters_history.",
             """
             entry_index BIGINT NOT NULL        -- entry that founded the cluster
             cluster VARCHAR NOT NULL           -- name
@@ -59,6 +59,7 @@ GOVERNANCE = Projection(
             slash_multiple BIGINT NOT NULL            -- slash as a multiple of the charge
             era_seconds BIGINT NOT NULL               -- an open era ends by itself after this time
             late_records VARCHAR NOT NULL             -- what becomes of records that miss the seal
+            majority VARCHAR NOT NULL                 -- ayes that a proposal needs: unanimous or two-thirds
             """,
         ),
         Table(
@@ -162,7 +163,7 @@ GOVERNANCE = Projection(
             """,
         ),
         step(
-            "cluster-founded",
+            "cluster-founded proposal-enacted",
             """
             INSERT INTO parameters
             SELECT entry_index, s.cluster, p.prices.cpu_second, p.prices.gpu_unit, p.prices.mib_streamed,
@@ -170,7 +171,7 @@ GOVERNANCE = Projection(
                 p.attestation.committee, p.attestation.beacon_ms, p.attestation.commit_ms, p.attestation.reveal_ms,
                 p.attestation.escalations, p.attestation.cpu_tolerance, p.attestation.gpu_tolerance,
                 p.attestation.bytes_tolerance, p.bonds.cluster_minimum, p.bonds.validator_minimum, p.bonds.slash_floor,
-                p.bonds.slash_multiple, p.era_seconds, p.late_records
+                p.bonds.slash_multiple, p.era_seconds, p.late_records, coalesce(p.majority, 'unanimous')
             FROM (SELECT *, s.parameters AS p
                 FROM (SELECT *, from_json(payload, '{"cluster": "VARCHAR", "parameters": {
                     "prices": {"cpu_second": "DECIMAL(38,0)", "gpu_unit": "DECIMAL(38,0)", "mib_streamed": "DECIMAL(38,0)",
@@ -180,8 +181,19 @@ GOVERNANCE = Projection(
                         "escalations": "BIGINT", "cpu_tolerance": "BIGINT", "gpu_tolerance": "BIGINT", "bytes_tolerance": "BIGINT"},
                     "bonds": {"cluster_minimum": "DECIMAL(38,0)", "validator_minimum": "DECIMAL(38,0)",
                         "slash_floor": "DECIMAL(38,0)", "slash_multiple": "BIGINT"},
-                    "era_seconds": "BIGINT", "late_records": "VARCHAR"}}') AS s
+                    "era_seconds": "BIGINT", "late_records": "VARCHAR", "majority": "VARCHAR"}}') AS s
                     FROM batch))
+            WHERE (payload->>'$.parameters') IS NOT NULL
+            """,
+        ),
+        step(
+            "proposal-enacted",
+            """
+            INSERT INTO nodes
+            SELECT entry_index, (payload->>'$.cluster'), (payload->>'$.change.node.node'), (payload->>'$.change.node.provider'),
+                (payload->>'$.change.node.runtime_key')
+            FROM batch
+            WHERE (payload->>'$.change.what') = 'admit-node' AND (payload->>'$.lapsed') IS NULL
             """,
         ),
         step(

@@ -20,6 +20,7 @@ from proofroom.adapters.cli import (
     demo,
     erase,
     export,
+    govern,
     key,
     lab,
     models,
@@ -34,6 +35,7 @@ from proofroom.adapters.cli import (
     sql,
     submit,
     validator,
+    why,
     witness,
 )
 from proofroom.adapters.cli.options import INTERRUPTED
@@ -94,6 +96,7 @@ for _verb in (
     submit.submit,
     show.show,
     consent.authorise,
+    why.why,
     sql.sql,
     query.query,
     models.project,
@@ -111,6 +114,9 @@ for _verb in (
     erase.erase,
     validator.validator,
     settler.settler,
+    govern.propose,
+    govern.vote,
+    govern.leave,
     simulate.simulate,
     lab.tamper_lab,
     witness.witness,

@@ -25,7 +25,7 @@ short_option = click.option("--short", is_flag=True, help="Cut keys and digests 
 
 @click.group()
 def show() -> None:
-    """Show an entry, a grant, a record, a round, an era, or the history of a person or an agent."""
+    """Show an entry, a grant, a record, a round, an era, a cluster, or the history of a person or an agent."""
 
 
 @show.command(
@@ -195,7 +195,7 @@ def round(cluster: str, number: int, short: bool, room: Path, as_json: bool) -> 
     """An attestation round: who was drawn, how many agreed."""
     from proofroom.adapters import pages
 
-    with open_to_read(room) as ledger:
+    with open_views(room) as ledger:
         if as_json:
             print_json(pages.round_facts(ledger, cluster, number))
         else:
@@ -212,8 +212,25 @@ def era(cluster: str, number: int, short: bool, room: Path, as_json: bool) -> No
     """A settled era: who was debited, who was credited."""
     from proofroom.adapters import pages
 
-    with open_to_read(room) as ledger:
+    with open_views(room) as ledger:
         if as_json:
             print_json(pages.era_facts(ledger, cluster, number))
         else:
             click.echo(plain(pages.era_page(ledger, cluster, number, short=short)))
+
+
+@show.command(epilog="""\b\nExample:\n  proofroom show cluster dragon-1\n""")
+@click.argument("name", metavar="CLUSTER")
+@short_option
+@room_option
+@json_option
+def cluster(name: str, short: bool, room: Path, as_json: bool) -> None:
+    """A cluster as it is now: who decides, its nodes and parameters, the proposals in hand."""
+    from proofroom.adapters.governing import cluster_facts, cluster_page
+
+    with open_to_read(room) as ledger:
+        facts = cluster_facts(ledger.state, name)
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo(plain(cluster_page(facts, short=short)))

@@ -33,11 +33,12 @@ class ProposalClosed(
 class TooManyProposals(
     Refused,
     code="too-many-proposals",
-    message="{cluster} has {limit} proposals that are not decided or not enacted, the most it may have",
+    message="{keyid} has {limit} proposals in {cluster} that are not decided or not enacted, the most a seat may have",
     advice="wait for a deadline, or open the next era",
 ):
-    """The cluster has as many proposals in hand as it may."""
+    """The seat has as many proposals in hand as it may."""
 
+    keyid: str
     cluster: str
     limit: int
 

@@ -92,7 +92,7 @@ class ClusterFounded(LedgerStatement):
 
 
 class EraOpened(LedgerStatement):
-    """The next era of a cluster opens. Signed by the manager."""
+    """The next era of a cluster opens. Signed by the manager, a new one if it takes office with this era."""
 
     kind: ClassVar[str] = "era-opened"
 

@@ -66,7 +66,7 @@ class Orchestrators(Model):
 
 
 class NewManager(Model):
-    """Another key manages the cluster. It signs the proposal too, and pays a bond of its own before it is enacted."""
+    """Another key manages the cluster. It signs the proposal too, pays a bond of its own, and opens its first era itself."""
 
     what: Literal["manager"]
     manager: Key

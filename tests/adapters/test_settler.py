@@ -136,7 +136,9 @@ def test_an_office_that_changes_hands() -> None:
     ]
     room.ledger.append(cast.deposit(elect.keyid, 10**12, account="cluster-bond"))
     clock.ms += 60_000
-    assert did(settler_of(room, (cast.manager,)))[-2:] == ["era-opened", "proposal-enacted"]
+    assert did(settler_of(room, (cast.manager,))) == ["era-close", "era-sealed", "era-paid"]
+    assert did(settler_of(room, (cast.manager,))) == []
+    assert did(settler_of(room, (elect,))) == ["era-opened", "proposal-enacted"]
     clock.ms += 60_000
     assert did(settler_of(room, (cast.manager,))) == []
     assert did(settler_of(room, (elect,))) == ["era-close", "era-sealed", "era-paid", "era-opened"]
@@ -184,6 +186,9 @@ def test_several_clusters_beside_each_other() -> None:
     assert did(two) == []
     clusters = room.ledger.state.clusters
     assert (clusters["dragon-1"].opened, clusters["dragon-2"].opened) == (1, 0)
+    clock.ms += 25 * HOUR_MS
+    assert did(Settler(room.ledger, "dragon-1")) == ["era-sealed", "era-paid"]
+    assert not room.ledger.state.clusters["dragon-2"].open
 
 
 # --- killed at any point, and two at once

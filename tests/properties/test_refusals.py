@@ -990,11 +990,12 @@ def _proposal_that_skips_a_number(h: History) -> Envelope:
     return propose(h.cast, 1, settings(era_seconds=1))
 
 
-@refused(errors.TooManyProposals, cluster="dragon-1", limit=proposals.MAX_PROPOSALS)
+@refused(errors.TooManyProposals, keyid=key("manager").keyid, cluster="dragon-1", limit=proposals.MAX_PROPOSALS)
 def _proposal_too_many(h: History) -> Envelope:
-    for number in range(proposals.MAX_PROPOSALS):
+    h.write(propose(h.cast, 0, settings(era_seconds=1), by=h.cast.providers[0]))
+    for number in range(1, proposals.MAX_PROPOSALS + 1):
         h.write(propose(h.cast, number, settings(era_seconds=1)))
-    return propose(h.cast, proposals.MAX_PROPOSALS, settings(era_seconds=1))
+    return propose(h.cast, proposals.MAX_PROPOSALS + 1, settings(era_seconds=1))
 
 
 @refused(errors.TimesOutOfOrder, what="the deadline 2026-03-01T09:00:02Z has passed, or is more than 28 days away")

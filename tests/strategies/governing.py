@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from proofroom.adapters.cast import Cast
+from proofroom.adapters.keys import Key
 from proofroom.domain.envelope import Envelope, sign
 from proofroom.domain.signing import Signer
 from proofroom.domain.statements.proposals import NodeLeft, Proposal, ProposalVote
@@ -104,12 +105,13 @@ def pass_all(history: History, *changes: tuple[Any, ...], voters: Iterable[Signe
     return numbers
 
 
-def next_era(history: History) -> None:
-    """Close the open era, if there is one, and open the next a second later."""
+def next_era(history: History, opener: Key | None = None) -> None:
+    """Close the open era, if there is one, and open the next a second later; a new manager opens it, and goes on as the cast's."""
     cluster = history.state.clusters[history.cast.cluster]
     history.sleep(1_000)
     if cluster.open:
         history.write(history.cast.close_era(cluster.opened))
+    history.cast.manager = opener or history.cast.manager
     history.write(history.cast.open_era(cluster.opened + 1))
 
 
@@ -127,4 +129,4 @@ def govern(history: History) -> None:
     next_era(history)
     pass_all(history, (new_manager(manager), manager), voters=cast.providers)
     history.write(cast.deposit(manager.keyid, 10**12, account="cluster-bond"), leave(cast, "node-9", provider))
-    next_era(history)
+    next_era(history, manager)
