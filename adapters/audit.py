@@ -15,7 +15,7 @@ from proofroom.adapters.stores import Store
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import Checkpoint, parse_note, verify_checkpoint
 from proofroom.domain.errors import BadNote, ProofroomError
-from proofroom.domain.identity import checkpoint_key
+from proofroom.domain.identity import checkpoint_key, keyring
 from proofroom.domain.state import Founding, State
 from proofroom.domain.transition import next_due, transition
 from proofroom.domain.verifier import Verdict
@@ -44,6 +44,8 @@ class Report(NamedTuple):
     """The log was compared with a checkpoint that was kept elsewhere."""
     erased: tuple[str, ...]
     """Payloads that their owners destroyed outside the ledger, as ``vault / scope: what``; all entries about them hold."""
+    suspect: tuple[tuple[int, int], ...]
+    """(first, end) of entries that were recorded while the ledger's or the checkpoint's key was in other hands, as declared since."""
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain values."""
@@ -54,7 +56,7 @@ class Report(NamedTuple):
         match self.verdict:
             case Verdict.VALID:
                 against = "it extends the checkpoint given" if self.witnessed else UNWITNESSED
-                return f"VALID: {self.entries} of {self.entries} verified; {against}{self._erasures()}"
+                return f"VALID: {self.entries} of {self.entries} verified; {against}{self._erasures()}{self._doubts()}"
             case Verdict.INVALID:
                 return f"INVALID at {self.first_bad}: {self.why}; {self.entries} entries before it were verified"
             case Verdict.INCOMPLETE:
@@ -65,6 +67,10 @@ class Report(NamedTuple):
     def _erasures(self) -> str:
         count = len(self.erased)
         return f"; ERASED: {count} payload{'s'[: count > 1]}, by statement of the owner" if count else ""
+
+    def _doubts(self) -> str:
+        spans = ", ".join(f"{first} to {end - 1}" for first, end in self.suspect)
+        return f"; SUSPECT: a key of the ledger was in other hands in entries {spans}" if spans else ""
 
 
 UNWITNESSED = (
@@ -202,7 +208,16 @@ def _report(
         ledger=auditor.state.ledger,
         witnessed=False,
         erased=tuple(name for name, _ in sorted(auditor.state.erased.items(), key=lambda item: item[1])),
+        suspect=_suspect(auditor.state),
     )
+
+
+def _suspect(state: State) -> tuple[tuple[int, int], ...]:
+    """The entries for whose order and time the ledger's word is in doubt; empty spans are left out."""
+    if state.founding is None:
+        return ()
+    rings = [keyring(state, key) for key in (state.founding.ledger_key, state.founding.checkpoint_key)]
+    return tuple(sorted({span for ring in rings for span in ring.compromised if span[0] < span[1]}))
 
 
 def _page(store: Store, start: int, size: int) -> list[StoredEntry]:

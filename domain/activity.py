@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
+from functools import lru_cache
+from typing import TypeVar
 
 from immutables import Map
 
 from proofroom.domain import charging, hashing, merkle
-from proofroom.domain.authorisation import chain_in_force, check_covered, spend, vault_owner
+from proofroom.domain.authorisation import Chain, chain_in_force, check_covered, spend, vault_owner
 from proofroom.domain.claims import Terms
 from proofroom.domain.consent import check_agent_key, payer_cap
 from proofroom.domain.entry import Entry
@@ -29,6 +31,8 @@ from proofroom.domain.ids import SKEW_MS, KeyId, record_id_bytes, to_ms
 from proofroom.domain.marketplace import fee_at_most, terms_in_force
 from proofroom.domain.state import Cluster, Era, Pending, Queue, State, Tally, UsageSum
 from proofroom.domain.statements.activity import Activity, BatchSealed
+
+T = TypeVar("T", bound=Hashable)
 
 MAX_ERA_RECORDS = 10**7
 """Records of one era; with the bounds of the schema and of prices, no sum leaves the range of amounts."""
@@ -100,11 +104,31 @@ def apply_activity(state: State, entry: Entry, s: Activity) -> State:
     usage = usage_of(s)
     era = _check_cap(state, era, s, user, ended_at_ms, usage, terms)
     state = spend(state, s, user, chain)
-    record = Pending(entry.index, entry.verified.id, s.agent, s.customer, s.node, usage, terms)
+    signers, relied = _signatures(state, s, user, chain)
+    record = Pending(
+        entry.index, entry.verified.id, s.agent, s.customer, s.node, usage, terms, _same(signers), _same(relied)
+    )
     queue = era.queues.get(s.signers.orchestrator, Queue())
     queue = Queue(queue.head, queue.tail + 1, queue.records.set(queue.tail, record))
     era = era._replace(ids=era.ids.set(record_id, entry.index), queues=era.queues.set(s.signers.orchestrator, queue))
     return state._replace(eras=state.eras.set((s.cluster, s.era), era))
+
+
+def _signatures(
+    state: State, s: Activity, user: KeyId, chain: Chain
+) -> tuple[tuple[KeyId, ...], tuple[tuple[KeyId, int], ...]]:
+    """Who signed the record, and who signed, and where, all that it relies on."""
+    relied = [(version.delegator or user, version.log_index) for version in chain]
+    relied.append((s.agent, state.agent_keys[s.signers.agent_derived_key].log_index))
+    if s.customer != user:
+        relied.append((s.customer, state.payers[s.customer, s.agent, s.cluster].log_index))
+    return (s.signers.agent_derived_key, s.signers.orchestrator, s.signers.agent_runtime), tuple(relied)
+
+
+@lru_cache(maxsize=4_096)
+def _same(value: T) -> T:
+    """One value in memory for all that are equal: records of one agent mostly rely on the same."""
+    return value
 
 
 def _check_times(s: Activity, record_id: bytes, era: Era, now_ms: int) -> int:

@@ -12,6 +12,7 @@ from proofroom.domain.accounts import customer_account
 from proofroom.domain.activity import count_recorded, unsealed
 from proofroom.domain.canonical import encode
 from proofroom.domain.debts import arise
+from proofroom.domain.doubt import take_back
 from proofroom.domain.entry import Entry
 from proofroom.domain.ids import SKEW_MS, KeyId, from_ms
 from proofroom.domain.lines import basis_of, totals_of
@@ -35,6 +36,7 @@ def settle_if_final(state: State, cluster: str, number: int) -> State:
     era = state.eras[cluster, number]
     if not era.sealed or era.open_rounds:
         return state
+    era = take_back(state, era)
     customers = {customer for customer, _ in era.usage}
     work = Work(
         parameters=era.parameters,

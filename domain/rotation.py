@@ -54,6 +54,7 @@ def apply_compromise(state: State, entry: Entry, s: Compromise) -> State:
     ring = ring._replace(
         keys=(*ring.keys, (entry.index, s.new_key)), compromised=(*ring.compromised, (s.since_index, entry.index))
     )
+    state = state._replace(last_compromise=entry.index)
     return _with_key(state, s.identity, s.new_key, ring)
 
 

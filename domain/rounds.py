@@ -202,6 +202,7 @@ def apply_vote_revealed(state: State, entry: Entry, s: VoteRevealed) -> State:
         raise AlreadyRecorded(what="vote by", key=s.validator)
     if commitment(round.digest, s.validator, bytes.fromhex(s.salt), s.vote) != round.commits.get(s.validator):
         raise FalseReveal(what="vote")
-    round = round._replace(votes=round.votes.set(s.validator, read_vote(s.vote, len(round.records), round.judged)))
+    ballot = read_vote(s.vote, len(round.records), round.judged)._replace(log_index=entry.index)
+    round = round._replace(votes=round.votes.set(s.validator, ballot))
     state = state._replace(rounds=state.rounds.set(key, round))
     return _due_now(state, entry, key) if len(round.votes) == len(round.commits) else state

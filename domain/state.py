@@ -2,7 +2,7 @@
 
 Maps are persistent (``immutables.Map``): a new state shares all that did not change with the old one, so that a transition costs what it
 changes, a refused statement leaves nothing behind, and any number of states live beside each other. Memory is bounded by what is open:
-records leave the state when their round is final, record ids soon after their era is paid. What grows for ever is one small value for
+records leave the state when their era is paid, record ids soon after. What grows for ever is one small value for
 each party, vault, key, delegation, erasure and deposit.
 """
 
@@ -219,6 +219,10 @@ class Pending(NamedTuple):
     usage: UsageSum
     terms: Terms | None = None
     """Of the listing that it is sold under."""
+    signers: tuple[KeyId, ...] = ()
+    """Who signed the record itself."""
+    relied: tuple[tuple[KeyId, int], ...] = ()
+    """What it relied on beside: who signed a grant, delegation, certificate or payer statement, and at which index."""
 
 
 class Queue(NamedTuple):
@@ -263,6 +267,26 @@ class Repaying(NamedTuple):
     stated: int = 0
 
 
+class Ballot(NamedTuple):
+    """A revealed vote: sets of batch positions as integers, bit ``i`` for position ``i``."""
+
+    agree: int
+    reject: int
+    log_index: int = -1
+    """Where it was revealed."""
+
+
+class Judged(NamedTuple):
+    """A round that is final, kept until its era is paid, since a compromise may yet take back what it attested."""
+
+    records: tuple[Pending, ...]
+    attested: int
+    """Positions."""
+    least: int
+    """Votes that it took."""
+    votes: Map[KeyId, Ballot]
+
+
 class Era(NamedTuple):
     """An era that is not paid yet."""
 
@@ -302,17 +326,12 @@ class Era(NamedTuple):
     """Recorded usage by (customer, agent) where a payer's cap applies."""
     capped_fees: Map[tuple[KeyId, KeyId], int] = Map()
     """The most that listings' fees for it can come to."""
+    judged: Map[int, Judged] = Map()
+    """Rounds that attested anything, by number."""
     lines: tuple[Line, ...] = ()
     """The settlement, once computed."""
     stated: Tree = Tree()
     """Inner tree over the statement ids of the lines already stated."""
-
-
-class Ballot(NamedTuple):
-    """A revealed vote: sets of batch positions as integers, bit ``i`` for position ``i``."""
-
-    agree: int
-    reject: int
 
 
 class Round(NamedTuple):
@@ -367,6 +386,8 @@ class State(NamedTuple):
     """By identity, for those that ever changed a key or set a recovery key."""
     later_keys: Map[KeyId, KeyId] = Map()
     """Every other key of an identity -> the identity. A key is one's own for ever."""
+    last_compromise: int = -1
+    """Index of the newest compromise."""
     vaults: Map[str, KeyId] = Map()
     grants: Map[tuple[KeyId, KeyId], GrantVersion] = Map()
     """By (user, agent service)."""

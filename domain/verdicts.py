@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from proofroom.domain import eras, escalation
+from proofroom.domain import doubt, eras, escalation
 from proofroom.domain.assurance import capture, catch, threshold
 from proofroom.domain.counting import count_attested
 from proofroom.domain.entry import Entry
 from proofroom.domain.rounds import await_beacon, compute_opening
-from proofroom.domain.state import Ballot, Due, Round, State, unschedule
+from proofroom.domain.state import Ballot, Due, Judged, Round, State, unschedule
 from proofroom.domain.statements.attestation import RoundOpened, RoundTallied
 from proofroom.domain.voting import at_least, count_votes, read_bitmap, write_bitmap
 
@@ -30,11 +30,13 @@ def derive_round(state: State, due: Due, now_ms: int) -> RoundOpened | RoundTall
 def compute_tally(state: State, due: Due, round: Round) -> RoundTallied:
     """The count of the votes, record by record; nothing is attested where nobody was assigned."""
     count, assigned = len(round.records), len(round.committee)
-    agree = count_votes(ballot.agree for ballot in round.votes.values())
-    reject = count_votes(ballot.reject for ballot in round.votes.values())
+    sound = ~doubt.suspects(state, round.records)
+    votes = doubt.trusted_votes(state, round.votes)
+    agree = count_votes(ballot.agree for ballot in votes.values())
+    reject = count_votes(ballot.reject for ballot in votes.values())
     least = threshold(assigned)
-    attested = at_least(agree, least, count) if assigned else 0
-    rejected = at_least(reject, least, count) if assigned else 0
+    attested = at_least(agree, least, count) & sound if assigned else 0
+    rejected = at_least(reject, least, count) & sound if assigned else 0
     observed = (at_least(agree, 1, count) | at_least(reject, 1, count)).bit_count()
     captured = capture(len(round.eligible), round.colluding, assigned, round.missing)
     fewest = max((n for n in range(least, assigned + 1) if not attested & ~at_least(agree, n, count)), default=0)
@@ -56,7 +58,7 @@ def compute_tally(state: State, due: Due, round: Round) -> RoundTallied:
         records_observed=observed,
         catch=str(catch(captured, round.judged.bit_count(), observed) if assigned else 0),
         **escalation.fields_of(round),
-        **_escalated(state, due.cluster, round, round.judged & ~attested & ~rejected),
+        **_escalated(state, due.cluster, round, round.judged & sound & ~attested & ~rejected),
     )
 
 
@@ -79,7 +81,8 @@ def apply_round_tallied(state: State, entry: Entry, s: RoundTallied) -> State:
     attested, rejected = read_bitmap(s.attested, s.records), read_bitmap(s.rejected, s.records)
     era = count_attested(era, [r for position, r in enumerate(round.records) if attested >> position & 1])
     inspected = era.inspected
-    for validator, ballot in sorted([*round.heard.items(), *round.votes.items()]):
+    votes = [*doubt.trusted_votes(state, round.heard).items(), *doubt.trusted_votes(state, round.votes).items()]
+    for validator, ballot in sorted(votes):
         with_outcome = _with_outcome(ballot, attested, rejected)
         if with_outcome:
             inspected = inspected.set(validator, inspected.get(validator, 0) + with_outcome)
@@ -89,6 +92,9 @@ def apply_round_tallied(state: State, entry: Entry, s: RoundTallied) -> State:
         open_rounds=era.open_rounds - 1,
         inspected=inspected,
     )
+    if attested:
+        judged = Judged(round.records, attested, threshold(s.assigned), round.votes)
+        era = era._replace(judged=era.judged.set(s.round, judged))
     state = state._replace(
         rounds=state.rounds.delete(key),
         eras=state.eras.set(era_key, era),

@@ -12,11 +12,13 @@ from proofroom.adapters.audit import Verdict, audit
 from proofroom.adapters.head import save_snapshot
 from proofroom.adapters.keys import Key, load_key
 from proofroom.adapters.ledger import LOG, Ledger
+from proofroom.adapters.stores import MemoryStore
 from proofroom.domain.checkpoint import parse_note, verify_checkpoint
 from proofroom.domain.errors import HistoryChanged, NoSigner
 from proofroom.domain.identity import checkpoint_key
+from strategies.consenting import compromise
 from strategies.histories import ORIGIN, key
-from strategies.rooms import edit, make_folder, note_of
+from strategies.rooms import Clock, edit, make_folder, make_room, note_of
 from strategies.shell import proofroom
 
 
@@ -93,3 +95,20 @@ def test_rotating_from_the_command_line(tmp_path: Path) -> None:
     assert proofroom("audit", "--room", tmp_path).status == 0
     with closing(sqlite3.connect(tmp_path / LOG)) as connection:
         assert connection.execute("SELECT count(*) FROM log WHERE topic LIKE '%key-rotated%'").fetchone() == (2,)
+
+
+def test_the_audit_says_since_when_the_ledgers_own_word_is_in_doubt() -> None:
+    """A stolen ledger key could write nothing that the rules refuse; order and time of what it wrote rest on its word alone."""
+    store = MemoryStore(Clock(1_772_355_600_000))
+    room = make_room(store, store.clock)
+    assert audit(store).suspect == ()
+    room.ledger.tick()
+    since = room.ledger.size
+    room.ledger.tick()
+    room.ledger.append(compromise(room.cast, key("ledger"), since, key("ledger 1"), key("ledger-recovery")))
+    report = audit(store)
+    assert (report.verdict, report.suspect) == (Verdict.VALID, ((since, since + 1),))
+    assert report.sentence().endswith(f"SUSPECT: a key of the ledger was in other hands in entries {since} to {since}")
+    with pytest.raises(NoSigner):
+        room.ledger.tick()
+    assert Ledger(store, [key("ledger 1"), key("checkpoint")]).tick() == since + 3

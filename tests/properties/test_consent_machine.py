@@ -1,207 +1,118 @@
-"""Whatever wallets, services, payers and clocks do: a record gets in exactly when the reference model lets it in."""
+"""Whatever wallets, services, sub-agents, payers, thieves and clocks do: a record gets in exactly when the reference model lets it in."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import invariant, precondition, rule
 
-from model import SKEW, Certificate, Consent, Model, Promise, Run
-from proofroom.adapters.cast import PARAMETERS, Work
+from model import Change, Consent
 from proofroom.adapters.keys import Key
-from proofroom.domain import ids
-from proofroom.domain.consent import grant_status
-from proofroom.domain.envelope import Envelope, sign, verify
-from proofroom.domain.errors import ProofroomError
-from proofroom.domain.ids import KeyId, from_ms
-from proofroom.domain.statements.activity import Signers
-from proofroom.domain.statements.consent import (
-    AgentKey,
-    Grant,
-    Limits,
-    Metadata,
-    Payer,
-    ScopeContext,
-    ScopeName,
-    VaultOpened,
-    WireGrant,
-)
-from strategies.histories import History, deterministic_randomness, key, key_of
+from proofroom.domain.authorisation import chain_in_force
+from proofroom.domain.envelope import sign, verify
+from proofroom.domain.errors import Refused
+from proofroom.domain.ids import Digest, KeyId, from_ms
+from proofroom.domain.statements.consent import Delegation, Limits, Metadata, ScopeContext, ScopeName
+from proofroom.domain.statements.identity import Compromise, Identity, KeyRotated
+from strategies.consent_machine import AGENTS, ERA_MS, LIVES, OFFSETS, SCOPES, WALLETS, ConsentMachine
+from strategies.histories import key
+from strategies.rooms import soak
 
-ERA_MS = 3_600_000
-PLAIN = PARAMETERS.model_copy(update={"era_seconds": ERA_MS // 1000})
-PRICES = {name: int(price) for name, price in PARAMETERS.prices.to_json().items()}
-WALLETS = [key("wallet-a"), key("wallet-b")]
-AGENTS = [key("agent-a"), key("agent-b")]
-SPONSOR = key("sponsor")
-SCOPES = ["v-0 / mail", "v-0 / notes", "v-1 / mail", "v-2 / mail"]
-OPERATIONS = ["read", "write"]
-
-# Most draws are the plain one, so that long runs of accepted statements happen; the others lie on each side of a limit.
-WHO = st.sampled_from([0, 0, 0, 1])
-OFFSETS = st.sampled_from([0, 0, 0, 0, -1, 1, -1000, SKEW, SKEW + 1, -SKEW, -SKEW - 1])
-LIVES = st.sampled_from([None, None, 1, 0, 1_000, 60_000, ERA_MS])
-SPANS = st.sampled_from([1, 999, 60_000, SKEW, ERA_MS // 2, ERA_MS])
-WORKS = st.builds(
-    Work,
-    st.sampled_from([0, 1, 400, 500, 999]),
-    st.sampled_from([0, 0, 0.25, 1]),
-    st.sampled_from([0, 3599, 10**12]),
-    st.just(0),
-    st.sampled_from([0, 1]),
-    st.just(0),
-)
-
-ODD = [
-    "",
-    "",
-    "",
-    "edge",
-    "edge",
-    *["scope", "agent", "key", "grant", "customer", "ended", "id", "era", "took", "operation"],
-]
-"""What of a run is not plain; mostly at most one rule is at stake, so that a rule that is gone is noticed."""
+PARTIES = [WALLETS[0], AGENTS[0], AGENTS[2]]
+CHAIN = [0, 2, 3, 4, 1]
+"""The order in which services like to pass on: the granted one first, deeper than is allowed."""
 
 
-def keys_for(agent: int, scope: str) -> list[Key]:
-    """The derived keys that an agent service may have for a scope."""
-    return [key(f"derived {agent} {scope} {i}") for i in range(2)]
+class FamilyMachine(ConsentMachine):
+    """The same, with delegations and with keys that change."""
 
+    fresh = 0
 
-class ConsentMachine(RuleBasedStateMachine):
-    """One ledger, one model, the same statements."""
-
-    @initialize(data=st.data())
-    def begin(self, data: st.DataObject) -> None:
-        """A cluster with an open era; the first wallet has a vault, a grant and a certified key, so that work may follow at once."""
-        self.history = History(seed="machine", parameters=PLAIN)
-        self.randomness = deterministic_randomness("machine")
-        self.history.write(*self.history.cast.founding())
-        self.model = Model(PRICES, ERA_MS)
-        self.said: list[tuple[Envelope, Any]] = []
-        self.open_next_era()
-        self.open_vault(0, 0, 0)
-        self.grant(0, 0, {SCOPES[0]}, 0, None, False, False, None, False)
-        self.certify(0, SCOPES[0], 0, 0, ERA_MS)
-
-    # --- what is said to both
-
-    def say(self, envelope: Envelope, thing: Any) -> None:
-        """Give the same to ledger and model; they must agree."""
-        self.history.state_due()
-        now, before = self.history.clock, self.history.state
-        reasons = self.refuses(now, thing)
-        if reasons:
-            with pytest.raises(ProofroomError) as refused:
-                self.history.record(envelope)
-            assert refused.typename in reasons
-            assert self.history.state is before
-        else:
-            self.history.record(envelope)
-            if type(thing) is tuple:
-                self.model.vaults[thing[1]] = thing[0]
-            else:
-                self.model.record(thing)
-        self.said.append((envelope, thing))
-
-    def refuses(self, now: int, thing: Any) -> set[str]:
-        """The model's reasons."""
-        match thing:
-            case Consent():
-                return self.model.refuses_consent(now, thing)
-            case Certificate():
-                return self.model.refuses_certificate(now, thing)
-            case Promise():
-                return self.model.refuses_promise(now, thing)
-            case Run():
-                return self.model.refuses_run(now, thing)
-            case _:
-                return self.model.refuses_vault(now, thing[1], thing[2])
-
-    # --- time
-
-    @rule(ms=SPANS)
-    def wait(self, ms: int) -> None:
-        """Time passes."""
-        self.history.tick(ms)
-
-    @precondition(lambda self: self.history.clock >= self.model.era_starts[-1] + ERA_MS)
-    @rule()
-    def open_next_era(self) -> None:
-        """The era before has ended by itself; the next begins."""
-        self.history.write(self.history.cast.open_era(len(self.model.era_starts)))
-        self.model.era_starts.append(self.history.clock // 1000 * 1000)
-
-    # --- consent
-
-    @rule(wallet=WHO, vault=st.integers(0, 2), offset=OFFSETS)
-    def open_vault(self, wallet: int, vault: int, offset: int) -> None:
-        """A wallet claims a vault."""
-        user, created = WALLETS[wallet], self.history.clock + offset
-        statement = VaultOpened(
-            ledger=self.history.state.ledger,
-            user_pub_key=user.keyid,
-            vaultId=f"v-{vault}",
-            created_at=from_ms(created),
-        )
-        self.say(sign(statement, user), (user.keyid, f"v-{vault}", created))
+    def more(self) -> None:
+        """The grant has limits, and was passed on to a service that can work at once."""
+        self.wait(1)
+        limits = {"per": "grant", "cpu_ms": 1_000}
+        self.grant(0, 0, {SCOPES[0]}, 0, None, False, False, limits, False, True)
+        above = self.model.consents[-1]
+        self.pass_on(AGENTS[0], AGENTS[2], above, {SCOPES[0]}, 0, None, False, False, limits, True)
+        self.certify(2, SCOPES[0], 0, 0, ERA_MS)
 
     @rule(
-        wallet=WHO,
-        agent=WHO,
-        scopes=st.sampled_from([{SCOPES[0]}, {SCOPES[0]}, {SCOPES[0], SCOPES[1]}, {SCOPES[2]}, set()]),
+        place=st.sampled_from([0, 0, 0, 1, 1, 2, 3]),
+        agent=st.sampled_from([None, None, None, 0, 2, 3]),
+        parent=st.sampled_from(["newest", "newest", "newest", "newest", "any"]),
+        scopes=st.sampled_from([{SCOPES[0]}, {SCOPES[0]}, {SCOPES[0]}, {SCOPES[0], SCOPES[1]}, set()]),
         offset=OFFSETS,
-        life=LIVES,
-        revoked=st.sampled_from([False, False, False, True]),
+        life=LIVES | st.just(10 * ERA_MS),
+        revoked=st.sampled_from([False, False, False, False, True]),
         replace=st.booleans(),
-        limits=st.none()
-        | st.fixed_dictionaries(
-            {"per": st.sampled_from(["era", "grant"])},
-            optional={
-                "operations": st.sampled_from([["read"], ["read", "write"], ["write"]]),
-                "cpu_ms": st.sampled_from([0, 500, 1_000, 10**6]),
-                "gpu_units": st.sampled_from([0, 0.25, 1]),
-            },
-        ),
-        wire=st.booleans(),
+        limits=st.sampled_from(["same", "same", "same", "none", "cpu", "era", "read"]),
+        delegable=st.sampled_from([True, True, True, False]),
+        data=st.data(),
     )
-    def grant(
+    def delegate(
         self,
-        wallet: int,
-        agent: int,
+        place: int,
+        agent: int | None,
+        parent: str,
         scopes: set[str],
         offset: int,
         life: int | None,
         revoked: bool,
         replace: bool,
-        limits: dict[str, Any] | None,
-        wire: bool,
+        limits: str,
+        delegable: bool,
+        data: st.DataObject,
     ) -> None:
-        """A wallet grants, renews, narrows, replaces or revokes; in our form or in the wallets'."""
-        user, created = WALLETS[wallet], self.history.clock + offset
-        wire = wire and (limits or {}).get("gpu_units") != 0.25  # test_consent has fractions in the wire form
-        names = [ScopeName(vaultId=s.split(" / ")[0], scopeId=s.split(" / ")[1]) for s in sorted(scopes, reverse=True)]
-        optional: dict[str, Any] = {} if limits is None else {"limits": Limits(**limits)}
-        fields: dict[str, Any] = {
-            "agent_service_pub_key": AGENTS[agent].keyid,
-            "user_pub_key": user.keyid,
-            "created_at": from_ms(created),
-            "expires_at": None if life is None else from_ms(created + life),
-            "revoked": revoked,
-            "metadata": Metadata(scopes=tuple(ScopeContext(context=n) for n in names), replace=replace, **optional),
-        }
-        statement = WireGrant(**fields) if wire else Grant(ledger=self.history.state.ledger, **fields)
-        envelope, given = sign(statement, user), limits or {}
+        """A service passes on the newest of what it has, mostly to the next one and within its limits."""
+        delegator, receiver = AGENTS[CHAIN[place]], AGENTS[CHAIN[place + 1] if agent is None else agent]
+        mine = [c for c in self.model.consents if (c.user, c.agent) == (WALLETS[0].keyid, delegator.keyid)]
+        pool = mine if parent == "newest" and mine else self.model.consents
+        above = max(pool, key=lambda c: c.place) if parent == "newest" else data.draw(st.sampled_from(pool), "parent")
+        given = self.limits_of(above, limits)
+        self.pass_on(delegator, receiver, above, scopes, offset, life, revoked, replace, given, delegable)
+
+    def pass_on(
+        self,
+        delegator: Key,
+        receiver: Key,
+        above: Consent,
+        scopes: set[str],
+        offset: int,
+        life: int | None,
+        revoked: bool,
+        replace: bool,
+        given: dict[str, Any],
+        delegable: bool,
+    ) -> None:
+        """The delegation is said to ledger and model."""
+        user, created = WALLETS[0], self.history.clock + offset
+        expires = above.expires if life is None else created + life
         gpu = given.get("gpu_units")
+        optional: dict[str, Any] = {"limits": Limits(**given)} if given else {}
+        names = [ScopeName(vaultId=s.split(" / ")[0], scopeId=s.split(" / ")[1]) for s in sorted(scopes)]
+        statement = Delegation(
+            ledger=self.history.state.ledger,
+            user_pub_key=user.keyid,
+            delegator=delegator.keyid,
+            agent_service_pub_key=receiver.keyid,
+            parent=Digest(above.id),
+            created_at=from_ms(created),
+            expires_at=None if expires is None else from_ms(expires),
+            revoked=revoked,
+            metadata=Metadata(
+                scopes=tuple(ScopeContext(context=n) for n in names), delegable=delegable, replace=replace, **optional
+            ),
+        )
+        envelope = sign(statement, self.pen(delegator))
         consent = Consent(
             id=verify(envelope).digest,
             user=user.keyid,
-            agent=AGENTS[agent].keyid,
+            agent=receiver.keyid,
             created=created,
-            expires=None if life is None else created + life,
+            expires=expires,
             revoked=revoked,
             scopes=frozenset(scopes),
             replace=replace,
@@ -209,146 +120,83 @@ class ConsentMachine(RuleBasedStateMachine):
             cpu_ms=given.get("cpu_ms"),
             gpu_micro=None if gpu is None else int(gpu * 10**6),
             per_era=given.get("per") == "era",
+            delegable=delegable,
+            delegator=delegator.keyid,
+            parent=above.id,
         )
         self.say(envelope, consent)
 
-    @rule(
-        agent=WHO,
-        scope=st.sampled_from([SCOPES[0], *SCOPES]),
-        n=WHO,
-        offset=OFFSETS,
-        life=st.sampled_from([ERA_MS, 10 * ERA_MS, 60_000, 1, 0]),
-    )
-    def certify(self, agent: int, scope: str, n: int, offset: int, life: int) -> None:
-        """An agent service certifies a derived key for a scope."""
-        derived, created = keys_for(agent, scope)[n], self.history.clock + offset
-        statement = AgentKey(
-            ledger=self.history.state.ledger,
-            agent=AGENTS[agent].keyid,
-            vault_scope=scope,
-            key=derived.keyid,
-            created_at=from_ms(created),
-            expires_at=from_ms(created + life),
-        )
-        certificate = Certificate(derived.keyid, AGENTS[agent].keyid, scope, created, created + life)
-        self.say(sign(statement, AGENTS[agent], derived), certificate)
+    def limits_of(self, above: Consent, choice: str) -> dict[str, Any]:
+        """The limits of what is passed on, or others."""
+        same: dict[str, Any] = {"per": "era" if above.per_era else "grant"}
+        if above.operations:
+            same["operations"] = list(above.operations)
+        if above.cpu_ms is not None:
+            same["cpu_ms"] = above.cpu_ms
+        if above.gpu_micro is not None:
+            same["gpu_units"] = above.gpu_micro // 10**6 if above.gpu_micro % 10**6 == 0 else above.gpu_micro / 10**6
+        changes: dict[str, dict[str, Any]] = {
+            "same": {},
+            "cpu": {"cpu_ms": 500},
+            "era": {"per": "era"},
+            "read": {"operations": ["read"]},
+        }
+        return {} if choice == "none" else same | changes[choice]
 
     @rule(
-        agent=WHO,
-        cap=st.sampled_from([0, 800_000, 2_000_000, 10**9]),
+        party=st.sampled_from(PARTIES),
+        kind=st.sampled_from(["rotated", "recovery", "recovery", "compromise", "compromise"]),
         offset=OFFSETS,
-        life=LIVES,
-        revoked=st.sampled_from([False, False, True]),
-        who=st.sampled_from([2, 2, 1]),
+        used=st.sampled_from([False, False, False, True]),
+        back=st.sampled_from([0, 1, 2, 4, 8, 10**6, -1]),
     )
-    def promise(self, agent: int, cap: int, offset: int, life: int | None, revoked: bool, who: int) -> None:
-        """Someone takes on what an agent service burns, or no longer does."""
-        customer, created = [*WALLETS, SPONSOR][who], self.history.clock + offset
-        expires = None if life is None else created + life
-        statement = Payer(
-            ledger=self.history.state.ledger,
-            customer=customer.keyid,
-            agent=AGENTS[agent].keyid,
-            cluster=self.history.cast.cluster,
-            cap_per_era=str(cap),
-            created_at=from_ms(created),
-            expires_at=None if expires is None else from_ms(expires),
-            revoked=revoked,
-        )
-        promise = Promise(customer.keyid, AGENTS[agent].keyid, created, expires, revoked, cap)
-        self.say(sign(statement, customer), promise)
+    def change_keys(self, party: Any, kind: str, offset: int, used: bool, back: int) -> None:
+        """A party rotates, sets a recovery key, or has a thief thrown out, with effect some entries back."""
+        self.fresh += not used
+        new, who = key(f"fresh {self.fresh}"), party.keyid
+        created, size = self.history.clock + offset, self.history.state.size
+        since = max(0, size - back)
+        fields: dict[str, Any] = {
+            "ledger": self.history.state.ledger,
+            "identity": who,
+            "created_at": from_ms(created),
+        }
+        recovery = self.model.recovery_of(who)
+        former = [] if recovery is None else [self.named(recovery)]
+        pens = [self.pen(party)] if kind != "compromise" else former or [party]
+        if new.keyid in {k.keyid for k in (*pens, *former)}:
+            return  # nobody can sign twice
+        if kind == "rotated":
+            envelope = sign(KeyRotated(**fields, new_key=new.keyid), *pens, new)
+        elif kind == "recovery":
+            envelope = sign(Identity(**fields, recovery_key=new.keyid), *pens, new, *former)
+        else:
+            declared = Compromise(**fields, new_key=new.keyid, since_index=since)
+            envelope = sign(declared, *pens, new)
+        self.say(envelope, Change(who, kind, new.keyid, created, since if kind == "compromise" else 0))
 
-    # --- work
+    def named(self, keyid: str) -> Any:
+        """The fresh key with this id."""
+        return next(k for k in (key(f"fresh {i}") for i in range(self.fresh + 1)) if k.keyid == keyid)
 
-    @rule(data=st.data(), odd=st.sampled_from(ODD), work=WORKS)
-    def run(self, data: st.DataObject, odd: str, work: Work) -> None:
-        """An agent works: by the newest certificates and versions and now, but for one thing that is drawn from far and wide."""
-        pick = data.draw
-        certificate = pick(st.sampled_from(self.model.certificates), "certificate")
-        agent, scope, derived = certificate.agent, certificate.scope, certificate.key
-        if odd == "scope":
-            scope = pick(st.sampled_from(SCOPES), "scope")
-        if odd == "agent":
-            agent = pick(st.sampled_from([a.keyid for a in AGENTS]), "agent")
-        if odd == "key":
-            derived = pick(st.sampled_from([k.keyid for i in (0, 1) for s in SCOPES for k in keys_for(i, s)]), "key")
-        owner = self.model.vaults.get(scope.split(" / ", maxsplit=1)[0], WALLETS[0].keyid)
-        version = self.model.newest(KeyId(owner), agent)
-        grant = version.id if version is not None else "blake3:" + "00" * 32
-        if odd == "grant":
-            grant = pick(st.sampled_from([c.id for c in self.model.consents]), "grant")
-        promised = [p.customer for p in self.model.promises if p.agent == agent]
-        customer = pick(st.sampled_from([owner, *promised]), "customer")
-        if odd == "customer":
-            customer = pick(st.sampled_from([SPONSOR.keyid, *(w.keyid for w in WALLETS)]), "customer")
-        now = self.history.clock
-        ended = now + (pick(OFFSETS, "offset") if odd == "ended" else 0)
-        if odd == "edge":
-            ends = [version.expires if version is not None else None, certificate.expires]
-            ends += [p.expires for p in self.model.promises if p.customer == customer]
-            ends += [self.model.era_starts[-1] - SKEW, now + SKEW]
-            ended = pick(st.sampled_from([e for e in ends if e is not None]), "end") + pick(
-                st.sampled_from([0, 1, -1]), "by"
-            )
-        id_ms = now + (pick(OFFSETS, "id") if odd == "id" else 0)
-        run = Run(
-            id=ids.record_id(id_ms, self.randomness(10)),
-            id_ms=id_ms,
-            agent=agent,
-            scope=scope,
-            key=derived,
-            customer=customer,
-            grant=grant,
-            era=max(0, len(self.model.era_starts) - (pick(st.sampled_from([0, 2]), "era") if odd == "era" else 1)),
-            started=ended - (pick(st.sampled_from([1, SKEW, SKEW + 1, -1]), "took") if odd == "took" else 0),
-            ended=ended,
-            operation=pick(st.sampled_from(OPERATIONS), "operation") if odd == "operation" else "read",
-            usage={
-                "cpu_ms": work.cpu_ms,
-                "gpu_micro": int(work.gpu_units * 10**6),
-                "byte_seconds": work.byte_seconds,
-                "bytes_streamed": 0,
-                "puts": work.puts,
-                "gets": 0,
-            },
-        )
-        self.say(self.signed(run, work, key_of(KeyId(derived))), run)
-
-    def signed(self, run: Run, work: Work, derived: Key) -> Envelope:
-        """The record of a run."""
-        cast = self.history.cast
-        roles = {"orchestrator": cast.orchestrator.keyid, "agent-runtime": cast.runtimes[0].keyid}
-        statement = cast.record(
-            ids.Digest(run.grant),
-            run.era,
-            work,
-            record_id=run.id,
-            agent=run.agent,
-            vault_scope=run.scope,
-            operation=run.operation,
-            customer=run.customer,
-            started_at=from_ms(run.started),
-            ended_at=from_ms(run.ended),
-            signers=Signers.model_validate({**roles, "agent-derived-key": derived.keyid}),
-        )
-        return sign(statement, derived, cast.orchestrator, cast.runtimes[0])
-
-    @rule(data=st.data())
-    def say_again(self, data: st.DataObject) -> None:
-        """Anything that was said before is said again, whatever became of it."""
-        self.say(*data.draw(st.sampled_from(self.said), "again"))
-
-    # --- always
+    @precondition(lambda self: self.model.changes)
+    @rule()
+    def forget_the_new_key(self) -> None:
+        """The next to sign takes its first key."""
+        self.old_pen = True
 
     @invariant()
-    def statuses_agree(self) -> None:
-        """Each grant has the status that the model gives it, now and around its end."""
-        for user in WALLETS:
-            for agent in AGENTS:
-                version = self.history.state.grants.get((user.keyid, agent.keyid))
-                for at in (self.history.clock, (version.expires_at_ms if version else 0) + 1):
-                    assert grant_status(version, at) == self.model.status(user.keyid, agent.keyid, at)
+    def chains_agree(self) -> None:
+        """Whatever was ever granted or passed on is in force in the ledger exactly when the model says so."""
+        now = self.history.clock
+        for c in self.model.consents:
+            try:
+                chain_in_force(self.history.state, KeyId(c.user), KeyId(c.agent), Digest(c.id), now)
+                in_force = True
+            except Refused:
+                in_force = False
+            assert in_force == (not self.model.ended(c.user, c.agent, c.id, now)), c
 
 
-TestConsent = ConsentMachine.TestCase
-TestConsent.settings = settings(stateful_step_count=30)
+TestConsent = FamilyMachine.TestCase
+TestConsent.settings = settings(max_examples=soak(25, 1_000), stateful_step_count=35)

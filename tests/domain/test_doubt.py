@@ -1,0 +1,128 @@
+"""A compromise that names an earlier index: unpaid records that rest on what the thief signed end unattested, the others are paid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from proofroom.adapters.cast import Cast, Work
+from proofroom.adapters.keys import Key
+from proofroom.domain.statements.attestation import RoundTallied
+from proofroom.domain.statements.settlement import EraPaid, Payout
+from proofroom.domain.voting import make_vote
+from strategies.consenting import compromise, set_recovery
+from strategies.histories import HOUR_MS, History, key
+
+RECOVERY, NEW = key("recovery"), key("successor")
+
+PARTIES: list[tuple[str, Callable[[Cast], Key]]] = [
+    ("wallet", lambda cast: cast.user),
+    ("agent service", lambda cast: cast.agent),
+    ("derived key", lambda cast: cast.derived),
+    ("orchestrator", lambda cast: cast.orchestrator),
+    ("runtime", lambda cast: cast.runtimes[1]),
+    ("payer", lambda cast: key("sponsor")),
+]
+
+
+def prepared(party: Callable[[Cast], Key]) -> tuple[History, int]:
+    """Two records under all that is honest, then a thief's grant, certificate and payer statement, and two records on top of these."""
+    history = History()
+    history.found()
+    cast = history.cast
+    history.write(cast.open_era(0), cast.payer(key("sponsor"), 10**12), cast.deposit(key("sponsor").keyid, 10**12))
+    history.write(set_recovery(cast, party(cast), RECOVERY))
+    history.work(0, Work(1_000), Work(1_000))
+    history.work(0, Work(1_000), customer=key("sponsor").keyid)
+    history.sleep(1_000)
+    since = history.state.size
+    history.write(cast.grant(replace=True), cast.payer(key("sponsor"), 10**12))
+    cast.derived = key("second derived")
+    history.write(cast.certify())
+    return history, since
+
+
+def paid(history: History) -> tuple[int, int, int]:
+    """Recorded and attested records of the settled era, and what customers paid."""
+    history.tick(25 * HOUR_MS)
+    history.tick(HOUR_MS)
+    (statement,) = [e.statement for e in history.entries if isinstance(e.statement, EraPaid)]
+    charged = sum(
+        int(e.statement.amount)
+        for e in history.entries
+        if isinstance(e.statement, Payout) and e.statement.role == "charge"
+    )
+    assert sum(history.state.balances.values()) == 0
+    return statement.records.recorded, statement.records.attested, charged
+
+
+@pytest.mark.parametrize("when", ["before the tally", "after the tally", "too late"])
+@pytest.mark.parametrize(("name", "party"), PARTIES)
+def test_what_rests_on_the_thief_is_not_paid(name: str, party: Callable[[Cast], Key], when: str) -> None:
+    """Whoever's key it was, and whether the theft is noticed before or after the vote; what was paid before it is noticed stands."""
+    history, since = prepared(party)
+    cast = history.cast
+    history.work(0, Work(1_000), Work(1_000))
+    history.work(0, Work(1_000), customer=key("sponsor").keyid)
+    declared = compromise(
+        cast, party(cast) if name != "derived key" else key("derived v-7c21 / calendar"), since, NEW, RECOVERY
+    )
+    seal = history.seal(0)
+    if when == "before the tally":
+        history.write(declared)
+    history.attest(seal)
+    if when == "after the tally":
+        history.write(declared)
+    recorded, attested, charged = paid(history)
+    # Per thousand ms a base price of 2,000,000; the runtime signed one of three on each side, the sponsor paid for one.
+    spoiled = {"wallet": 3, "agent service": 3, "derived key": 0, "orchestrator": 3, "runtime": 1, "payer": 1}[name]
+    spoiled = 0 if when == "too late" else spoiled
+    assert (recorded, attested) == (6, 6 - spoiled)
+    (tally,) = [e.statement for e in history.entries if isinstance(e.statement, RoundTallied)]
+    assert tally.records_attested == (6 - spoiled if when == "before the tally" else 6)
+    assert charged == (6 - spoiled) * 2_000_000
+    if when == "too late":
+        history.write(declared)
+        assert sum(history.state.balances.values()) == 0
+
+
+@pytest.mark.parametrize(("thieves", "attested"), [(0, 1), (1, 1), (2, 0)])
+@pytest.mark.parametrize("late", [False, True])
+def test_votes_of_a_thief_do_not_count(thieves: int, attested: int, late: bool) -> None:
+    """Five of five agreed; with one vote in doubt two thirds remain, with two they do not."""
+    history = History()
+    history.found()
+    cast = history.cast
+    history.write(cast.open_era(0))
+    history.write(*[set_recovery(cast, v, key(f"recovery {v.keyid}")) for v in cast.validators])
+    history.work(0, Work(1_000))
+    number = history.seal(0)
+    since = history.state.size
+    members = history.reveal_beacons(number)
+    declared = [
+        compromise(cast, cast.validators[i], since, key(f"new {i}"), key(f"recovery {cast.validators[i].keyid}"))
+        for i in members[:thieves]
+    ]
+    votes = {i: make_vote(1) for i in members}
+    for i, vote in votes.items():
+        history.write(cast.commit(history.state, number, i, vote))
+    last = members[-1]
+    for i in members[:-1]:
+        history.write(cast.reveal(number, i, votes[i]))
+    if not late:
+        history.write(*declared)
+    history.write(cast.reveal(number, last, votes[last]))
+    if late:
+        history.write(*declared)
+    assert paid(history)[:2] == (1, attested)
+
+
+def test_an_honest_era_is_counted_once() -> None:
+    """Without any compromise nothing is counted again, and with one of another party nothing changes."""
+    history, since = prepared(lambda cast: cast.manager)
+    history.work(0, Work(1_000))
+    history.attest(history.seal(0))
+    before = history.state.eras[history.cast.cluster, 0]
+    history.write(compromise(history.cast, history.cast.manager, since, NEW, RECOVERY))
+    assert paid(history)[:2] == (4, before.attested) == (4, 4)
