@@ -47,8 +47,8 @@ MODERATE = Cost()
 """libsodium's own middle: 3 passes over 256 MiB, about a second."""
 
 
-def save_encrypted(path: Path, seed: bytes, password: bytes, cost: Cost = MODERATE, *, replace: bool = False) -> Key:
-    """Write a seed to a file of mode 0600, encrypted under a password; whole or not at all.
+def save_encrypted(path: Path, seed: bytes, password: bytes, cost: Cost | None = None, *, replace: bool = False) -> Key:
+    """Write a seed to a file of mode 0600, encrypted under a password; whole or not at all. The cost is :data:`MODERATE` unless given.
 
     Raises:
         BadInput: the password is empty, or the cost is outside of what a reader accepts.
@@ -56,7 +56,7 @@ def save_encrypted(path: Path, seed: bytes, password: bytes, cost: Cost = MODERA
     """
     if not password:
         raise BadInput(path=str(path), why="an empty password protects nothing")
-    key, salt = Key(seed), os.urandom(argon2id.SALTBYTES)
+    key, salt, cost = Key(seed), os.urandom(argon2id.SALTBYTES), cost or MODERATE
     kdf = {"name": KDF, "operations": cost.operations, "memory": cost.memory, "salt": salt.hex()}
     _check_cost(path, cost)
     box = SecretBox(_stretch(password, salt, cost)).encrypt(seed)

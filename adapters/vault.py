@@ -176,7 +176,8 @@ class Vault:
             raise VaultUnavailable(what=f"{vault_scope}, {name}", why="another blob is served than the one expected")
         # The name's file says the address and nobody signed it: only an address from elsewhere makes its check worth something.
         sizes, check = (sealing.HEADER, sealing.CHUNK + sealing.OVERHEAD), expected is not None
-        passing = ahead(self._counted(self.storage.get(vault_scope, address, sizes=sizes, check=check)))
+        passing = self._counted(self.storage.get(vault_scope, address, sizes=sizes, check=check))
+        passing = ahead(passing) if check else passing
         try:
             yield from sealing.decrypt(passing, scope_key, _bound(vault_scope, epoch, name))
         except sealing.NotSealed:

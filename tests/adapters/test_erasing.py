@@ -24,9 +24,13 @@ from proofroom.adapters.supervisor import Agent
 from proofroom.adapters.vault import Vault
 from proofroom.domain.authorisation import authorise
 from proofroom.domain.commitment import Opening
+from proofroom.domain.envelope import sign
 from proofroom.domain.errors import AlreadyRecorded, GrantRevoked, NotOwner, PayloadErased, VaultUnavailable
+from proofroom.domain.ids import from_ms
+from proofroom.domain.readers import readers_in_force
 from proofroom.domain.receipt import verify_receipt
 from proofroom.domain.statements.activity import Activity
+from proofroom.domain.statements.consent import AgentKey
 
 SCOPE = "v-7c21 / calendar"
 
@@ -177,6 +181,24 @@ def test_keys_follow_consent(ledger: Ledger, room: Path) -> None:
     ledger.append(cast.grant())
     assert follow_consent(vault, SCOPE, ledger.state, cast.user, clock()) == 1
     assert vault.get(SCOPE, "later", cast.derived) == b"4711"
+    other = cast.agent.derive("v-7c21 / health")
+    ledger.append(
+        sign(
+            AgentKey(
+                ledger=ledger.id,
+                agent=cast.agent.keyid,
+                vault_scope="v-7c21 / health",
+                key=other.keyid,
+                created_at=from_ms(clock()),
+                expires_at=from_ms(clock() + 86_400_000),
+            ),
+            cast.agent,
+            other,
+        )
+    )
+    follow_consent(vault, SCOPE, ledger.state, cast.user, clock())
+    assert vault.readers(SCOPE) == {cast.user.keyid, cast.derived.keyid}  # a key for another scope reads nothing here
+    assert readers_in_force(ledger.state, "v-7c21 / health", clock()) == frozenset()  # certified, and not granted
     runtime = AgentRuntime(
         vault, permit=lambda scope: authorise(ledger.state, cast.agent.keyid, scope, "read", clock())
     )

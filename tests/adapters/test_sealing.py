@@ -89,6 +89,19 @@ def test_chunks_stand_where_they_stood(change: str) -> None:
         opened(b"".join(CHANGES[change](chunks_of(sealed(3)))))
 
 
+@pytest.mark.parametrize("tag", [1, 2, 3])
+def test_only_the_end_may_say_that_it_is_the_end(tag: int) -> None:
+    """Even of whoever holds the key: libsodium's other tags, and an end before the end, make no blob."""
+    from nacl.bindings import crypto_secretstream_xchacha20poly1305_init_push as init_push
+    from nacl.bindings import crypto_secretstream_xchacha20poly1305_push as push
+    from nacl.bindings import crypto_secretstream_xchacha20poly1305_state as new_state
+
+    state = new_state()
+    blob = init_push(state, KEY) + push(state, bytes(CHUNK), BOUND, tag) + push(state, b"end", BOUND, 3)
+    with pytest.raises(NotSealed):
+        opened(blob)
+
+
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_any_changed_bit_fails(data: st.DataObject) -> None:

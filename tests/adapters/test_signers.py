@@ -231,6 +231,7 @@ def test_a_ledger_with_keys_of_every_sort(wrapper: str, tmp_path: Path, monkeypa
 def test_key_verbs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """new, show and protect say the public key and nothing else; a protected room opens with the password."""
     monkeypatch.setenv("A_PASSWORD", PASSWORD.decode())
+    monkeypatch.setattr("proofroom.adapters.keyfile.MODERATE", CHEAP)
     Ledger.create(tmp_path / "room").close()
     plain = tmp_path / "room" / "keys" / "ledger.json"
     seed = json.loads(plain.read_text())["seed"]
@@ -249,6 +250,13 @@ def test_key_verbs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert main(["tick", "--room", str(tmp_path / "room")]) == 6  # nobody is there to be asked
     (plain.with_suffix(".uri")).write_text("encrypted-file:ledger.json?password-env=A_PASSWORD\n")
     assert main(["tick", "--room", str(tmp_path / "room")]) == 0
+
+
+def test_the_default_cost_is_libsodiums_middle(tmp_path: Path) -> None:
+    """What a person gets who says nothing."""
+    save_encrypted(tmp_path / "a.json", SEED, PASSWORD)
+    kdf = json.loads((tmp_path / "a.json").read_text())["kdf"]
+    assert (kdf["operations"], kdf["memory"]) == (3, 256 * 2**20)
 
 
 @pytest.mark.parametrize("secret", [SEED.hex(), PASSWORD.decode()])
