@@ -64,9 +64,13 @@ def measure(work: Callable[[], object]) -> None:
     """In the process of a side: run, time, and print the sample for :func:`run_side`."""
     cpu, start = _cpu_seconds(), time.perf_counter()
     work()
-    seconds, cpu = time.perf_counter() - start, _cpu_seconds() - cpu
+    print_sample(time.perf_counter() - start, _cpu_seconds() - cpu)
+
+
+def print_sample(seconds: float, cpu_seconds: float) -> None:
+    """In the process of a side that took its time itself."""
     helpers = sum(_peak_mib(pid) for pid in _helpers())
-    print(json.dumps(Sample(seconds, _peak_mib("self"), helpers, cpu)))
+    print(json.dumps(Sample(seconds, _peak_mib("self"), helpers, cpu_seconds)))
 
 
 def _peak_mib(pid: str) -> float:

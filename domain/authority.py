@@ -34,6 +34,12 @@ vote-committed        validator                               cluster, round, va
 vote-revealed         validator                               cluster, round, validator
 round-opened          ledger (derived)                        cluster, round
 round-tallied         ledger (derived)                        cluster, round
+equivocation          reporter (and the accused, inside)      cluster, validator
+false-beacon          reporter (and the accused, inside)      cluster, validator
+validator-left        validator                               cluster, validator
+slashed               ledger (derived)                        node and era, or evidence
+node-removed          ledger (derived)                        cluster, node
+validator-suspended   ledger (derived)                        cluster, validator, era
 era-sealed, era-paid  ledger (derived)                        cluster, era
 payout                ledger (derived)                        cluster, era, line
 repayment             ledger (derived)                        cluster, deposit, line
@@ -59,8 +65,10 @@ from proofroom.domain import (
     deposits,
     eras,
     erasure,
+    evidence,
     governance,
     marketplace,
+    penalties,
     proposals,
     rotation,
     rounds,
@@ -81,6 +89,7 @@ from proofroom.domain.statements import governance as go
 from proofroom.domain.statements import identity as idn
 from proofroom.domain.statements import ledger as le
 from proofroom.domain.statements import marketplace as ma
+from proofroom.domain.statements import offences as of
 from proofroom.domain.statements import proposals as pr
 from proofroom.domain.statements import settlement as se
 from proofroom.domain.statements import withdrawals as wi
@@ -133,8 +142,14 @@ def _ledger(state: State, s: object) -> dict[str, KeyId]:
     return {"ledger": state.founding.ledger_key}
 
 
-def _validator(state: State, s: at.BeaconRevealed | at.VoteCommitted | at.VoteRevealed) -> dict[str, KeyId]:
+def _validator(
+    state: State, s: at.BeaconRevealed | at.VoteCommitted | at.VoteRevealed | of.ValidatorLeft
+) -> dict[str, KeyId]:
     return {"validator": s.validator}
+
+
+def _reporter(state: State, s: of.Equivocation | of.FalseBeacon) -> dict[str, KeyId]:
+    return {"reporter": s.reporter}
 
 
 def _wallet(state: State, s: co.GrantFields | co.VaultOpened | co.Erased) -> dict[str, KeyId]:
@@ -239,6 +254,12 @@ AUTHORITY: dict[str, Rule] = {
     at.VoteRevealed.kind: Rule(_validator, rounds.apply_vote_revealed),
     at.RoundOpened.kind: Rule(_ledger, rounds.apply_round_opened, derived=True),
     at.RoundTallied.kind: Rule(_ledger, verdicts.apply_round_tallied, derived=True),
+    of.Equivocation.kind: Rule(_reporter, evidence.apply_equivocation),
+    of.FalseBeacon.kind: Rule(_reporter, evidence.apply_false_beacon),
+    of.ValidatorLeft.kind: Rule(_validator, validators.apply_validator_left),
+    of.Slashed.kind: Rule(_ledger, penalties.apply_slashed, derived=True),
+    of.NodeRemoved.kind: Rule(_ledger, penalties.apply_node_removed, derived=True),
+    of.ValidatorSuspended.kind: Rule(_ledger, penalties.apply_validator_suspended, derived=True),
     se.Deposit.kind: Rule(_bank, deposits.apply_deposit),
     ma.Marketplace.kind: Rule(lambda _, s: {"owner": s.owner}, marketplace.apply_marketplace),
     ma.Listing.kind: Rule(lambda _, s: {"agent service": s.agent}, marketplace.apply_listing),

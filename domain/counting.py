@@ -46,3 +46,12 @@ def _count_parties(tallies: Map[tuple[str, KeyId], Tally], records: Iterable[Pen
         for party in (("agent", record.agent), ("customer", record.customer)):
             counts[party] = counts.get(party, 0) + 1
     return tallies.update({p: tallies[p]._replace(attested=tallies[p].attested + n) for p, n in counts.items()})
+
+
+def count_rejected(era: Era, records: Sequence[Pending]) -> Era:
+    """The era with these records finally rejected: what its offences are made of."""
+    misreported = era.misreported.mutate()
+    for record in records:
+        count, usage = misreported.get(record.node, (0, UsageSum()))
+        misreported[record.node] = (count + 1, usage.plus(record.usage))
+    return era._replace(misreported=misreported.finish())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from immutables import Map
 
-from proofroom.domain import hashing, merkle
+from proofroom.domain import hashing, merkle, penalties
 from proofroom.domain.accounts import customer_account
 from proofroom.domain.activity import count_recorded, unsealed
 from proofroom.domain.canonical import encode
@@ -29,7 +29,7 @@ from proofroom.domain.unlocking import move
 
 
 def settle_if_final(state: State, cluster: str, number: int) -> State:
-    """Once an era is sealed and its last round is final, compute its lines.
+    """Once an era is sealed and its last round is final, compute its lines, and establish its offences.
 
     They come before anything else that is due, so that no other era is settled from deposits that these lines have yet to charge.
     """
@@ -52,7 +52,8 @@ def settle_if_final(state: State, cluster: str, number: int) -> State:
     )
     era = era._replace(lines=compute_lines(cluster, number, work))
     agenda = schedule(state.agenda, Due(0, "era", cluster, number))
-    return state._replace(eras=state.eras.set((cluster, number), era), agenda=agenda)
+    state = state._replace(eras=state.eras.set((cluster, number), era), agenda=agenda)
+    return penalties.enqueue(state, *penalties.misreports_of(cluster, number, era))
 
 
 def judges_of(era: Era) -> dict[KeyId, int]:

@@ -27,7 +27,7 @@ def next_round(state: State, cluster: str, round: Round, disputed: int) -> Round
     eligible = tuple(
         v
         for v in round.eligible
-        if v not in round.committee and may_judge(state, cluster, v, parameters.validator_bond)
+        if v not in round.committee and may_judge(state, cluster, v, round.era, parameters.validator_bond)
     )
     size = next_size(round.size)
     if not disputed or not round.committee or round.level >= parameters.escalations or len(eligible) < size:

@@ -73,8 +73,6 @@ def read_parameters(p: g.Parameters) -> Parameters:
         raise BadParameters(why="a price is 10^18 base units or more")
     if sum(shares.values()) > RATIO_ONE:
         raise BadParameters(why="the shares sum to more than the whole")
-    if parse_amount(p.bonds.slash_floor) or p.bonds.slash_multiple:
-        raise NotYet(what="slashing")
     if p.late_records != "refused":
         raise NotYet(what="carrying late records over")
     return Parameters(
@@ -90,6 +88,9 @@ def read_parameters(p: g.Parameters) -> Parameters:
         bytes_tolerance=parse_ratio(p.attestation.bytes_tolerance),
         cluster_bond=parse_amount(p.bonds.cluster_minimum),
         validator_bond=parse_amount(p.bonds.validator_minimum),
+        slash_floor=parse_amount(p.bonds.slash_floor),
+        slash_multiple=p.bonds.slash_multiple,
+        suspend_after=p.attestation.suspend_after or 0,
         era_seconds=p.era_seconds,
     )
 

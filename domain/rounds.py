@@ -7,14 +7,14 @@ time, has passed, so a round ends with nobody's help; :mod:`proofroom.domain.ver
 
 from __future__ import annotations
 
-from proofroom.domain import escalation, hashing
+from proofroom.domain import escalation, hashing, penalties
 from proofroom.domain.assurance import capture, threshold
 from proofroom.domain.beacon import beacon_step
 from proofroom.domain.committee import compute_committee, compute_seed
 from proofroom.domain.entry import Entry
 from proofroom.domain.errors import AlreadyRecorded, FalseReveal, NotAssigned, WrongPhase
 from proofroom.domain.ids import from_ms
-from proofroom.domain.state import Due, Parameters, Pending, Round, State, ValidatorFacts, schedule
+from proofroom.domain.state import Due, Parameters, Pending, Round, State, schedule
 from proofroom.domain.statements.activity import BatchSealed
 from proofroom.domain.statements.attestation import (
     Assurance,
@@ -23,7 +23,7 @@ from proofroom.domain.statements.attestation import (
     VoteCommitted,
     VoteRevealed,
 )
-from proofroom.domain.validators import eligible_validators
+from proofroom.domain.validators import check_not_removed, eligible_validators
 from proofroom.domain.voting import all_positions, commitment, read_vote
 
 MAX_BEACON_STEPS = 65_536
@@ -35,7 +35,7 @@ MISSING_LISTED = 128
 def start_round(state: State, entry: Entry, s: BatchSealed, records: tuple[Pending, ...]) -> State:
     """The batch awaits the beacon; the eligible set is fixed now."""
     parameters = state.eras[s.cluster, s.era].parameters
-    eligible = eligible_validators(state, s.cluster, records, parameters.validator_bond)
+    eligible = eligible_validators(state, s.cluster, s.era, records, parameters.validator_bond)
     round = Round(
         s.era,
         s.batch,
@@ -89,6 +89,7 @@ def apply_beacon_revealed(state: State, entry: Entry, s: BeaconRevealed) -> Stat
         NotAssigned: the validator is not eligible.
         AlreadyRecorded: it revealed already, for this or a later round.
         FalseReveal: the value does not lie on its chain at this place.
+        KeyNotInForce: the validator was removed.
     """
     key = (s.cluster, s.round)
     round = open_round(state, *key)
@@ -97,6 +98,7 @@ def apply_beacon_revealed(state: State, entry: Entry, s: BeaconRevealed) -> Stat
     if s.validator not in round.eligible:
         raise NotAssigned(validator=s.validator, round=s.round)
     facts = state.validators[s.cluster][s.validator]
+    check_not_removed(facts, s.validator)
     if s.round < facts.next_round:
         raise AlreadyRecorded(what="beacon value for round", key=str(s.round))
     steps = s.round - facts.next_round + 1
@@ -105,7 +107,8 @@ def apply_beacon_revealed(state: State, entry: Entry, s: BeaconRevealed) -> Stat
         chained = beacon_step(chained)
     if chained != facts.beacon or steps > MAX_BEACON_STEPS:
         raise FalseReveal(what="beacon value")
-    members = state.validators[s.cluster].set(s.validator, ValidatorFacts(facts.controller, value, s.round + 1))
+    facts = facts._replace(beacon=value, next_round=s.round + 1)
+    members = state.validators[s.cluster].set(s.validator, facts)
     round = round._replace(reveals=round.reveals.set(s.validator, value))
     state = state._replace(validators=state.validators.set(s.cluster, members), rounds=state.rounds.set(key, round))
     return _due_now(state, entry, key) if len(round.reveals) == len(round.eligible) else state
@@ -156,12 +159,14 @@ def apply_round_opened(state: State, entry: Entry, s: RoundOpened) -> State:
     )
     era_key = (s.cluster, s.era)
     era = state.eras[era_key]
-    forfeited = era.forfeited.update({v: s.round for v in round.eligible if v not in round.reveals})
-    return state._replace(
+    missing = [v for v in round.eligible if v not in round.reveals]
+    forfeited = era.forfeited.update(dict.fromkeys(missing, s.round))
+    state = state._replace(
         eras=state.eras.set(era_key, era._replace(forfeited=forfeited)),
         rounds=state.rounds.set(key, round),
         agenda=schedule(state.agenda, Due(round.reveal_until, "round", *key)),
     )
+    return penalties.count_withheld(state, s.cluster, s.era, missing)
 
 
 def _seat(state: State, entry: Entry, s: VoteCommitted | VoteRevealed, phase: str) -> Round:
@@ -171,6 +176,7 @@ def _seat(state: State, entry: Entry, s: VoteCommitted | VoteRevealed, phase: st
         raise WrongPhase(cluster=s.cluster, round=s.round, phase=now)
     if s.validator not in round.committee:
         raise NotAssigned(validator=s.validator, round=s.round)
+    check_not_removed(state.validators[s.cluster][s.validator], s.validator)
     return round
 
 

@@ -17,6 +17,7 @@ from proofroom.domain.claims import Claim, Debt, ListingFacts, MarketFacts, Open
 from proofroom.domain.ids import Digest, KeyId
 from proofroom.domain.keyring import Keyring
 from proofroom.domain.merkle import Tree
+from proofroom.domain.standing import Penalty, ValidatorFacts
 
 RULES = 1
 """The rules version that this release writes."""
@@ -137,6 +138,10 @@ class Parameters(NamedTuple):
     bytes_tolerance: int
     cluster_bond: int
     validator_bond: int
+    slash_floor: int
+    slash_multiple: int
+    suspend_after: int
+    """0 when the cluster does not suspend."""
     era_seconds: int
 
 
@@ -145,8 +150,10 @@ class NodeFacts(NamedTuple):
 
     provider: KeyId
     runtime_key: KeyId
-    status: Literal["admitted", "validated", "left"] = "validated"
+    status: Literal["admitted", "validated", "left", "removed"] = "validated"
     """Only a validated node works and gives its provider a seat."""
+    offences: tuple[int, ...] = ()
+    """Eras, of the last ten, in which it misreported."""
 
 
 class Proposal(NamedTuple):
@@ -195,16 +202,6 @@ class Cluster(NamedTuple):
     """Proposals so far; the next has this number."""
     proposals: Map[int, Proposal] = Map()
     """Those that are not yet decided or not yet enacted."""
-
-
-class ValidatorFacts(NamedTuple):
-    """A validator of one cluster."""
-
-    controller: KeyId
-    beacon: bytes
-    """The chain value it revealed last."""
-    next_round: int
-    """The round to which the next preimage belongs; a later round takes as many steps more."""
 
 
 class Pending(NamedTuple):
@@ -320,8 +317,10 @@ class Era(NamedTuple):
     """Of each listing in ``sold``."""
     inspected: Map[KeyId, int] = Map()
     """Records a validator judged as the round did."""
+    misreported: Map[str, tuple[int, UsageSum]] = Map()
+    """By node: finally rejected records, and their usage."""
     forfeited: Map[KeyId, int] = Map()
-    """Validators that withheld a beacon value, with the round: they earn nothing in this era."""
+    """Validators that withheld a beacon value, with the round, or were removed (-1): they earn nothing in this era."""
     capped: Map[tuple[KeyId, KeyId], UsageSum] = Map()
     """Recorded usage by (customer, agent) where a payer's cap applies."""
     capped_fees: Map[tuple[KeyId, KeyId], int] = Map()
@@ -369,7 +368,7 @@ class Due(NamedTuple):
     """Something the ledger itself must state from ``at_ms`` on. Ordered by time, then by what it is about."""
 
     at_ms: int
-    """0 for what comes before anything else."""
+    """0 for the settlement of an era, which nothing may come between; -1 for penalties, which come before even that."""
     subject: str
     """Such as ``"round"`` or ``"era"``: what derives it is in the table of ``transition.py``."""
     cluster: str
@@ -426,6 +425,8 @@ class State(NamedTuple):
     """By account, for those of which money was ever asked back."""
     openings: Map[int, Openings] = Map()
     """What is being unlocked, by how long it waits in ms."""
+    penalties: tuple[Penalty, ...] = ()
+    """Offences that are established and whose penalty is not stated yet."""
     agenda: tuple[Due, ...] = ()
     """What the ledger will have to state, soonest first."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from immutables import Map
 
-from proofroom.domain import debts, eras, proposals, verdicts, withdrawals
+from proofroom.domain import debts, eras, penalties, proposals, verdicts, withdrawals
 from proofroom.domain.authority import AUTHORITY, Rule, check_authority
 from proofroom.domain.entry import Entry
 from proofroom.domain.errors import (
@@ -35,6 +35,7 @@ RULEBOOKS = {1: AUTHORITY}
 
 _DERIVE: dict[str, Callable[[State, Due, int], Statement]] = {
     "era": eras.derive_era,
+    "penalty": penalties.derive_penalty,
     "proposal": proposals.derive_proposal,
     "round": verdicts.derive_round,
     "repayment": debts.derive_repayment,

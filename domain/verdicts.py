@@ -10,7 +10,7 @@ from typing import Any
 
 from proofroom.domain import doubt, eras, escalation
 from proofroom.domain.assurance import capture, catch, threshold
-from proofroom.domain.counting import count_attested
+from proofroom.domain.counting import count_attested, count_rejected
 from proofroom.domain.entry import Entry
 from proofroom.domain.rounds import await_beacon, compute_opening
 from proofroom.domain.state import Ballot, Due, Judged, Round, State, unschedule
@@ -80,6 +80,7 @@ def apply_round_tallied(state: State, entry: Entry, s: RoundTallied) -> State:
     round, era = state.rounds[key], state.eras[era_key]
     attested, rejected = read_bitmap(s.attested, s.records), read_bitmap(s.rejected, s.records)
     era = count_attested(era, [r for position, r in enumerate(round.records) if attested >> position & 1])
+    era = count_rejected(era, [r for position, r in enumerate(round.records) if rejected >> position & 1])
     inspected = era.inspected
     votes = [*doubt.trusted_votes(state, round.heard).items(), *doubt.trusted_votes(state, round.votes).items()]
     for validator, ballot in sorted(votes):

@@ -11,6 +11,7 @@ from proofroom.projections.history import HISTORY
 from proofroom.projections.log import LOG
 from proofroom.projections.marketplace import MARKETPLACE
 from proofroom.projections.money import MONEY
+from proofroom.projections.offences import OFFENCES
 from proofroom.projections.proposals import PROPOSALS
 from proofroom.projections.usage import USAGE
 from proofroom.projections.validators import VALIDATORS
@@ -26,6 +27,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     ACTIVITY,
     ATTESTATION,
     VALIDATORS,
+    OFFENCES,
     MONEY,
     MARKETPLACE,
     USAGE,

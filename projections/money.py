@@ -255,7 +255,7 @@ MONEY = Projection(
             """,
         ),
         step(
-            "deposit payout repayment withdrawal-paid",
+            "deposit payout repayment withdrawal-paid slashed",
             """
             INSERT INTO journal
             SELECT entry_index, kind, unnest([debit, credit]), unnest([-amount, amount]), cluster, era

@@ -7,6 +7,7 @@ from proofroom.domain import hashing
 from proofroom.domain.envelope import Envelope, sign
 from proofroom.domain.state import State
 from proofroom.domain.statements.attestation import BeaconRevealed, Vote, VoteCommitted, VoteRevealed
+from proofroom.domain.statements.offences import ValidatorLeft
 from proofroom.domain.voting import commitment
 
 
@@ -22,6 +23,18 @@ class Judging(Parties):
                 round=round,
                 validator=self.validators[i].keyid,
                 value=self.beacon(i, round).hex(),
+            ),
+            self.validators[i],
+        )
+
+    def leave(self, i: int) -> Envelope:
+        """Validator ``i`` leaves the cluster."""
+        return sign(
+            ValidatorLeft(
+                ledger=self.ledger,
+                cluster=self.cluster,
+                validator=self.validators[i].keyid,
+                created_at=self.now(),
             ),
             self.validators[i],
         )

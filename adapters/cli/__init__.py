@@ -38,6 +38,7 @@ from proofroom.adapters.cli import (
     why,
     witness,
 )
+from proofroom.adapters.cli.assurance import assurance
 from proofroom.adapters.cli.options import INTERRUPTED
 from proofroom.adapters.cli.output import print_error, print_json, to_stderr
 from proofroom.domain.errors import ProofroomError, StoreUnavailable
@@ -125,6 +126,7 @@ for _verb in (
     export.export,
 ):
     commands.add_command(_verb)
+commands.add_command(assurance)
 
 
 for _shown in (consent.person, consent.agent):

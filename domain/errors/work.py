@@ -115,6 +115,17 @@ class FalseReveal(
     what: str
 
 
+class NoOffence(
+    Refused,
+    code="no-offence",
+    message="this proves no offence: {why}",
+    advice="bring two different statements of one kind, by one validator for one round, or a beacon value that is not on its chain",
+):
+    """Evidence does not prove what it claims."""
+
+    why: str
+
+
 class BadVote(
     Refused,
     code="bad-vote",

@@ -28,6 +28,14 @@ from proofroom.domain.statements.identity import Compromise, Identity, KeyRotate
 from proofroom.domain.statements.ledger import Genesis, Tick
 from proofroom.domain.statements.marketplace import Listing, Marketplace
 from proofroom.domain.statements.observation import Observed
+from proofroom.domain.statements.offences import (
+    Equivocation,
+    FalseBeacon,
+    NodeRemoved,
+    Slashed,
+    ValidatorLeft,
+    ValidatorSuspended,
+)
 from proofroom.domain.statements.proposals import NodeLeft, Proposal, ProposalDecided, ProposalEnacted, ProposalVote
 from proofroom.domain.statements.settlement import Deposit, EraPaid, EraSealed, Payout, Repayment
 from proofroom.domain.statements.withdrawals import Withdrawal, WithdrawalPaid
@@ -78,6 +86,12 @@ KINDS: dict[str, type[Statement]] = {
         RoundTallied,
         Marketplace,
         Listing,
+        Equivocation,
+        FalseBeacon,
+        ValidatorLeft,
+        Slashed,
+        NodeRemoved,
+        ValidatorSuspended,
         Deposit,
         Withdrawal,
         WithdrawalPaid,

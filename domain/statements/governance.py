@@ -36,7 +36,7 @@ class Shares(Model):
     validators: Ratio
 
 
-class Attestation(Model):
+class Attestation(Sparse):
     """How records are attested."""
 
     committee: Annotated[int, Field(strict=True, ge=5, le=61)]
@@ -49,10 +49,12 @@ class Attestation(Model):
     cpu_tolerance: Ratio
     gpu_tolerance: Ratio
     bytes_tolerance: Ratio
+    suspend_after: Annotated[int, Field(strict=True, ge=1, le=10)] | None = None
+    """Eras of ten in which a validator may withhold its beacon value until it is suspended, the last one included; absent for never."""
 
 
 class Bonds(Model):
-    """What is at stake; rules 1 has no slashing, so both slash terms must be zero there."""
+    """What is at stake. A misreport costs ``max(slash_floor, slash_multiple * charge)``; with both zero there are no offences."""
 
     cluster_minimum: Amount
     validator_minimum: Amount

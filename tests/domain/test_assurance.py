@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from fractions import Fraction
 from itertools import combinations
 from math import ceil, floor
@@ -10,7 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proofroom.domain.assurance import capture, catch, threshold
+from proofroom.adapters.simulation.report import interval
+from proofroom.domain.assurance import (
+    COMMITTEES,
+    capture,
+    catch,
+    chance_of_blocking,
+    chance_of_capture,
+    smallest_committee,
+    threshold,
+)
+from proofroom.domain.committee import compute_committee
+from strategies.chances import seeds
+from strategies.keys import signer
 
 ONE = 10**18
 
@@ -70,3 +83,43 @@ def test_nothing_observed_catches_nothing() -> None:
     """No observation, no catch, however honest the round."""
     assert catch(0, 10_000, 0) == 0
     assert catch(0, 10_000, 10_000) == ONE
+
+
+@pytest.mark.parametrize("eligible", range(1, 10))
+def test_blocking_is_denying_the_threshold(eligible: int) -> None:
+    """The share of committees whose honest members are fewer than the threshold, counted one by one."""
+    for colluding in range(eligible + 1):
+        for size in range(1, eligible + 1):
+            draws = list(combinations(range(eligible), size))
+            denied = sum(sum(member >= colluding for member in draw) < threshold(size) for draw in draws)
+            assert chance_of_blocking(eligible, colluding, size) == Fraction(denied, len(draws))
+
+
+@pytest.mark.parametrize("below", [Fraction(1, 100), Fraction(1, 1000), Fraction(1, 10**12)])
+@pytest.mark.parametrize(("eligible", "colluding"), [(100, 33), (20, 6), (1_000, 200), (7, 3)])
+def test_the_plan_is_the_smallest_that_fits(eligible: int, colluding: int, below: Fraction) -> None:
+    """No smaller committee is captured so rarely; where none of a cluster's choice is, there is no plan."""
+    fits = [m for m in COMMITTEES if m <= eligible and chance_of_capture(eligible, colluding, m) < below]
+    assert smallest_committee(eligible, colluding, below) == (fits[0] if fits else None)
+    assert smallest_committee(100, 33, Fraction(1, 100)) == 11
+
+
+@pytest.mark.parametrize(("size", "records", "observed"), [(5, 300, 100), (11, 200, 40)])
+def test_chances_are_those_of_drawing(size: int, records: int, observed: int) -> None:
+    """Over 10,000 draws by the protocol's own function, captures and catches lie within the 99.99 % interval of the formulas."""
+    keys = [signer(n).keyid for n in range(1, 31)]
+    rounds, misreports = 10_000, -(-records // 100)
+    captured = capture(30, 10, size)
+    for seed in seeds():
+        chance = random.Random(seed)
+        captures = catches = 0
+        for _ in range(rounds):
+            colluders = set(chance.sample(keys, 10))
+            members = compute_committee(chance.randbytes(32), keys, size)
+            carried = sum(member in colluders for member in members) >= threshold(size)
+            false = set(chance.sample(range(records), misreports))
+            captures += carried
+            catches += not carried and not false.isdisjoint(chance.sample(range(records), observed))
+        for count, ratio in ((captures, captured), (catches, catch(captured, records, observed))):
+            low, high = interval(ratio / ONE, rounds)
+            assert low <= count <= high

@@ -15,6 +15,7 @@ from proofroom.domain.ids import KeyId
 from proofroom.domain.state import State
 from proofroom.domain.statements import KINDS, payload_type_of
 from proofroom.domain.transition import transition
+from strategies.disputes import punished_history
 from strategies.histories import key, key_of, resign, whole_history
 
 ROLES = {
@@ -54,14 +55,23 @@ ROLES = {
     "proposal-decided": {"ledger"},
     "proposal-enacted": {"ledger"},
     "node-left": {"provider"},
+    "equivocation": {"reporter"},
+    "false-beacon": {"reporter"},
+    "validator-left": {"validator"},
+    "slashed": {"ledger"},
+    "node-removed": {"ledger"},
+    "validator-suspended": {"ledger"},
 }
 """The table of the module's docstring, written a second time; of a proposal, the roles of all changes together."""
 
 
 def places(kind: str) -> list[tuple[State, Entry]]:
     """Some entries of a kind, each with the state before it."""
-    history = whole_history()
-    pairs = zip(history.states, history.entries, strict=False)
+    whole, punished = whole_history(), punished_history()
+    pairs = [
+        *zip(whole.states, whole.entries, strict=False),
+        *zip(punished.states[1:], punished.entries[1:], strict=False),
+    ]
     return [(state, entry) for state, entry in pairs if entry.statement.kind == kind][:4]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -17,15 +16,10 @@ from proofroom.domain.ids import Digest
 from proofroom.domain.statements.attestation import Assurance, RoundOpened, RoundTallied
 from proofroom.domain.statements.settlement import EraPaid
 from proofroom.domain.voting import all_positions, make_vote, read_bitmap, write_bitmap
-from strategies.disputes import UNSEEN, doubt, sealed
-from strategies.histories import History, key
+from strategies.disputes import UNSEEN, doubt, sealed, statements
+from strategies.histories import key
 
 CLUSTER = "dragon-1"
-
-
-def statements(history: History, kind: type[Any]) -> list[Any]:
-    """All statements of a kind."""
-    return [e.statement for e in history.entries if isinstance(e.statement, kind)]
 
 
 def test_committees_grow_and_never_meet() -> None:

@@ -39,13 +39,15 @@ def test_parameters_are_read_field_by_field() -> None:
     p = PARAMETERS
     prices = p.prices.model_copy(update={name: str(100 + i) for i, name in enumerate(p.prices.to_json())})
     shares = p.shares.model_copy(update={"treasury": "1", "reserve": "2", "validators": str(RATIO_ONE - 3)})
-    times = {"committee": 61, "beacon_ms": 2, "commit_ms": 3, "reveal_ms": 4, "escalations": 11}
+    times = {"committee": 61, "beacon_ms": 2, "commit_ms": 3, "reveal_ms": 4, "escalations": 11, "suspend_after": 14}
     tolerances = {"cpu_tolerance": "5", "gpu_tolerance": "6", "bytes_tolerance": "7"}
     attestation = p.attestation.model_copy(update=times | tolerances)
-    bonds = p.bonds.model_copy(update={"cluster_minimum": "8", "validator_minimum": "9"})
+    bonds = p.bonds.model_copy(
+        update={"cluster_minimum": "8", "validator_minimum": "9", "slash_floor": "12", "slash_multiple": 13}
+    )
     groups = {"prices": prices, "shares": shares, "attestation": attestation, "bonds": bonds, "era_seconds": 10}
     read = read_parameters(p.model_copy(update=groups))
-    assert read == (100, 101, 102, 103, 104, 105, 1, 2, RATIO_ONE - 3, 61, 11, 2, 3, 4, 5, 6, 7, 8, 9, 10)
+    assert read == (100, 101, 102, 103, 104, 105, 1, 2, RATIO_ONE - 3, 61, 11, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 10)
 
 
 def test_an_era_ends_by_itself() -> None:

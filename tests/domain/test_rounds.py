@@ -22,7 +22,8 @@ from proofroom.domain.errors import (
     ProofroomError,
     WrongPhase,
 )
-from proofroom.domain.state import Round, ValidatorFacts
+from proofroom.domain.standing import ValidatorFacts
+from proofroom.domain.state import Round
 from proofroom.domain.statements.attestation import BeaconRevealed, RoundOpened, RoundTallied
 from proofroom.domain.voting import make_vote
 from strategies.histories import START_MS, History, key, resign

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from proofroom.adapters.views import Views
 from proofroom.domain.accounts import TREASURY
 from proofroom.domain.statements.settlement import EraPaid
+from strategies.disputes import punished_history
 from strategies.histories import History, store_of, whole_history
 from strategies.rooms import soak
 from strategies.worlds import histories
@@ -46,6 +47,11 @@ def test_balances_are_the_domains(history: History) -> None:
 def test_balances_of_the_whole_history() -> None:
     """With two customers, one of them short, and three paid eras."""
     check_money(whole_history())
+
+
+def test_balances_with_slashes() -> None:
+    """Bonds pay to the treasury, and no settlement moved that money."""
+    check_money(punished_history())
 
 
 def test_eras_agree_with_their_lines() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from proofroom.adapters.views import Views
 from proofroom.domain.statements.attestation import RoundOpened, VoteCommitted, VoteRevealed
-from strategies.disputes import disputed_history
+from strategies.disputes import disputed_history, punished_history
 from strategies.histories import History, store_of, whole_history
 from strategies.rooms import soak
 from strategies.worlds import histories
@@ -38,7 +38,7 @@ def check_validators(history: History) -> None:
     views.close()
 
 
-@pytest.mark.parametrize("history", [whole_history, disputed_history])
+@pytest.mark.parametrize("history", [whole_history, disputed_history, punished_history])
 def test_records_of_validators(history: object) -> None:
     """With silence, dissent, withholding and larger committees."""
     assert callable(history)

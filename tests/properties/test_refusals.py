@@ -57,6 +57,7 @@ from proofroom.domain.statements.marketplace import Creator
 from proofroom.domain.statements.settlement import EraSealed
 from proofroom.domain.voting import make_vote
 from strategies.consenting import compromise, delegate, erase, rotate, set_recovery
+from strategies.disputes import accuse_beacon
 from strategies.governing import (
     admission,
     leave,
@@ -107,6 +108,7 @@ ELSEWHERE = {
         "Unregistered",
     ),  # cannot happen: the authority table asks for the cluster's manager first
     ("transition", "transition", "WrongIndex"),  # test_transition
+    ("voting", "read_vote", "BadVote"),  # the first three below; the fourth needs an escalated round: test_escalation
     ("transition", "_found", "UnknownRules"),  # test_transition
 }
 """What no case here can show, because a history writes its next entry at the next index, after a genesis."""
@@ -819,6 +821,26 @@ def _vote_neither_way(h: History) -> Envelope:
     return h.cast.reveal(0, committed(h, vote), vote)
 
 
+@refused(errors.Unregistered, lambda h: {"what": "validator", "key": key("validator-7").keyid})
+def _departure_of_a_stranger(h: History) -> Envelope:
+    h.cast.validators.append(key("validator-7"))
+    return h.cast.leave(7)
+
+
+@refused(errors.AlreadyRecorded, lambda h: {"what": "departure of", "key": h.cast.validators[0].keyid})
+def _departure_twice(h: History) -> Envelope:
+    h.write(h.cast.leave(0))
+    return h.cast.leave(0)
+
+
+@refused(errors.KeyNotInForce, lambda h: {"keyid": h.cast.validators[0].keyid, "role": "validator"})
+def _beacon_of_the_removed(h: History) -> Envelope:
+    round = sealed(h)
+    first = resign(h.cast.reveal_beacon(round, 0), value="00" * 32)
+    h.write(accuse_beacon(h, first, 0))
+    return h.cast.reveal_beacon(round, 0)
+
+
 # --- clusters, eras, money
 
 
@@ -860,16 +882,6 @@ def _price_out_of_range(h: History) -> Envelope:
 def _shares_one_part_too_many(h: History) -> Envelope:
     shares = {"treasury": str(5 * 10**17), "reserve": str(5 * 10**17), "validators": "1"}
     return h.cast.found_cluster(cluster="c-2", parameters=with_parameters(shares=shares))
-
-
-@refused(errors.NotYet, what="slashing")
-def _slash_floor(h: History) -> Envelope:
-    return h.cast.found_cluster(cluster="c-2", parameters=with_parameters(bonds={"slash_floor": "1"}))
-
-
-@refused(errors.NotYet, what="slashing")
-def _slash_multiple(h: History) -> Envelope:
-    return h.cast.found_cluster(cluster="c-2", parameters=with_parameters(bonds={"slash_multiple": 1}))
 
 
 @refused(errors.NotYet, what="carrying late records over")

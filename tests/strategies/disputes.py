@@ -5,10 +5,17 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from proofroom.adapters.cast import Work
-from proofroom.domain.voting import make_vote
-from strategies.histories import History, with_parameters
+from immutables import Map
 
+from proofroom.adapters.cast import Work
+from proofroom.domain.envelope import Envelope, sign
+from proofroom.domain.evidence import signed_of
+from proofroom.domain.state import Round
+from proofroom.domain.statements.offences import Equivocation, FalseBeacon
+from proofroom.domain.voting import make_vote
+from strategies.histories import History, key, resign, with_parameters
+
+NO_ROUND = Round(0, 0, bytes(32), (), 0, (), 0, 0)
 UNSEEN, FALSE = "unobserved", "out-of-scope"
 """A reason to abstain, and one to reject."""
 
@@ -22,6 +29,11 @@ def sealed(validators: int, escalations: int, works: int = 1, **bonds: Any) -> H
     history.work(0, *[Work(i) for i in range(works)])
     history.seal(0)
     return history
+
+
+def statements(history: History, kind: type[Any]) -> list[Any]:
+    """All statements of a kind."""
+    return [e.statement for e in history.entries if isinstance(e.statement, kind)]
 
 
 def doubt(history: History, round: int, *positions: int) -> None:
@@ -49,3 +61,58 @@ def disputed_history() -> History:
     doubt(history, history.seal(0), 0)
     history.reveal_beacons(3)
     return history
+
+
+@cache
+def punished_history() -> History:
+    """A cluster in which everything is punished: a node that misreports in three eras, and who withholds, equivocates and reveals falsely.
+
+    One validator leaves. To read, not to write.
+    """
+    parameters = with_parameters(
+        attestation={"suspend_after": 1}, bonds={"slash_floor": "1000", "slash_multiple": 3, "cluster_minimum": "1000"}
+    )
+    history = History(seed="punished", cluster="strict-1", validators=6, parameters=parameters)
+    cast = history.cast
+    history.write(*cast.founding(), *cast.consent(), cast.deposit(cast.user.keyid, 10**10))
+    for era in range(3):
+        history.write(cast.open_era(era), cast.activity(history.grant, era, Work(100 + era)))
+        history.sleep(1_000)
+        round = history.seal(era)
+        history.reveal_beacons(round, range(5))  # the sixth withholds, and is suspended
+        if era == 0:
+            history.tick(60_000)
+        history.vote(round, dict.fromkeys(cast.members(history.state, round), make_vote(1, {0: FALSE})))
+        history.write(cast.close_era(era))
+        history.write(cast.deposit(cast.manager.keyid, 10**6, account="cluster-bond"))
+    committed = cast.commit(history.state._replace(rounds=Map({(cast.cluster, 3): NO_ROUND})), 3, 0, make_vote(1))
+    history.write(accuse(history, committed, resign(committed, commitment="blake3:" + "0" * 64), 0))
+    history.write(accuse_beacon(history, resign(cast.reveal_beacon(3, 1), value="00" * 32), 1))
+    history.write(cast.leave(2))
+    return history
+
+
+def accuse(history: History, first: Envelope, second: Envelope, i: int, *, of: str = "vote-committed") -> Envelope:
+    """Anybody reports that validator ``i`` of the cast signed both."""
+    fields = {
+        "ledger": history.state.ledger,
+        "cluster": history.cast.cluster,
+        "validator": history.cast.validators[i].keyid,
+        "reporter": key("anybody").keyid,
+        "of": of,
+        "first": signed_of(first).to_json(),
+        "second": signed_of(second).to_json(),
+    }
+    return sign(Equivocation.model_validate(fields), key("anybody"))
+
+
+def accuse_beacon(history: History, revealed: Envelope, i: int) -> Envelope:
+    """Anybody reports that validator ``i`` of the cast signed a false value."""
+    statement = FalseBeacon(
+        ledger=history.state.ledger,
+        cluster=history.cast.cluster,
+        validator=history.cast.validators[i].keyid,
+        reporter=key("anybody").keyid,
+        revealed=signed_of(revealed),
+    )
+    return sign(statement, key("anybody"))

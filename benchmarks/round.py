@@ -1,0 +1,153 @@
+"""A round with a committee of 21 over a batch of 10,000 records: the tally by itself, and the whole round recorded (A) against the bare
+PyNaCl verification of its signatures with as many durable commits (B).
+
+A takes signed envelopes, verifies, runs the transition with the ledger's own opening and tally, hashes, signs checkpoints and commits.
+"""
+
+from __future__ import annotations
+
+import pickle
+import random
+import shutil
+import sqlite3
+import sys
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+
+from nacl.signing import VerifyKey
+
+from benchmarks.compare import compare, measure, print_sample
+from benchmarks.room import PLENTY, cast_of, grant_of
+from proofroom.adapters.cast import PARAMETERS, Cast, Work
+from proofroom.adapters.ledger import Ledger
+from proofroom.domain.assurance import threshold
+from proofroom.domain.envelope import Envelope, signed_message
+from proofroom.domain.ids import public_key_of
+from proofroom.domain.statements.attestation import Vote
+from proofroom.domain.voting import all_positions, at_least, count_votes, make_vote, read_vote
+
+COMMITTEE, VALIDATORS = 21, 30
+
+
+def prepare(folder: Path, records: int) -> None:
+    """A room with a sealed batch that awaits its beacon."""
+    with Ledger.create(folder / "room") as ledger:
+        cast = _cast(ledger, folder / "room")
+        ledger.append_many([*cast.founding(), *cast.consent(), cast.deposit(cast.user.keyid, PLENTY)])
+        ledger.append(cast.open_era(0))
+        grant = grant_of(ledger, cast)
+        for start in range(0, records, 1_000):
+            ledger.append_many([cast.activity(grant, 0, Work(i)) for i in range(start, min(records, start + 1_000))])
+        ledger.append(cast.seal_all(ledger.state, 0))
+
+
+def _cast(ledger: Ledger, room: Path) -> Cast:
+    plain = cast_of(ledger, room)
+    attestation = PARAMETERS.attestation.model_copy(update={"committee": COMMITTEE, "beacon_ms": 3_600_000})
+    parameters = PARAMETERS.model_copy(update={"attestation": attestation})
+    return Cast(ledger.id, plain.clock, plain.key, validators=VALIDATORS, parameters=parameters)
+
+
+def votes_on(count: int, members: int) -> list[Vote]:
+    """Votes that doubt a tenth of the records, each another tenth."""
+    chance = random.Random(1)
+    return [make_vote(count, {i: "unobserved" for i in range(count) if chance.random() < 0.1}) for _ in range(members)]
+
+
+def record_round(folder: Path, records: int) -> None:
+    """Side A, on a copy of the room; what it recorded is left for side B."""
+    copy = Path(tempfile.mkdtemp(dir=folder)) / "room"
+    shutil.copytree(folder / "room", copy)
+    with Ledger.open(copy) as ledger:
+        cast = _cast(ledger, copy)
+        votes = votes_on(records, COMMITTEE)
+        done: list[Envelope] = []
+        seconds = cpu = 0.0
+
+        def record(envelopes: list[Envelope]) -> None:
+            nonlocal seconds, cpu
+            start, worked = time.perf_counter(), time.process_time()
+            ledger.append_many(envelopes)
+            seconds, cpu = seconds + time.perf_counter() - start, cpu + time.process_time() - worked
+            done.extend(envelopes)
+
+        record([cast.reveal_beacon(0, i) for i in range(VALIDATORS)])
+        members = cast.members(ledger.state, 0)
+        record([cast.commit(ledger.state, 0, i, v) for i, v in zip(members, votes, strict=True)])
+        record([cast.reveal(0, i, v) for i, v in zip(members, votes, strict=True)])
+        assert not ledger.state.rounds
+    jobs = [(signed_message(e), public_key_of(s.keyid), s.value) for e in done for s in e.signatures]
+    (folder / "jobs.pickle").write_bytes(pickle.dumps(jobs))
+    shutil.rmtree(copy.parent)
+    print_sample(seconds, cpu)
+
+
+def verify_and_commit(folder: Path) -> None:
+    """Side B."""
+    jobs: list[tuple[bytes, bytes, bytes]] = pickle.loads((folder / "jobs.pickle").read_bytes())  # noqa: S301 - our own
+    with (
+        tempfile.TemporaryDirectory(dir=folder) as name,
+        closing(sqlite3.connect(Path(name) / "bare.db", isolation_level=None)) as db,
+    ):
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.execute("CREATE TABLE log (message BLOB)")
+
+        def work() -> None:
+            for phase in (jobs[:VALIDATORS], jobs[VALIDATORS:-COMMITTEE], jobs[-COMMITTEE:]):
+                for message, key, signature in phase:
+                    VerifyKey(key).verify(message, signature)
+                db.execute("BEGIN IMMEDIATE")
+                db.executemany("INSERT INTO log VALUES (?)", [(message,) for message, _, _ in phase])
+                db.execute("COMMIT")
+
+        measure(work)
+
+
+def tally_ms(records: int, members: int) -> float:
+    """Milliseconds to tally votes from their bitmaps, the best of 20."""
+    votes = votes_on(records, members)
+    least, best = threshold(members), float("inf")
+    for _ in range(20):
+        start = time.perf_counter()
+        ballots = [read_vote(vote, records, all_positions(records)) for vote in votes]
+        at_least(count_votes(b.agree for b in ballots), least, records)
+        at_least(count_votes(b.reject for b in ballots), least, records)
+        best = min(best, time.perf_counter() - start)
+    return best * 1_000
+
+
+def main(records: int = 10_000, runs: int = 5) -> None:
+    """Print the tally's time, how it grows, and the figure."""
+    tally = tally_ms(records, COMMITTEE)
+    print(
+        f"tally of {COMMITTEE} votes over {records:,} records: {tally:.2f} ms, goal 50: {'met' if tally < 50 else 'MISSED'}"
+    )
+    print(
+        f"  twice the records {tally_ms(2 * records, COMMITTEE):.2f} ms, twice the votes {tally_ms(records, 2 * COMMITTEE):.2f} ms"
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepare(folder, records)
+        figure = compare(
+            f"a round of {VALIDATORS} beacon values and {COMMITTEE} votes on {records:,} records, against bare verification and commits",
+            __spec__.name,
+            ("record", folder, records),
+            ("verify", folder),
+            goal=1 / 3,
+            per=VALIDATORS + 2 * COMMITTEE,
+            runs=runs,
+        )
+        print(figure)
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["record", folder, records]:
+            record_round(Path(folder), int(records))
+        case ["verify", folder]:
+            verify_and_commit(Path(folder))
+        case rest:
+            main(*map(int, rest))
