@@ -1,5 +1,6 @@
 """The end of an era: sealed, settled line by line, paid (protocol 6).
 
+An era is open, sealed, attested once its last round is final, and paid. The last two fall into one append: nothing comes between.
 Each transfer of the settlement is one ``payout`` statement, and ``era-paid`` closes the era; all are derived, in one atomic append.
 """
 
