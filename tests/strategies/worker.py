@@ -109,10 +109,10 @@ def revoke(folder: str, delay_ms: str) -> None:
         say(room.ledger.append(room.cast.grant(created_at=room.cast.now(1_000), revoked=True)).entry_index)
 
 
-def grant_and_revoke(folder: str, races: str) -> None:
+def grant_and_revoke(folder: str, races: str, seed: str) -> None:
     """Grant, pass on, and revoke the one or the other, again and again; say where. In the end the vault ``done`` is opened."""
     room = room_in(folder, "revoker")
-    family, chance = Family(room.ledger, f"revoker {os.getpid()}"), random.Random(races)
+    family, chance = Family(room.ledger, f"revoker {os.getpid()}"), random.Random(seed)
     wait()
     with room.ledger:
         for i in range(int(races)):
