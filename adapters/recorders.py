@@ -34,7 +34,10 @@ LAYOUT = 1
 
 CACHE_KIB = 16 * 1024
 
-WAL_PAGES = 4_000
+PAGE_BYTES = 8192
+"""Of a new file. A page of 4,096 bytes holds one record with three rooted signatures and leaves a third of itself empty."""
+
+WAL_PAGES = 2_000
 """Pages of the write-ahead log after which it is carried over: 16 MB, so that a page that many commits touch is carried over once."""
 
 TABLES = (

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proofroom.domain import merkle
-from proofroom.domain.errors import BadProof, NotALedger, StoreLocked, WouldFork
+from proofroom.domain.errors import BadProof, NotALedger, StoreLocked, StoreReadOnly, WouldFork
 
 SIGNED_HEAD = "signed-head"
 """Name of the file in a room's ``keys/``."""
@@ -43,12 +43,18 @@ class SignedHead:
 
     Args:
         path: where it is; made when it is not there, which trusts the log as it stands.
+
+    Raises:
+        StoreReadOnly: it cannot be written, so nothing may be signed.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as e:
+            raise StoreReadOnly(path=str(path), why=e.strerror or str(e)) from None
         self._locked = False
 
     def check(self, tree: merkle.Tree, node: merkle.Node) -> None:

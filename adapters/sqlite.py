@@ -14,7 +14,15 @@ from eventsourcing.persistence import PersistenceError
 from eventsourcing.sqlite import SQLiteCursor
 
 from proofroom.adapters.mapper import StoredEntry
-from proofroom.adapters.recorders import APPLICATION_ID, LAYOUT, TABLES, Datastore, Immediate, SQLiteLogRecorder
+from proofroom.adapters.recorders import (
+    APPLICATION_ID,
+    LAYOUT,
+    PAGE_BYTES,
+    TABLES,
+    Datastore,
+    Immediate,
+    SQLiteLogRecorder,
+)
 from proofroom.adapters.stores import PAGE, Batch, Scanned, follow, leaf_of, now_ms
 from proofroom.domain.errors import (
     Closed,
@@ -177,6 +185,7 @@ def _create_file(path: Path) -> None:
     draft.unlink(missing_ok=True)
     connection = sqlite3.connect(draft)
     try:
+        connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
         # From its first moment: SQLite lets no two connections change a file to WAL at once, and does not wait.
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
