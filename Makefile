@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench soak dictionary build lock clean
+.PHONY: help setup demo test check format bench soak fuzz mutants dictionary build lock clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,16 @@ soak: setup ## The tests again with many more examples
 dictionary: setup ## Write docs/data-dictionary.md from the comments of the tables
 	@$(BIN)/python -m proofroom.adapters.dictionary docs/data-dictionary.md
 
+$(VENV)/.lab: $(VENV)/.project requirements-lab.txt
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-lab.txt
+	@touch $@
+
+fuzz: $(VENV)/.lab ## Fuzz what reads strangers' bytes, a minute (ARGS="-max_total_time=0 -runs=1000000": long); the corpus stays in build/
+	@$(BIN)/python -m fuzz build/fuzz/corpus -max_total_time=60 $(ARGS)
+
+mutants: $(VENV)/.lab ## Mutate the verifier and the tree, and see the tests fail; goes on where it stopped
+	@$(BIN)/python -m mutants $(ARGS)
+
 build: setup ## sdist, and from it the wheel, into dist/
 	@rm -rf dist
 	@$(BIN)/python -m build --no-isolation .
@@ -67,7 +77,8 @@ lock: ## Pin what pyproject.toml asks for (ARGS=--upgrade: the newest)
 	@build/lock/bin/python -m pip install --quiet 'uv>=0.9,<1'
 	$(LOCK) $(ARGS) --output-file requirements.txt
 	$(LOCK) $(ARGS) --group dev --constraint requirements.txt --output-file requirements-dev.txt
-	@! grep -nE '://|^--' requirements.txt requirements-dev.txt || { echo 'a pin names an address' >&2; exit 1; }
+	$(LOCK) $(ARGS) --group dev --group lab --constraint requirements-dev.txt --output-file requirements-lab.txt
+	@! grep -nE '://|^--' requirements.txt requirements-dev.txt requirements-lab.txt || { echo 'a pin names an address' >&2; exit 1; }
 
 clean: ## Remove all that was made
 	rm -rf $(VENV) build dist demo-room .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-ALL = ("single", "projection", "opening", "bulk", "rooted", "round", "vault", "settlement")
+ALL = ("single", "projection", "opening", "bulk", "rooted", "round", "vault", "settlement", "proofs")
 
 
 def main(names: list[str]) -> None:

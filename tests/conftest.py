@@ -12,6 +12,7 @@ from hypothesis import settings
 settings.register_profile(
     "default", parent=settings.get_profile("default"), derandomize=False, deadline=None, print_blob=True
 )
+settings.register_profile("mutants", parent=settings.get_profile("default"), max_examples=20, derandomize=True)
 settings.register_profile("soak", parent=settings.get_profile("default"), max_examples=5_000)
 settings.load_profile(os.environ.get("PROOFROOM_PROFILE", "default"))
 

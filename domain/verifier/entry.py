@@ -125,7 +125,8 @@ def parse_json(data: bytes, at: int | None = None) -> dict[str, Any]:
     """One JSON object that all parsers read alike: no key twice, no number that one of them rounds."""
     try:
         value = _DECODER.decode(data.decode())
-        json.dumps(value, ensure_ascii=False, default=str).encode()  # no half of a surrogate pair
+        if b"\\u" in data:  # no half of a surrogate pair
+            json.dumps(value, ensure_ascii=False, default=str).encode()
     except (ValueError, RecursionError):
         raise Fault("not strict JSON", at) from None
     if type(value) is not dict:

@@ -1,0 +1,142 @@
+"""Proofs: integrating a million leaf hashes, a receipt verified, and an inclusion proof from a log of a million."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from hashlib import sha256
+from pathlib import Path
+
+from nacl.bindings import crypto_sign_open
+
+from benchmarks.compare import compare, measure
+from benchmarks.room import build, cast_of
+from proofroom.adapters.ledger import Ledger
+from proofroom.adapters.mapper import StoredEntry
+from proofroom.adapters.sqlite import SqliteStore
+from proofroom.adapters.stores import Batch
+from proofroom.domain import merkle
+from proofroom.domain.checkpoint import parse_note
+from proofroom.domain.entry import parse_entry
+from proofroom.domain.identity import checkpoint_key
+from proofroom.domain.ids import public_key_of
+from proofroom.domain.merkle import SHA256, Tree
+from proofroom.domain.recount import verify
+from proofroom.domain.signing import pae
+
+LEAVES = 1_000_000
+RECEIPTS = 2_000
+LOG = 1_000_000
+PROOFS = 2_000
+
+
+def integrate() -> None:
+    """Side A: stored leaf hashes become a tree."""
+    hashes = [os.urandom(32) for _ in range(LEAVES)]
+    measure(lambda: merkle.extend(Tree(), hashes))
+
+
+def hash_nodes() -> None:
+    """Side B: SHA-256 of as many nodes."""
+    nodes = [b"\x01" + os.urandom(64) for _ in range(LEAVES - 1)]
+    measure(lambda: [sha256(node).digest() for node in nodes])
+
+
+def receipt_of(folder: Path) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """The receipt of a vault's opening as a proof file, and its signatures with what they sign."""
+    from proofroom.adapters.proving import Prover
+
+    build(folder / "room")
+    with Ledger.open(folder / "room") as ledger:
+        cast = cast_of(ledger, folder / "room")
+        cast.vault = "v-bench"
+        place = ledger.append(cast.open_vault().to_json())
+        prover = Prover(ledger.store, checkpoint_key(ledger.state))
+        file, (checkpoint, lines) = prover.entry(place.entry_index), parse_note(prover.note)
+        envelope = parse_entry(prover.receipt(place.entry_index).entry)[2]
+        key = public_key_of(checkpoint_key(ledger.state))
+    message = pae(envelope.payload_type, envelope.payload)
+    signed = [(s.value + message, public_key_of(s.keyid)) for s in envelope.signatures]
+    return file, [*signed, (lines[0][1][4:] + checkpoint.body().encode(), key)]
+
+
+def verify_receipts(folder: Path) -> None:
+    """Side A: a proof file, verified again and again."""
+    file, _ = receipt_of(folder)
+    assert verify(file).verdict == 0
+    measure(lambda: [verify(file) for _ in range(RECEIPTS)])
+
+
+def verify_signatures(folder: Path) -> None:
+    """Side B: only its signatures, by libsodium."""
+    _, signed = receipt_of(folder)
+    measure(lambda: [crypto_sign_open(message, key) for _ in range(RECEIPTS) for message, key in signed])
+
+
+def inclusion(size: int = LOG) -> None:
+    """Time of one proof of inclusion from the store of a log, at random places."""
+    with tempfile.TemporaryDirectory() as name:
+        store = SqliteStore(Path(name) / "log.db", create=True)
+        tree = Tree()
+        for first in range(0, size, 20_000):
+            rows = []
+            for i in range(first, min(size, first + 20_000)):
+                tree, nodes = merkle.append(tree, SHA256.leaf(b"%d" % i))
+                rows.append(StoredEntry(f"{i:076x}", 1, "x", b"{}", i, i, b"", b"".join(nodes)))
+            store.append(first, lambda _, rows=rows: Batch(rows, "note"))  # type: ignore[misc]
+        root, times = merkle.root(tree), []
+        for _ in range(PROOFS):
+            index = int.from_bytes(os.urandom(8), "big") % size
+            start = time.perf_counter()
+            path = merkle.inclusion_path(index, size, store.node)
+            times.append(time.perf_counter() - start)
+            merkle.verify_inclusion(SHA256.leaf(b"%d" % index), index, size, path, root)
+        store.close()
+    middle, slow = statistics.median(times) * 1e3, sorted(times)[int(len(times) * 0.99)] * 1e3
+    verdict = "met" if middle < 1 else "MISSED"
+    print(
+        f"one inclusion proof from a log of {size}\n  median {middle:.3f} ms, 99 of 100 within {slow:.3f} ms, goal 1 ms: {verdict}"
+    )
+
+
+def main(runs: int = 5) -> None:
+    """Print the figures."""
+    module = __spec__.name
+    print(
+        compare(
+            "integrating stored leaf hashes against bare SHA-256 of the nodes",
+            module,
+            ["integrate"],
+            ["hash"],
+            goal=0.35,
+            per=LEAVES,
+            runs=runs,
+        )
+    )
+    with tempfile.TemporaryDirectory() as name:
+        print(
+            compare(
+                "verifying a receipt against its bare signatures",
+                module, ["receipt", name], ["signatures", name], goal=0.6, per=RECEIPTS, runs=runs,
+            )
+        )  # fmt: skip
+    inclusion()
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["integrate"]:
+            integrate()
+        case ["hash"]:
+            hash_nodes()
+        case ["receipt", folder]:
+            verify_receipts(Path(tempfile.mkdtemp(dir=folder)))
+        case ["signatures", folder]:
+            verify_signatures(Path(tempfile.mkdtemp(dir=folder)))
+        case ["inclusion", size]:
+            inclusion(int(size))
+        case rest:
+            main(*map(int, rest))
