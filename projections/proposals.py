@@ -72,7 +72,7 @@ PROPOSALS = Projection(
             entry_index BIGINT NOT NULL        -- entry from which on
             cluster VARCHAR NOT NULL           -- cluster
             node VARCHAR NOT NULL              -- name
-            status VARCHAR NOT NULL            -- admitted, validated or left
+            status VARCHAR NOT NULL            -- admitted, validated, left or removed
             """,
         ),
         View(
@@ -192,9 +192,11 @@ PROPOSALS = Projection(
             """,
         ),
         step(
-            "node-left",
+            "node-left node-removed",
             """
-            INSERT INTO node_changes SELECT entry_index, (payload->>'$.cluster'), (payload->>'$.node'), 'left' FROM batch
+            INSERT INTO node_changes
+            SELECT entry_index, (payload->>'$.cluster'), (payload->>'$.node'), CASE kind WHEN 'node-left' THEN 'left' ELSE 'removed' END
+            FROM batch
             """,
         ),
     ],

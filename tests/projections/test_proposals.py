@@ -7,7 +7,7 @@ from proofroom.domain.proposals import seats_of
 from proofroom.domain.statements.governance import EraOpened
 from proofroom.domain.transition import next_due
 from strategies.governing import admission, leave, next_era, pass_all, propose, seated, settings, validation, vote
-from strategies.histories import History, key, store_of, whole_history
+from strategies.histories import History, key, store_of, whole_history, with_parameters
 
 
 def course() -> History:
@@ -88,4 +88,27 @@ def test_what_became_of_each_proposal() -> None:
     assert views.sql(managers).fetchall() == [(key("manager").keyid,), (key("manager-2").keyid,)]
     majority = "SELECT majority FROM parameters ORDER BY entry_index"
     assert views.sql(majority).fetchall() == [("unanimous",), ("two-thirds",)]
+    views.close()
+
+
+def test_a_removed_node_has_no_seat() -> None:
+    """Three eras with a record that is rejected: the ledger removes the node, and its provider decides nothing more."""
+    history = History(seed="removed", parameters=with_parameters(bonds={"slash_floor": "1"}))
+    history.found()
+    cast = history.cast
+    history.write(cast.deposit(cast.manager.keyid, 10**12, account="cluster-bond"))
+    for era in range(3):
+        history.write(cast.open_era(era), cast.activity(history.grant, era))
+        history.sleep(1_000)
+        history.attest(history.seal(era), *[{0: "overclaimed-cpu"}] * 5)
+        history.write(cast.close_era(era))
+    views = Views(None)
+    views.project(store_of(history))
+    assert views.sql("SELECT status FROM node_changes WHERE node = 'node-0'").fetchall() == [
+        ("validated",),
+        ("removed",),
+    ]
+    rows = views.sql(f"SELECT seat FROM seats('dragon-1', {len(history.entries)})").fetchall()
+    assert {seat for (seat,) in rows} == {cast.manager.keyid, cast.providers[1].keyid, cast.providers[2].keyid}
+    assert {seat for (seat,) in rows} == seats_of(history.state.clusters["dragon-1"])
     views.close()
