@@ -171,6 +171,9 @@ class Validator:
             return BeaconRevealed(ledger=ledger, cluster=cluster, round=number, validator=validator, value=value.hex())
         salt = hashing.digest(hashing.SALT, self._secret, round.digest)
         if phase == "commit":
+            if not self._claim(number, round):
+                log.error("validator %s, round %d: another history has a round of this number", validator, number)
+                return None
             vote = self._written(round) or self._write_down(round, self.judge(round))
             bound = hashing.tagged(commitment(round.digest, validator, salt, vote))
             return VoteCommitted(ledger=ledger, cluster=cluster, round=number, validator=validator, commitment=bound)
@@ -217,6 +220,20 @@ class Validator:
         return seen
 
     # --- the vote, written down
+
+    def _claim(self, number: int, round: Round) -> bool:
+        """Bind a round's number to the first opening seen under it.
+
+        Two commitments for one number are equivocation, whoever shows the validator two histories of the ledger.
+        """
+        path = self._journal / f"round-{number}.txt"
+        digest = round.digest.hex().encode()
+        try:
+            with contextlib.suppress(FileExistsError):
+                write_new(path, digest)
+            return path.read_bytes() == digest
+        except OSError as e:
+            raise StoreUnavailable(path=str(path), why=e.strerror or "it cannot be read or written") from None
 
     def _path(self, round: Round) -> Path:
         return self._journal / f"{round.digest.hex()}.json"

@@ -92,6 +92,20 @@ def advance_to(chamber: Chamber, phase: str) -> None:
         chamber.go_on()
 
 
+def test_another_history_gets_no_second_commitment(chamber: Chamber) -> None:
+    """A validator that saw another round under this number signs no vote for this one: two would convict it of equivocation."""
+    chamber.record()
+    chamber.seal()
+    advance_to(chamber, "commit")
+    round = chamber.round()
+    assert round is not None
+    first, second = (next(v for v in chamber.validators if v.keyid == member) for member in round.committee[:2])
+    first._journal.mkdir(exist_ok=True)
+    (first._journal / "round-0.txt").write_text("00" * 32)
+    assert first.step() == []
+    assert [act.did for act in second.step()] == ["vote-committed"]
+
+
 def test_the_vote_is_the_one_written_down(chamber: Chamber) -> None:
     """What comes to light between commitment and reveal changes nothing: the vote that was committed to is revealed."""
     record = chamber.record()
@@ -206,7 +220,7 @@ def run_child(folder: Path, i: int, point: int, now: int) -> bool:
     return done.returncode == 0
 
 
-@pytest.mark.parametrize(("phase", "points"), [("commit", 6), ("reveal", 4)])
+@pytest.mark.parametrize(("phase", "points"), [("commit", 8), ("reveal", 4)])
 def test_killed_at_every_point_it_votes_once(tmp_path: Path, phase: str, points: int) -> None:
     """Before and after it writes, signs and submits: a killed validator, started again, votes once, and signed nothing else.
 
