@@ -48,6 +48,9 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "checkpoint_threshold": "128MB",  # a bulk load writes its file in few large steps
 }
 
+MEMORY = "640MB"
+"""What DuckDB takes for a file before it spills to disk, so that a log of any length can be taken in."""
+
 _QUERIES = {StatementType.SELECT, StatementType.EXPLAIN, StatementType.PRAGMA, StatementType.MULTI}
 """Statements that a user may send; ``MULTI`` is what PIVOT becomes. The read-only transaction around them is what protects the tables."""
 
@@ -106,7 +109,8 @@ class Views:
         self._moved = threading.Condition()
         self._closed = False
         with self._errors():
-            self._connection = duckdb.connect(str(path or ":memory:"), config=_SETTINGS)
+            settings = _SETTINGS | ({} if path is None else {"memory_limit": MEMORY})
+            self._connection = duckdb.connect(str(path or ":memory:"), config=settings)
         try:
             with self._errors():
                 # A query reads the tables and nothing else: not the keys beside them, and no file is written by one.

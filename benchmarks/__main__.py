@@ -5,13 +5,19 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-ALL = ("single", "projection", "opening", "bulk", "rooted", "round", "vault", "settlement", "proofs")
+ALL = ("single", "projection", "opening", "questions", "bulk", "rooted", "round", "vault", "settlement", "proofs")
 
 
 def main(names: list[str]) -> None:
     """Run the named benchmarks in order."""
-    for name in names or ALL:
-        import_module(f"benchmarks.{name}").main()
+    jobs: list[tuple[str, list[int]]] = []
+    for word in names or ALL:
+        if word.isdecimal() and jobs:
+            jobs[-1][1].append(int(word))
+        else:
+            jobs.append((word, []))
+    for name, numbers in jobs:
+        import_module(f"benchmarks.{name}").main(*numbers)
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ def run(records: int = RECORDS, runs: int = 5) -> Figure:
             __spec__.name,
             ("project", folder),
             ("insert", folder),
-            goal=0.3,
+            goal=0.4,
             per=records,
             runs=runs,
         )
