@@ -11,6 +11,7 @@ from immutables import Map
 
 from proofroom.domain import charging, hashing, merkle
 from proofroom.domain.authorisation import Chain, chain_in_force, check_covered, spend, vault_owner
+from proofroom.domain.carry import get_recorded
 from proofroom.domain.claims import Terms
 from proofroom.domain.consent import check_agent_key, payer_cap
 from proofroom.domain.entry import Entry
@@ -79,7 +80,7 @@ def apply_activity(state: State, entry: Entry, s: Activity) -> State:
     cluster, era = open_era(state, s.cluster, s.era)
     terms = terms_in_force(state, s)
     record_id = record_id_bytes(s.record_id)
-    if len(era.ids) >= MAX_ERA_RECORDS:
+    if get_recorded(era) >= MAX_ERA_RECORDS:
         raise EraFull(cluster=s.cluster, era=s.era, limit=MAX_ERA_RECORDS)
     unpaid = (state.eras[s.cluster, number].ids for number in cluster.unpaid)
     if record_id in cluster.recent or any(record_id in ids for ids in unpaid):
@@ -101,12 +102,21 @@ def apply_activity(state: State, entry: Entry, s: Activity) -> State:
     newest = max(chain, key=lambda version: version.created_at_ms)
     if to_ms(s.started_at) + SKEW_MS < newest.created_at_ms:
         raise TimesOutOfOrder(what=f"the work started at {s.started_at}, before the grant of {newest.created_at}")
-    usage = usage_of(s)
+    usage, before = usage_of(s), era
     era = _check_cap(state, era, s, user, ended_at_ms, usage, terms)
     state = spend(state, s, user, chain)
     signers, relied = _signatures(state, s, user, chain)
     record = Pending(
-        entry.index, entry.verified.id, s.agent, s.customer, s.node, usage, terms, _same(signers), _same(relied)
+        log_index=entry.index,
+        id=entry.verified.id,
+        agent=s.agent,
+        customer=s.customer,
+        node=s.node,
+        usage=usage,
+        terms=terms,
+        signers=_same(signers),
+        relied=_same(relied),
+        capped=era is not before,
     )
     queue = era.queues.get(s.signers.orchestrator, Queue())
     queue = Queue(queue.head, queue.tail + 1, queue.records.set(queue.tail, record))

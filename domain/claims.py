@@ -1,12 +1,37 @@
-"""What the state keeps of money that is on its way: values only, next to those of :mod:`proofroom.domain.state`."""
+"""What the state keeps of money that moves, waits or is owed: values only, next to those of :mod:`proofroom.domain.state`."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from immutables import Map
 
 from proofroom.domain.ids import Digest, KeyId
+
+
+class Line(NamedTuple):
+    """One payout line before it is a statement: a transfer and the work behind it (see ``statements.settlement.Basis``)."""
+
+    role: Literal["charge", "fee", "treasury", "reserve", "validator", "provider", "marketplace", "creator"]
+    debit: str
+    credit: str
+    amount: int
+    party: str
+    """Customer, node, validator, marketplace or creator; empty for treasury and reserve."""
+    records: int
+    charged: tuple[int, ...]
+    collected: tuple[int, ...]
+    listing: Digest = Digest("")
+    """Of a fee, and of whom it goes to."""
+
+
+class Repaying(NamedTuple):
+    """What a deposit repays, until all of it is stated."""
+
+    customer: KeyId
+    lines: tuple[tuple[int, Line], ...]
+    """Era of the debt, and the line."""
+    stated: int = 0
 
 
 class Chunk(NamedTuple):

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from proofroom.domain.accounts import clearing_account, customer_account, market_account
 from proofroom.domain.charging import charge
-from proofroom.domain.claims import Claim, Debt
+from proofroom.domain.claims import Claim, Debt, Line, Repaying
 from proofroom.domain.entry import Entry
 from proofroom.domain.ids import KeyId
 from proofroom.domain.lines import basis_of
 from proofroom.domain.money import parse_amount, split
 from proofroom.domain.payouts import Collected, Shares, compute_payouts
 from proofroom.domain.settlement import shares_of
-from proofroom.domain.state import Due, Era, Line, Repaying, State, schedule, unschedule
+from proofroom.domain.state import Due, Era, State, schedule, unschedule
 from proofroom.domain.statements.settlement import Repayment
 from proofroom.domain.unlocking import move
 

@@ -13,13 +13,13 @@ from pydantic import Field, ValidationError
 from proofroom.domain.accounts import customer_account
 from proofroom.domain.canonical import parse_strict
 from proofroom.domain.charging import Parts, Rates
-from proofroom.domain.claims import Terms
+from proofroom.domain.claims import Line, Terms
 from proofroom.domain.errors import BadField
 from proofroom.domain.ids import Digest, KeyId, to_ms
 from proofroom.domain.lines import totals_of
 from proofroom.domain.money import RATIO_ONE, parse_amount, parse_ratio
 from proofroom.domain.settlement import Charge, Work, compute_charges, compute_lines
-from proofroom.domain.state import Line, UsageSum
+from proofroom.domain.state import UsageSum
 from proofroom.domain.statements import first_fault
 from proofroom.domain.statements.fields import (
     Amount,

@@ -12,6 +12,7 @@ from proofroom.domain import hashing, merkle, penalties
 from proofroom.domain.accounts import customer_account
 from proofroom.domain.activity import count_recorded, unsealed
 from proofroom.domain.canonical import encode
+from proofroom.domain.carry import get_recorded, leave
 from proofroom.domain.debts import arise
 from proofroom.domain.doubt import take_back
 from proofroom.domain.entry import Entry
@@ -73,6 +74,7 @@ def derive_era(state: State, due: Due, now_ms: int) -> EraSealed | Payout | EraP
 
 
 def _seal(state: State, due: Due, era: Era) -> EraSealed:
+    late = len(unsealed(era))
     return EraSealed(
         ledger=state.ledger,
         cluster=due.cluster,
@@ -80,17 +82,22 @@ def _seal(state: State, due: Due, era: Era) -> EraSealed:
         start=from_ms(era.start * 1000),
         end=from_ms(era.end * 1000),
         batches=era.batches,
-        recorded=len(era.ids),
-        late=len(unsealed(era)),
+        recorded=get_recorded(era),
+        late=late,
+        **({"carried": late} if late and era.parameters.carries_late else {}),
     )
 
 
 def apply_era_sealed(state: State, entry: Entry, s: EraSealed) -> State:
-    """The era takes no more records; those in no batch are late and never pay."""
+    """The era takes no more records; those in no batch are late. They never pay, or go to the next era, as the parameters say."""
     key = (s.cluster, s.era)
     era = state.eras[key]
-    era = era._replace(sealed=True, late=s.late, queues=Map(), tallies=count_recorded(era, unsealed(era)))
     cluster = state.clusters[s.cluster]._replace(open=False, last_end=era.end)
+    if era.parameters.carries_late:
+        cluster = leave(cluster, era)
+    else:
+        era = era._replace(tallies=count_recorded(era, unsealed(era)))
+    era = era._replace(sealed=True, late=s.late, queues=Map())
     state = state._replace(
         clusters=state.clusters.set(s.cluster, cluster),
         eras=state.eras.set(key, era),
@@ -125,7 +132,7 @@ def apply_payout(state: State, entry: Entry, s: Payout) -> State:
 
 
 def _paid(state: State, due: Due, era: Era) -> EraPaid:
-    recorded = len(era.ids)
+    recorded = get_recorded(era) - (era.late if era.parameters.carries_late else 0)
     return EraPaid(
         ledger=state.ledger,
         cluster=due.cluster,
@@ -142,6 +149,7 @@ def _paid(state: State, due: Due, era: Era) -> EraPaid:
             rejected=era.rejected,
             unattested=recorded - era.attested - era.rejected,
         ),
+        **({"carried": era.late} if era.late and era.parameters.carries_late else {}),
         totals=totals_of(era.lines),
         lines_root=hashing.tagged(merkle.root(era.stated, merkle.INNER)),
         completeness_root=hashing.tagged(merkle.root_of(completeness_leaves(era.tallies))),

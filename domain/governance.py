@@ -7,13 +7,13 @@ from immutables import Map
 from proofroom.domain import activity
 from proofroom.domain.accounts import bond_account
 from proofroom.domain.canonical import encode
+from proofroom.domain.carry import admit
 from proofroom.domain.consent import check_not_ahead
 from proofroom.domain.entry import Entry
 from proofroom.domain.errors import (
     AlreadyRecorded,
     BadParameters,
     EraNotOpen,
-    NotYet,
     TimesOutOfOrder,
     UnderBonded,
     Unregistered,
@@ -73,8 +73,6 @@ def read_parameters(p: g.Parameters) -> Parameters:
         raise BadParameters(why="a price is 10^18 base units or more")
     if sum(shares.values()) > RATIO_ONE:
         raise BadParameters(why="the shares sum to more than the whole")
-    if p.late_records != "refused":
-        raise NotYet(what="carrying late records over")
     return Parameters(
         **prices,
         **shares,
@@ -92,6 +90,7 @@ def read_parameters(p: g.Parameters) -> Parameters:
         slash_multiple=p.bonds.slash_multiple,
         suspend_after=p.attestation.suspend_after or 0,
         era_seconds=p.era_seconds,
+        carries_late=p.late_records == "next-era",
     )
 
 
@@ -109,6 +108,8 @@ def whole_seconds(what: str, time: str) -> int:
 
 def apply_era_opened(state: State, entry: Entry, s: g.EraOpened) -> State:
     """The next era opens, bound to the parameters now in force. It ends by itself after ``era_seconds``.
+
+    Late records that the era before left to it stand before its own.
 
     Raises:
         Unregistered, WrongNumber, EraNotOpen: no such cluster, not the next number, or the era before is still open.
@@ -133,25 +134,26 @@ def apply_era_opened(state: State, entry: Entry, s: g.EraOpened) -> State:
             what=f"era {s.era} would start at {s.start}, before the last one ended, or be over already"
         )
     key = (s.cluster, s.era)
-    return state._replace(
+    state = state._replace(
         clusters=state.clusters.set(
             s.cluster, cluster._replace(opened=s.era, open=True, unpaid=(*cluster.unpaid, s.era))
         ),
         eras=state.eras.set(key, Era(cluster.parameters, entry.index, start, end)),
         agenda=schedule(state.agenda, Due(end * 1000, "era", *key)),
     )
+    return admit(state, s.cluster, s.era)
 
 
 def apply_era_close(state: State, entry: Entry, s: g.EraClose) -> State:
     """The manager ends the era before its time; ``era-sealed`` is due at once.
 
     Raises:
-        UnsealedRecords: records are in no batch, and closing would leave them unpaid.
+        UnsealedRecords: records are in no batch, and closing would leave them unpaid, unless they go to the next era.
         TimesOutOfOrder: the end is not after the start, or not yet reached.
     """
     _, era = activity.open_era(state, s.cluster, s.era)
     late = len(activity.unsealed(era))
-    if late:
+    if late and not era.parameters.carries_late:
         raise UnsealedRecords(cluster=s.cluster, era=s.era, records=late)
     end = whole_seconds("end", s.end)
     if not era.start < end <= entry.recorded_at_ms // 1000 or end > era.end:

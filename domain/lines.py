@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from proofroom.domain.charging import Parts
+from proofroom.domain.claims import Line
 from proofroom.domain.ids import KeyId
-from proofroom.domain.state import Line
 from proofroom.domain.statements.settlement import Basis, ChargeParts, Totals
 
 

@@ -19,10 +19,9 @@ from proofroom.domain.accounts import (
     provider_account,
     validator_account,
 )
-from proofroom.domain.claims import Terms
+from proofroom.domain.claims import Line, Terms
 from proofroom.domain.ids import Digest, KeyId
 from proofroom.domain.money import share, split
-from proofroom.domain.state import Line
 
 
 class Shares(NamedTuple):

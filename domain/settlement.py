@@ -15,11 +15,11 @@ from immutables import Map
 
 from proofroom.domain.accounts import clearing_account, customer_account, market_account
 from proofroom.domain.charging import Parts, Rates, charge, listing_fee
-from proofroom.domain.claims import Terms
+from proofroom.domain.claims import Line, Terms
 from proofroom.domain.ids import Digest, KeyId
 from proofroom.domain.money import split
 from proofroom.domain.payouts import Collected, Shares, compute_payouts
-from proofroom.domain.state import Line, Parameters, UsageSum
+from proofroom.domain.state import Parameters, UsageSum
 
 
 class Work(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from immutables import Map
 
-from proofroom.domain.claims import Claim, Debt, ListingFacts, MarketFacts, Openings, Terms, Unlocking
+from proofroom.domain.claims import Claim, Debt, Line, ListingFacts, MarketFacts, Openings, Repaying, Terms, Unlocking
 from proofroom.domain.ids import Digest, KeyId
 from proofroom.domain.keyring import Keyring
 from proofroom.domain.merkle import Tree
@@ -143,6 +143,8 @@ class Parameters(NamedTuple):
     suspend_after: int
     """0 when the cluster does not suspend."""
     era_seconds: int
+    carries_late: bool = False
+    """Whether what misses the seal goes to the next era."""
 
 
 class NodeFacts(NamedTuple):
@@ -175,6 +177,34 @@ class Proposal(NamedTuple):
     """The parameters after it, when it changed some."""
 
 
+class Pending(NamedTuple):
+    """A record on its way to a verdict."""
+
+    log_index: int
+    id: bytes
+    """Statement id."""
+    agent: KeyId
+    customer: KeyId
+    node: str
+    usage: UsageSum
+    terms: Terms | None = None
+    """Of the listing that it is sold under."""
+    signers: tuple[KeyId, ...] = ()
+    """Who signed the record itself."""
+    relied: tuple[tuple[KeyId, int], ...] = ()
+    """What it relied on beside: who signed a grant, delegation, certificate or payer statement, and at which index."""
+    capped: bool = False
+    """Whether a payer's cap applies."""
+
+
+class Queue(NamedTuple):
+    """The unsealed records of an orchestrator, oldest first: keys ``head`` to ``tail - 1`` of ``records``."""
+
+    head: int = 0
+    tail: int = 0
+    records: Map[int, Pending] = Map()
+
+
 class Cluster(NamedTuple):
     """A cluster between its eras."""
 
@@ -198,36 +228,12 @@ class Cluster(NamedTuple):
     """Eras that were opened and are not paid."""
     recent: Map[bytes, int] = Map()
     """Record ids of paid eras that are young enough to be tried again in a later one -> their index."""
+    carried: Map[KeyId, Queue] = Map()
+    """By orchestrator: late records that wait for the next era."""
     proposed: int = 0
     """Proposals so far; the next has this number."""
     proposals: Map[int, Proposal] = Map()
     """Those that are not yet decided or not yet enacted."""
-
-
-class Pending(NamedTuple):
-    """A record on its way to a verdict."""
-
-    log_index: int
-    id: bytes
-    """Statement id."""
-    agent: KeyId
-    customer: KeyId
-    node: str
-    usage: UsageSum
-    terms: Terms | None = None
-    """Of the listing that it is sold under."""
-    signers: tuple[KeyId, ...] = ()
-    """Who signed the record itself."""
-    relied: tuple[tuple[KeyId, int], ...] = ()
-    """What it relied on beside: who signed a grant, delegation, certificate or payer statement, and at which index."""
-
-
-class Queue(NamedTuple):
-    """The unsealed records of an orchestrator, oldest first: keys ``head`` to ``tail - 1`` of ``records``."""
-
-    head: int = 0
-    tail: int = 0
-    records: Map[int, Pending] = Map()
 
 
 class Tally(NamedTuple):
@@ -237,31 +243,6 @@ class Tally(NamedTuple):
     attested: int = 0
     usage: UsageSum = UsageSum()
     """Of all recorded."""
-
-
-class Line(NamedTuple):
-    """One payout line before it is a statement: a transfer and the work behind it (see ``statements.settlement.Basis``)."""
-
-    role: Literal["charge", "fee", "treasury", "reserve", "validator", "provider", "marketplace", "creator"]
-    debit: str
-    credit: str
-    amount: int
-    party: str
-    """Customer, node, validator, marketplace or creator; empty for treasury and reserve."""
-    records: int
-    charged: tuple[int, ...]
-    collected: tuple[int, ...]
-    listing: Digest = Digest("")
-    """Of a fee, and of whom it goes to."""
-
-
-class Repaying(NamedTuple):
-    """What a deposit repays, until all of it is stated."""
-
-    customer: KeyId
-    lines: tuple[tuple[int, Line], ...]
-    """Era of the debt, and the line."""
-    stated: int = 0
 
 
 class Ballot(NamedTuple):
@@ -302,6 +283,8 @@ class Era(NamedTuple):
     sealed: bool = False
     attested: int = 0
     rejected: int = 0
+    carried: int = 0
+    """Records that came from the era before."""
     late: int = 0
     tallies: Map[tuple[str, KeyId], Tally] = Map()
     """By ("agent" | "customer", key)."""

@@ -1,7 +1,8 @@
 """Activity: every record with what it cost, and the batches that seal records.
 
 A batch does not list its records: it seals the oldest ``count`` of its orchestrator's queue. So a record keeps its place in the queue
-(``rank``) and a batch the place it begins at (``first_rank``); who is in which batch follows by comparing the two.
+(``rank``) and a batch the place it begins at (``first_rank``); who is in which batch follows by comparing the two. Both count from 0 in
+each era; where late records go to the next era, ``queue_places`` shifts them, so that they run on.
 """
 
 from __future__ import annotations
@@ -54,13 +55,13 @@ ACTIVITY = Projection(
             batch BIGINT NOT NULL              -- number in the era, from 0
             orchestrator VARCHAR NOT NULL      -- who sealed it
             records BIGINT NOT NULL            -- how many it holds
-            first_rank BIGINT NOT NULL         -- place in the orchestrator's queue of its first record
+            first_rank BIGINT NOT NULL         -- records that earlier batches of the orchestrator in the era hold
             root VARCHAR NOT NULL              -- inner Merkle root over the records' statement ids
             """,
         ),
         Table(
             "queues",
-            "Orchestrators' queues of eras that are not sealed: the counters behind records.rank and batches.first_rank.",
+            "Orchestrators' queues, era by era: the counters behind records.rank and batches.first_rank.",
             """
             last_index BIGINT NOT NULL         -- newest record or batch of the queue
             cluster VARCHAR NOT NULL           -- cluster
@@ -71,22 +72,48 @@ ACTIVITY = Projection(
             """,
         ),
         View(
+            "queue_places",
+            "Where each queue of an era begins in what its orchestrator recorded and sealed since late records were last refused.",
+            """
+            until        -- first era from this one on at whose end late records are refused; null while there is none
+            first_record -- place of the era's first record, from 0
+            first_sealed -- place of the first record that the era's batches hold: lower where the era before left records to it
+            sealed_until -- records that were sealed by the end of the queue
+            """,
+            """
+            SELECT cluster, era, orchestrator, until, last_index,
+                (sum(recorded) OVER up_to - recorded)::BIGINT AS first_record, (sum(sealed) OVER up_to - sealed)::BIGINT AS first_sealed,
+                (sum(sealed) OVER whole)::BIGINT AS sealed_until
+            FROM (SELECT q.*, e.era AS until FROM queues q ASOF LEFT JOIN (SELECT cluster, era FROM era_seals WHERE carried IS NULL) e
+                ON e.cluster = q.cluster AND q.era <= e.era)
+            WINDOW up_to AS (PARTITION BY cluster, orchestrator, until ORDER BY era),
+                whole AS (PARTITION BY cluster, orchestrator, until)
+            """,
+        ),
+        View(
             "record_batches",
             "Each record with the batch that holds it and its position there; nulls while it is in no batch.",
             """
-            entry_index  -- entry of the record
-            batch        -- number of the batch in the era
-            position     -- place in the batch, from 0: the bit that votes and tallies speak of
-            batch_index  -- entry that sealed the batch
+            entry_index -- entry of the record
+            era         -- era that counts it: the batch's, which a late record may have been left to, else its own
+            batch       -- number of the batch in the era
+            position    -- place in the batch, from 0: the bit that votes and tallies speak of
+            batch_index -- entry that sealed the batch
+            until       -- first era from its own on at whose end late records are refused; null while there is none
             """,
             """
-            SELECT r.entry_index, r.record_id, r.cluster, r.era, b.batch,
-                CASE WHEN b.batch IS NOT NULL THEN r.rank - b.first_rank END AS position, b.entry_index AS batch_index
-            FROM records r ASOF LEFT JOIN (
-                SELECT cluster, era, orchestrator, first_rank, batch, entry_index FROM batches
+            SELECT r.entry_index, r.record_id, r.cluster, coalesce(b.era, r.era) AS era, b.batch,
+                CASE WHEN b.batch IS NOT NULL THEN r.place - b.first_place END AS position, b.entry_index AS batch_index, r.until
+            FROM (SELECT r.entry_index, r.record_id, r.cluster, r.era, r.orchestrator, p.until, coalesce(p.until, -1) AS run,
+                    p.first_record + r.rank AS place
+                FROM records r JOIN queue_places p USING (cluster, era, orchestrator)) r
+            ASOF LEFT JOIN (
+                SELECT b.cluster, b.orchestrator, coalesce(p.until, -1) AS run, p.first_sealed + b.first_rank AS first_place, b.era,
+                    b.batch, b.entry_index
+                FROM batches b JOIN queue_places p USING (cluster, era, orchestrator)
                 UNION ALL
-                SELECT cluster, era, orchestrator, sum(records)::BIGINT, NULL, NULL FROM batches GROUP BY cluster, era, orchestrator
-            ) b ON r.cluster = b.cluster AND r.era = b.era AND r.orchestrator = b.orchestrator AND r.rank >= b.first_rank
+                SELECT DISTINCT cluster, orchestrator, coalesce(until, -1), sealed_until, NULL, NULL, NULL FROM queue_places
+            ) b ON r.cluster = b.cluster AND r.orchestrator = b.orchestrator AND r.run = b.run AND r.place >= b.first_place
             """,
         ),
     ],
@@ -146,15 +173,6 @@ ACTIVITY = Projection(
             WHEN MATCHED THEN UPDATE
                 SET last_index = n.last_index, recorded = q.recorded + n.recorded, sealed = q.sealed + n.sealed
             WHEN NOT MATCHED THEN INSERT VALUES (n.last_index, n.cluster, n.era, n.orchestrator, n.recorded, n.sealed)
-            """,
-        ),
-        step(
-            "era-sealed",
-            """
-            DELETE FROM queues
-            USING (SELECT from_json(payload, '{"cluster": "VARCHAR", "era": "BIGINT"}') AS s
-                FROM batch) n
-            WHERE queues.cluster = n.s.cluster AND queues.era = n.s.era
             """,
         ),
     ],

@@ -178,7 +178,7 @@ ATTESTATION = Projection(
             ) t ON t.cluster = r.cluster AND t.era = r.era AND t.batch = r.batch
                 AND (t.judged IS NULL OR get_bit(t.judged, r.bit) = 1)
                 AND (t.escalated IS NULL OR get_bit(t.escalated, r.bit) = 0)
-            LEFT JOIN era_seals e ON e.cluster = r.cluster AND e.era = r.era
+            LEFT JOIN era_seals e ON e.cluster = r.cluster AND e.era = r.until
             """,
         ),
     ],

@@ -84,6 +84,7 @@ GOVERNANCE = Projection(
             batches BIGINT NOT NULL            -- sealed batches
             recorded BIGINT NOT NULL           -- records
             late BIGINT NOT NULL               -- records in no batch
+            carried BIGINT                     -- of these, records that go to the next era; null where they end unattested
             """,
         ),
         Table(
@@ -207,10 +208,10 @@ GOVERNANCE = Projection(
         step(
             "era-sealed",
             """
-            INSERT INTO era_seals SELECT entry_index, s.cluster, s.era, s.start, s."end", s.batches, s.recorded, s.late
+            INSERT INTO era_seals SELECT entry_index, s.cluster, s.era, s.start, s."end", s.batches, s.recorded, s.late, s.carried
             FROM (SELECT *, from_json(payload, '{
                 "cluster": "VARCHAR", "era": "BIGINT", "start": "TIMESTAMP", "end": "TIMESTAMP", "batches": "BIGINT",
-                "recorded": "BIGINT", "late": "BIGINT"}') AS s
+                "recorded": "BIGINT", "late": "BIGINT", "carried": "BIGINT"}') AS s
                 FROM batch)
             """,
         ),

@@ -72,7 +72,7 @@ class Parameters(Sparse):
     era_seconds: Annotated[int, Field(strict=True, ge=1, le=366 * 86_400)]
     """An open era ends by itself after this time."""
     late_records: Literal["refused", "next-era"]
-    """What becomes of records that miss the seal; rules 1 has only ``refused``."""
+    """What becomes of records that miss the seal: they end unattested, or stand before the records of the next era."""
     majority: Literal["unanimous", "two-thirds"] = "unanimous"
     """Ayes that a proposal needs: all seats, or at least two thirds of them."""
 

@@ -35,7 +35,7 @@ class Deposit(LedgerStatement):
     created_at: Time
 
 
-class EraSealed(LedgerStatement):
+class EraSealed(LedgerStatement, Sparse):
     """An era accepts no more records. Derived, at its time or at the manager's request; signed by the ledger key."""
 
     kind: ClassVar[str] = "era-sealed"
@@ -47,7 +47,9 @@ class EraSealed(LedgerStatement):
     batches: Count
     recorded: Count
     late: Count
-    """Records in no batch; they are not attested and never pay."""
+    """Records in no batch; they are not attested and never pay, but for those that are carried."""
+    carried: Count | None = None
+    """Late records that go to the next era and count there: all that are late, where the parameters say so."""
 
 
 class ChargeParts(Model):
@@ -173,6 +175,8 @@ class EraPaid(LedgerStatement):
     batches: Count
     lines: Count
     records: RecordCounts
+    carried: Count = 0
+    """Records that it does not count because they were late and go to the next era; absent when there are none."""
     totals: Totals
     lines_root: Blake3
     """Inner Merkle root over the statement ids of the lines, in order."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,7 +36,7 @@ NAMES = ("cpu_second", "gpu_unit", "mib_streamed", "mib_stored_month", "put", "g
 @given(st.builds(UsageSum, *[COUNTS] * 6), st.lists(PRICES, min_size=6, max_size=6), SECONDS)
 def test_charges_agree_with_fractions(usage: UsageSum, prices: list[int], seconds: int) -> None:
     """Every part, exactly."""
-    named = dict(zip(NAMES, prices, strict=True))
+    named: dict[str, Any] = dict(zip(NAMES, prices, strict=True))
     parts = charge(usage, PLAIN._replace(**named), seconds)
     assert parts._fields == PARTS
     assert parts._asdict() == naive_charge(usage._asdict(), named, seconds)
@@ -43,7 +45,7 @@ def test_charges_agree_with_fractions(usage: UsageSum, prices: list[int], second
 @given(st.builds(UsageSum, *[COUNTS] * 6), st.lists(PRICES, min_size=6, max_size=6), SECONDS)
 def test_no_length_of_an_era_costs_more(usage: UsageSum, prices: list[int], seconds: int) -> None:
     """The bound that a payer's cap is held against holds for every length of the era."""
-    named = dict(zip(NAMES, prices, strict=True))
+    named: dict[str, Any] = dict(zip(NAMES, prices, strict=True))
     parameters = PLAIN._replace(**named)
     most = charge_at_most(usage, parameters)
     assert sum(charge(usage, parameters, seconds)) <= most

@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 
 from naive_settlement import naive_split
 from proofroom.adapters.cast import DAY_MS, Work
-from proofroom.domain.claims import Claim, Debt, Terms
+from proofroom.domain.claims import Claim, Debt, Line, Terms
 from proofroom.domain.debts import compute_repayment, get_debt
 from proofroom.domain.ids import Digest, KeyId
-from proofroom.domain.state import Line
 from proofroom.domain.statements.settlement import Payout, Repayment
 from strategies.histories import History, key
 from strategies.keys import signer

@@ -46,8 +46,34 @@ def test_parameters_are_read_field_by_field() -> None:
         update={"cluster_minimum": "8", "validator_minimum": "9", "slash_floor": "12", "slash_multiple": 13}
     )
     groups = {"prices": prices, "shares": shares, "attestation": attestation, "bonds": bonds, "era_seconds": 10}
+    groups["late_records"] = "next-era"
     read = read_parameters(p.model_copy(update=groups))
-    assert read == (100, 101, 102, 103, 104, 105, 1, 2, RATIO_ONE - 3, 61, 11, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 10)
+    assert tuple(read) == (
+        100,
+        101,
+        102,
+        103,
+        104,
+        105,
+        1,
+        2,
+        RATIO_ONE - 3,
+        61,
+        11,
+        2,
+        3,
+        4,
+        5,
+        6,
+        7,
+        8,
+        9,
+        12,
+        13,
+        14,
+        10,
+        True,
+    )
 
 
 def test_an_era_ends_by_itself() -> None:

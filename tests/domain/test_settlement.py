@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from naive_settlement import PARTS, Offer, Settlement
 from proofroom.adapters.cast import PARAMETERS
-from proofroom.domain.claims import Terms
+from proofroom.domain.claims import Line, Terms
 from proofroom.domain.governance import read_parameters
 from proofroom.domain.ids import Digest, KeyId
 from proofroom.domain.money import AMOUNT_LIMIT
 from proofroom.domain.settlement import Work, compute_lines
-from proofroom.domain.state import Line, Parameters, UsageSum
+from proofroom.domain.state import Parameters, UsageSum
 from strategies.keys import signer
 
 ONE = 10**18
@@ -37,7 +37,7 @@ def parameters(draw: st.DrawFn) -> Parameters:
     price = st.sampled_from([0, 1, 7, ONE - 1]) | st.integers(0, 10**7)
     cut = st.sampled_from([0, 1, ONE // 3, ONE - 1, ONE, ONE]) | st.integers(0, ONE)
     a, b, c = sorted(draw(st.tuples(cut, cut, cut)))
-    prices = {name: draw(price) for name in PRICES}
+    prices: dict[str, Any] = {name: draw(price) for name in PRICES}
     return PLAIN._replace(**prices, treasury_share=a, reserve_share=b - a, validators_share=c - b)
 
 
@@ -263,3 +263,13 @@ def test_money_without_a_receiver_goes_to_the_reserve(inspected: dict[KeyId, int
 def test_an_era_without_work_has_no_lines() -> None:
     """Nothing attested, nothing charged."""
     assert compute_lines("c", 0, era({}, {})) == ()
+
+
+def test_work_that_no_node_can_be_paid_for_goes_to_the_reserve() -> None:
+    """Half a unit on each of two nodes is a unit together: the customer owes it, and neither node has a value to be paid by."""
+    work = era({}, {0: 10})._replace(
+        usage={(CUSTOMERS[0], node): UsageSum(cpu_ms=500) for node in ("alpha", "beta")},
+        served={(CUSTOMERS[0], node): 1 for node in ("alpha", "beta")},
+    )
+    lines = amounts(work._replace(parameters=work.parameters._replace(cpu_second=1)))
+    assert lines == {("charge", CUSTOMERS[0]): 1, ("reserve", ""): 1}

@@ -7,7 +7,7 @@ import base64
 from hypothesis import given, settings
 
 from proofroom.adapters.views import Views
-from proofroom.domain.statements.activity import Activity
+from proofroom.domain.statements.activity import Activity, BatchSealed
 from proofroom.domain.statements.attestation import RoundOpened, RoundTallied, VoteCommitted, VoteRevealed
 from proofroom.domain.statements.settlement import EraPaid, EraSealed
 from strategies.disputes import disputed_history
@@ -19,20 +19,22 @@ from strategies.worlds import histories, places_of
 def verdicts_of(history: History) -> dict[int, str]:
     """What became of each record, from the statements alone."""
     tallies: dict[tuple[int, int], list[RoundTallied]] = {}
-    sealed = set()
+    refusing = [-1]
     for entry in history.entries:
         if isinstance(s := entry.statement, RoundTallied):
             tallies.setdefault((s.era, s.batch), []).append(s)
-        elif isinstance(s, EraSealed):
-            sealed.add(s.era)
+        elif isinstance(s, EraSealed) and s.carried is None:
+            refusing.append(s.era)
     verdicts = {}
-    for index, (batch, position, _) in places_of(history).items():
+    for index, (batch, position, sealed_by) in places_of(history).items():
         record = history.entries[index].statement
         assert isinstance(record, Activity)
-        if batch is None or position is None:
-            verdicts[index] = "unattested" if record.era in sealed else "pending"
+        if batch is None or position is None or sealed_by is None:
+            verdicts[index] = "unattested" if record.era <= max(refusing) else "pending"
             continue
-        verdicts[index] = verdict_at(tallies.get((record.era, batch), []), position)
+        seal = history.entries[sealed_by].statement
+        assert isinstance(seal, BatchSealed)
+        verdicts[index] = verdict_at(tallies.get((seal.era, batch), []), position)
     return verdicts
 
 

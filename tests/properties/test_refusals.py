@@ -884,11 +884,6 @@ def _shares_one_part_too_many(h: History) -> Envelope:
     return h.cast.found_cluster(cluster="c-2", parameters=with_parameters(shares=shares))
 
 
-@refused(errors.NotYet, what="carrying late records over")
-def _late_records(h: History) -> Envelope:
-    return h.cast.found_cluster(cluster="c-2", parameters=with_parameters(top={"late_records": "next-era"}))
-
-
 @refused(errors.TimesOutOfOrder, what="start 2026-03-01T09:00:02.5Z is not in whole seconds")
 def _era_with_half_a_second(h: History) -> Envelope:
     h.write(h.cast.close_era(0))

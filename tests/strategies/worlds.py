@@ -6,13 +6,14 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from proofroom.adapters.cast import Work
+from proofroom.adapters.cast import PARAMETERS, Work
 from proofroom.adapters.views import Views
 from proofroom.domain.canonical import MILLIONTHS, number_text
 from proofroom.domain.ids import from_ms
 from proofroom.domain.statements.activity import Activity, BatchSealed
 from proofroom.domain.statements.attestation import ABSTAIN_REASONS, REJECT_REASONS
 from proofroom.domain.statements.consent import Limits
+from proofroom.domain.statements.settlement import EraSealed
 from proofroom.projections import PROJECTIONS
 from proofroom.projections.base import Macro
 from strategies.histories import HOUR_MS, History, key, wire_grant
@@ -37,7 +38,9 @@ def works() -> st.SearchStrategy[Work]:
 @st.composite
 def histories(draw: st.DrawFn) -> History:
     """Up to three eras with work, partial seals, dissent, late records, short deposits, and grants that come and go."""
-    history = History(seed=str(draw(st.integers(0, 9))))
+    late = draw(st.sampled_from(["refused", "next-era"]))
+    parameters = PARAMETERS.model_copy(update={"late_records": late})
+    history = History(seed=str(draw(st.integers(0, 9))), parameters=parameters)
     history.found(deposit=draw(st.sampled_from([1, 10**9, 10**13, 10**30])))
     history.write(history.cast.payer(key("sponsor"), 10**15))
     for era in range(draw(st.integers(1, 3))):
@@ -113,7 +116,8 @@ def _attest(draw: st.DrawFn, history: History) -> None:
 def _end(draw: st.DrawFn, history: History, era: int) -> None:
     """Close the era when all is sealed; else let it run out."""
     if draw(st.booleans()):
-        while _unsealed(history, era):
+        carries = history.cast.parameters.late_records == "next-era" and draw(st.booleans())
+        while _unsealed(history, era) and not carries:
             history.seal(era)
         _attest(draw, history)
         history.write(history.cast.close_era(era))
@@ -127,19 +131,21 @@ Place = tuple[int | None, int | None, int | None]
 
 
 def places_of(history: History) -> dict[int, Place]:
-    """Where each record is, by walking the log with one queue for each orchestrator."""
+    """Where each record is, by walking the log with one queue for each orchestrator; a seal empties it, or carries it over."""
     places: dict[int, Place] = {}
-    queues: dict[tuple[str, int, str], list[int]] = {}
+    queues: dict[tuple[str, str], list[int]] = {}
     for entry in history.entries:
         s = entry.statement
         if isinstance(s, Activity):
             places[entry.index] = (None, None, None)
-            queues.setdefault((s.cluster, s.era, s.signers.orchestrator), []).append(entry.index)
+            queues.setdefault((s.cluster, s.signers.orchestrator), []).append(entry.index)
         elif isinstance(s, BatchSealed):
-            queue = queues[s.cluster, s.era, s.orchestrator]
+            queue = queues[s.cluster, s.orchestrator]
             for position, index in enumerate(queue[: s.count]):
                 places[index] = (s.batch, position, entry.index)
             del queue[: s.count]
+        elif isinstance(s, EraSealed) and s.carried is None:
+            queues = {key: queue for key, queue in queues.items() if key[0] != s.cluster}
     return places
 
 
