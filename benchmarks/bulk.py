@@ -1,7 +1,8 @@
 """Bulk append of records with three signatures (A) against bare PyNaCl verification of the same signatures (B), same workers.
 
 A reads envelopes in JSON from a file, verifies, runs the transition, encodes, hashes, and commits durably; each 10,000 records are
-sealed and taken through an attestation round. B has keys, messages and signatures in memory and only verifies.
+sealed and taken through an attestation round, each 20,000 are an era that is settled. B has keys, messages and signatures in memory and
+only verifies.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import pickle
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -18,14 +20,16 @@ from nacl.signing import VerifyKey
 
 from benchmarks.compare import Sample, compare, measure, run_side
 from benchmarks.room import attest, build, cast_of, grant_of
-from proofroom.adapters.cast import Work
+from proofroom.adapters.cast import Cast, Work
 from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.verifying import CHUNK
 from proofroom.adapters.writer import Recorded
 from proofroom.domain.envelope import parse_envelope, signed_message
-from proofroom.domain.ids import public_key_of
+from proofroom.domain.ids import from_ms, public_key_of
 
 BATCH = 10_000
+ERA = 20_000
+"""Records of an era: what is kept of them leaves the state when it is paid."""
 WORKERS = 2
 
 Jobs = list[tuple[bytes, list[tuple[bytes, bytes]]]]
@@ -39,7 +43,7 @@ def prepare(folder: Path, records: int) -> None:
         cast = cast_of(ledger, folder / "room")
         grant = grant_of(ledger, cast)
         for i in range(records):
-            line = cast.activity(grant, 0, Work(cpu_ms=i % 1000, gpu_units=0.83), node=i % 3).to_json()
+            line = cast.activity(grant, i // ERA, Work(cpu_ms=i % 1000, gpu_units=0.83), node=i % 3).to_json()
             lines.write(line + b"\n")
             envelope = parse_envelope(line)
             signatures = [(public_key_of(s.keyid), s.value) for s in envelope.signatures]
@@ -58,15 +62,32 @@ def append_all(folder: Path, records: int, form: str = "records", workers: int =
         list(ledger.append_stream([b""] * (2 * workers * CHUNK)))  # the processes are up, as B's are
 
         def work() -> None:
-            outcomes = ledger.append_stream(line.rstrip() for line in islice(lines, records))
-            for count, outcome in enumerate(outcomes, 1):
-                assert isinstance(outcome, Recorded)
-                assert not outcome.repeated
-                if count % BATCH == 0 or count == records:
-                    attest(ledger, cast, 0)
+            for era, first in enumerate(range(0, records, ERA)):
+                if era:
+                    turn_era(ledger, cast, era)
+                append_era(ledger, cast, era, islice(lines, min(ERA, records - first)))
 
         measure(work)
     shutil.rmtree(room.parent)
+
+
+def append_era(ledger: Ledger, cast: Cast, era: int, lines: Iterable[bytes]) -> None:
+    """One stream, and a round at each full batch."""
+    count = 0
+    for count, outcome in enumerate(ledger.append_stream(line.rstrip() for line in lines), 1):
+        assert isinstance(outcome, Recorded)
+        assert not outcome.repeated
+        if count % BATCH == 0:
+            attest(ledger, cast, era)
+    if count % BATCH:
+        attest(ledger, cast, era)
+
+
+def turn_era(ledger: Ledger, cast: Cast, era: int) -> None:
+    """End the era before, which is then settled, and open this one: a second each, so that all records are of their time."""
+    end = ledger.state.eras[cast.cluster, era - 1].start + 1
+    ledger.append(cast.close_era(era - 1, end=from_ms(end * 1000)))
+    ledger.append(cast.open_era(era, start=from_ms(end * 1000)))
 
 
 def _verify(chunk: Jobs) -> None:

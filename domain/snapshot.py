@@ -4,7 +4,7 @@ A snapshot is bound to the rules version and to the tree head whose entries gave
 and deleting all of them changes nothing but the time to open. But the write path goes on from it, so its writer signs it.
 
 The layout follows the types of :mod:`proofroom.domain.state`: a named tuple is the array of its fields, a map the array of its
-sorted pairs, bytes are hex, long integers are strings.
+sorted pairs (record ids are one text, and their indexes), bytes are hex, long integers are strings.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from proofroom.domain import hashing
 from proofroom.domain.errors import BadEntry
 from proofroom.domain.state import RULES, State
 
-FORMAT = 8
+FORMAT = 9
 """Raised with every change of the state's types; a snapshot of another format is ignored."""
 
 DIGEST_BYTES = 32
@@ -76,11 +76,25 @@ def _codec(kind: Any) -> Codec:
 
 
 def _map_codec(key: Any, value: Any) -> Codec:
+    if (key, value) == (bytes, int):
+        return _pack_ids, _unpack_ids
     (write_key, read_key), (write, read) = _codec(key), _codec(value)
     return (
         lambda m: [[write_key(k), write(v)] for k, v in sorted(m.items())],
         lambda pairs: Map((read_key(k), read(v)) for k, v in pairs),
     )
+
+
+def _pack_ids(ids: Map[bytes, int]) -> list[Any]:
+    """Record ids are the one map that is long while an era is open: all keys in one text, so that writing it takes little memory."""
+    keys = sorted(ids)
+    return [b"".join(keys).hex(), [ids[key] for key in keys]]
+
+
+def _unpack_ids(packed: list[Any]) -> Map[bytes, int]:
+    keys, values = bytes.fromhex(packed[0]), packed[1]
+    length = len(keys) // max(1, len(values))
+    return Map((keys[i * length : (i + 1) * length], value) for i, value in enumerate(values))
 
 
 def _tuple_codec(args: tuple[Any, ...]) -> Codec:
