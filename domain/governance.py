@@ -35,7 +35,7 @@ def apply_cluster_founded(state: State, entry: Entry, s: g.ClusterFounded) -> St
 
     Raises:
         AlreadyRecorded: the name is taken.
-        BadParameters, NotYet: nodes or parameters contradict each other, or use what rules 1 does not have.
+        BadParameters: nodes or parameters contradict each other.
     """
     check_not_ahead("created_at", s.created_at, entry.recorded_at_ms)
     if s.cluster in state.clusters:
@@ -65,7 +65,6 @@ def read_parameters(p: g.Parameters) -> Parameters:
 
     Raises:
         BadParameters: shares above the whole, or a price out of range.
-        NotYet: a value that rules 1 does not have.
     """
     prices = {name: parse_amount(text) for name, text in p.prices.to_json().items()}
     shares = {f"{name}_share": parse_ratio(text) for name, text in p.shares.to_json().items()}

@@ -67,7 +67,7 @@ def apply_change(name: str, cluster: Cluster, change: p.Change) -> Cluster:
     """The cluster with one change made to it.
 
     Raises:
-        BadParameters, NotYet: the parameters are out of range, or do not fit together.
+        BadParameters: the parameters are out of range, or do not fit together.
         AlreadyRecorded: a node has this name or runtime key, or had it.
         Unregistered, NodeStatus: the node to validate was not admitted, is validated already, or has left.
     """
@@ -144,7 +144,7 @@ def apply_proposal(state: State, entry: Entry, s: p.Proposal) -> State:
         Unregistered, NoSeat: no such cluster, or the proposer has no seat.
         WrongNumber, TooManyProposals: not the next number, or too many of this seat are in hand.
         TimesOutOfOrder: the deadline has passed, or is too far away.
-        BadParameters, NotYet, AlreadyRecorded, NodeStatus: the change does not fit the cluster as it stands, or changes nothing.
+        BadParameters, AlreadyRecorded, NodeStatus: the change does not fit the cluster as it stands, or changes nothing.
     """
     cluster = state.clusters.get(s.cluster)
     if cluster is None:

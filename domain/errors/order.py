@@ -136,17 +136,6 @@ class Unregistered(
     key: str
 
 
-class NotYet(
-    Refused,
-    code="not-yet",
-    message="{what} is not part of this rules version",
-    advice="leave it out, or use a release and a ledger whose rules have it",
-):
-    """The schema has this value, but the rules version of this ledger does not."""
-
-    what: str
-
-
 class DueFirst(
     Refused,
     code="due-first",
