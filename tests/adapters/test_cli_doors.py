@@ -79,7 +79,7 @@ def test_something_else_in_place_of_the_log(capsys: pytest.CaptureFixture[str], 
         (["submit", "nowhere.jsonl"], 4, "bad-input"),
         (["submit", "."], 4, "bad-input"),
         (["audit", "--against", "nowhere"], 4, "bad-input"),
-        (["audit", "--against", os.devnull], 4, "bad-note"),
+        (["audit", "--against", os.devnull], 4, "bad-input"),
         (["demo", "--calendar", "nowhere.ics"], 4, "bad-input"),
         (["show", "entry", "x"], 2, "usage"),
         (["show", "entry", "9" * 30], 2, "usage"),
@@ -108,7 +108,7 @@ def test_a_checkpoint_that_is_not_text(folder: Path, tmp_path: Path) -> None:
     """Bytes that are no UTF-8, and a file without end, are refused before they are believed."""
     (tmp_path / "note").write_bytes(b"\xff\xfe")
     ran = proofroom("audit", "--against", tmp_path / "note", "--room", folder)
-    assert (ran.status, "not text in UTF-8" in ran.err) == (4, True)
+    assert (ran.status, "holds no checkpoint" in ran.err) == (4, True)
     assert proofroom("audit", "--against", "/dev/zero", "--room", folder).status == 4
 
 
