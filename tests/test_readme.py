@@ -20,5 +20,6 @@ def test_embedding_example_runs() -> None:
     assert "active" in done.stdout
     assert "VALID: 3 of 3 verified" in done.stdout
     assert r"b'bread\neggs\nmilk\n'" in done.stdout
+    assert "second run: grant-revoked" in done.stdout
     assert "ERASED: 1 payload" in done.stdout
     assert re.search(r"^2 grant blake3:\w+ is revoked$", done.stdout, re.MULTILINE)
