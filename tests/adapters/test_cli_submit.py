@@ -145,18 +145,17 @@ def test_a_reader_that_goes_away(room: Room, tmp_path: Path) -> None:
 
 def test_ctrl_c(room: Room, tmp_path: Path) -> None:
     """An interrupted submission says so, shows no traceback, and closes its JSON."""
-    command = [PROOFROOM, "submit", "-", "--room", str(tmp_path / "room"), "--json"]
+    file = tmp_path / "lines.jsonl"
+    file.write_bytes(b"\n".join(lines_of(room, 2500)))
+    command = [PROOFROOM, "submit", str(file), "--room", str(tmp_path / "room"), "--json"]
     pipe = subprocess.PIPE
     # A test run in the background of a shell ignores interrupts, and what it starts would inherit that.
     heeding = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment())
+        process = subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment())
     finally:
         signal.signal(signal.SIGINT, heeding)
     with process:
-        assert process.stdin is not None
-        process.stdin.write(b"\n".join(lines_of(room, 2500)))
-        process.stdin.flush()
         assert process.stdout is not None
         first = process.stdout.readline()
         process.send_signal(signal.SIGINT)
