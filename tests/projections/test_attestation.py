@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from proofroom.adapters.views import Views
 from proofroom.domain.statements.activity import Activity, BatchSealed
 from proofroom.domain.statements.attestation import RoundOpened, RoundTallied, VoteCommitted, VoteRevealed
-from proofroom.domain.statements.settlement import EraPaid, EraSealed, EraSealed
+from proofroom.domain.statements.settlement import EraPaid, EraSealed
 from strategies.disputes import disputed_history
 from strategies.histories import History, store_of, whole_history
 from strategies.rooms import soak
