@@ -112,7 +112,7 @@ def test_canary_is_nowhere(ran: Ran) -> None:
     shown = "".join(ran.seen)
     assert "summarise_calendar" in shown  # the agent's process was seen
     assert CANARY not in shown
-    seeds = [json.loads(path.read_text())["seed"] for path in (ran.folder / "keys").iterdir()]
+    seeds = [json.loads(path.read_text())["seed"] for path in (ran.folder / "keys").glob("*.json")]
     rest = b"".join(p.read_bytes() for p in ran.folder.rglob("*") if p.is_file() and "keys" not in p.parts)
     assert not [seed for seed in seeds if seed.encode() in rest or bytes.fromhex(seed) in rest or seed in shown]
 

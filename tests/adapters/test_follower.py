@@ -103,7 +103,7 @@ def test_some_projections_sooner() -> None:
     views.project(store, names=["log", "governance"], until=77)
     assert views.positions["activity"] == store.size()
     assert views.positions["governance"] == 77
-    assert len(views.sql("SELECT * FROM record_batches").fetchall()) == len(content(whole)["records"])
+    assert len(views.sql("SELECT * FROM records").fetchall()) == len(content(whole)["records"])
     assert views.sql("SELECT count(*) FROM log JOIN eras ON entry_index = opened_index").fetchall()
     for mixed in (
         "FROM record_verdicts",
