@@ -70,15 +70,14 @@ class RunMeter:
 def process_ms(pid: int) -> int | None:
     """Processor time of a process and its waited-for descendants from ``/proc``, in ms; None where that is not to be had.
 
-    The kernel shows whole ticks, rounded down, of four accounts; each is taken to be as large as it may be.
+    The kernel shows whole ticks, rounded down, of four accounts (its own and its children's); each is taken to be as large as it may be,
+    also one that shows no tick yet, so that an honest claim never lies above.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        own, children = fields[11:13], fields[13:15]
+        return sum((int(ticks) + 1) * 1000 // _TICKS for ticks in fields[11:15])
     except (OSError, ValueError):
         return None
-    counted = [*own, *(ticks for ticks in children if ticks != "0")]
-    return sum((int(ticks) + 1) * 1000 // _TICKS for ticks in counted)
 
 
 def _children_ms() -> int:

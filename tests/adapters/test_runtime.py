@@ -20,7 +20,6 @@ from proofroom.adapters.supervisor import Agent, Finished, Limits, run_agent
 from proofroom.adapters.vault import Vault
 from proofroom.domain.crosscheck import Claim, Tolerances, cross_check
 from proofroom.domain.errors import AgentFailed, VaultUnavailable
-from proofroom.domain.money import RATIO_ONE
 from proofroom.domain.state import UsageSum
 
 WALLET, AGENT = Key(bytes([1]) * 32), Key(bytes([2]) * 32)
@@ -238,8 +237,7 @@ def test_run_over_a_scope(vault: Vault, agents: Path) -> None:
     assert (run.usage.gets, run.usage.puts) == (1, 1)
     usage = UsageSum(cpu_ms=run.cpu_ms, **run.usage.model_dump())
     claim = Claim(usage, SCOPE, run.result_hash)
-    # The gateway reads whole ticks of several processes, which may round a short run down; all else is exact.
-    strict = Tolerances(RATIO_ONE // 2, 0, 0)
+    strict = Tolerances(0, 0, 0)
     assert cross_check(claim, observation, strict) is None
     for lie, reason in [
         (claim._replace(usage=usage._replace(cpu_ms=usage.cpu_ms * 2 + 100)), "overclaimed-cpu"),
