@@ -186,18 +186,19 @@ class _Running:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.process.returncode is None:
-            self._stop()
-        for process in self.family:
-            with contextlib.suppress(
-                psutil.Error
-            ):  # psutil knows a process by its start too, so none is mistaken for another
-                process.kill()
-        self.selector.close()
-        os.close(self.control)
-        for pipe in (self.stdin, self.stdout):
-            with contextlib.suppress(BrokenPipeError):
-                pipe.close()
+        try:
+            if self.process.returncode is None:
+                self._stop()
+        finally:
+            for process in self.family:
+                # psutil knows a process by its start too, so none is mistaken for another.
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+            self.selector.close()
+            os.close(self.control)
+            for pipe in (self.stdin, self.stdout):
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
 
     def finish(self, data: bytes, *, is_function: bool) -> Finished:
         """Pump until all has ended; the result.

@@ -359,6 +359,7 @@ KEY = ENVELOPE.signatures[0].keyid
         (with_changes(payload=PAYLOAD[:8] + "\n" + PAYLOAD[8:]), BadBase64),
         (with_changes(payload="é" * 4), BadBase64),
         (with_changes(payload="e31="), BadBase64),
+        (with_changes(payload="AAAA===="), BadBase64),
         (with_signature(extra=1), BadEnvelope),
         (with_signature(sig=None), BadEnvelope),
         (with_signature(keyid=None), BadEnvelope),
@@ -443,6 +444,29 @@ def test_sign_refuses_what_could_not_be_read() -> None:
         sign(KINDS[payload_type_of("grant")].model_validate(value), signer(1))
     value["metadata"]["limits"]["operations"] = operations[:8]
     assert verify(sign(KINDS[payload_type_of("grant")].model_validate(value), signer(1))).kind == "grant"
+
+
+@given(st.text("AQgwEIMB8v-_+/=", max_size=9))
+def test_base64_has_one_text_for_bytes(text: str) -> None:
+    """In one of its two alphabets: what prints back to the same text, and nothing else, is read."""
+    printed = {
+        encode(raw).decode()
+        for encode in (base64.b64encode, base64.urlsafe_b64encode)
+        if (raw := _decoded(text)) is not None
+    }
+    try:
+        assert parse_envelope(with_changes(payload=text)).payload == _decoded(text)
+    except BadBase64:
+        assert text not in printed
+    else:
+        assert text in printed
+
+
+def _decoded(text: str) -> bytes | None:
+    try:
+        return base64.b64decode(text, altchars=b"-_" if "-" in text or "_" in text else None)
+    except ValueError:
+        return None
 
 
 # --- the wallet wire form --------------------------------------------------------------------------------------------
