@@ -291,6 +291,8 @@ def era_page(ledger: Ledger, cluster: str, era: int, *, short: bool = False) -> 
         "// debits equal credits, to the base unit",
         f"// {attested} of {recorded} attested · {_counted(s['lines'], 'line')} before entry {facts['entry_index']}",
     ]
+    if "carried" in s:
+        lines.insert(-1, f"// {_counted(s['carried'], 'late record')} went to the next era, and counted there")
     if int(s["totals"]["debt"]):
         lines.insert(-2, f"// not covered by deposits: {totals['debt']}")
     return _finish(lines, short)

@@ -6,7 +6,7 @@ It gathers and proves; whether what it gathered holds is for :mod:`proofroom.dom
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,7 +111,7 @@ class Prover:
         """
         work = self._find_record(record_id)
         indexes, parts = self._record(work)
-        era = _Era(self._scan(), work.body["cluster"], work.body["era"])
+        era = self._era_of(work)
         paid, lines = era.last("era-paid"), era.of("payout")
         sought = {("charge", "customer", work.body["customer"]), ("provider", "node", work.body["node"])}
         mine = [
@@ -134,15 +134,20 @@ class Prover:
         Raises:
             ProofImpossible: it is not paid yet.
         """
-        era = _Era(self._scan(), cluster, number)
+        era = _Era(self._scan, cluster, number)
+        came = [x.index for x in era.came]
         first, end = era.last("era-opened").index, era.last("era-paid").index + 1
         founded = [x.index for x in self._scan() if x.kind == "cluster-founded" and x.body["cluster"] == cluster]
         entries = [self._bytes(index) for index in range(first, end)]
         around = merkle.run_path(first, end, self.size, self.store.node)
-        return self._write("era", {0, *founded}, {"run": {"first": first, "entries": entries, "around": around}})
+        run = {"first": first, "entries": entries, "around": around}
+        return self._write("era", {0, *founded, *came}, {"run": run}, range(first, end))
 
-    def _write(self, claim: str, indexes: Iterable[int], parts: dict[str, Any] | None = None) -> bytes:
-        items = [self._item(index) for index in sorted({*indexes, *self._key_changes(indexes)})]
+    def _write(
+        self, claim: str, indexes: Iterable[int], parts: dict[str, Any] | None = None, run: range = range(0)
+    ) -> bytes:
+        alone = {*indexes, *self._key_changes([*indexes, *run])} - set(run)
+        items = [self._item(index) for index in sorted(alone)]
         return write_proof(claim, self.log, self.note, items, **(parts or {}), **self.parts)
 
     def _key_changes(self, indexes: Iterable[int]) -> Iterator[int]:
@@ -185,31 +190,75 @@ class Prover:
             link = grants.get(link.body.get("parent", ""))
         return parties
 
+    def _era_of(self, work: Found) -> _Era:
+        """The era that counts a record: that of its batch, to which it may have been left.
+
+        Raises:
+            ProofImpossible: it is in no batch.
+        """
+        cluster = work.body["cluster"]
+        for x, records in _queue_ends(self._scan(), cluster):
+            if x.kind == "batch-sealed" and any(record.index == work.index for record in records):
+                return _Era(self._scan, cluster, x.body["era"])
+        raise ProofImpossible(what=f"record {work.body['record_id']}", why="it is in no batch")
+
     def _record(self, work: Found) -> tuple[set[int], dict[str, Any]]:
         """The entries that vouch for a record, and its place in its batch."""
-        era = _Era(self._scan(), work.body["cluster"], work.body["era"])
+        era = self._era_of(work)
         batch, records = era.batch_of(work)
+        left = [x.index for x in self._scan() if _left(x, work, era.number)]
         judged = era.judgement(batch)
         links = self._links(work)
         consent = [x.index for x in self._scan() if _vouches(x, work) or (x.kind in GRANTS and _parties(x) in links)]
         payers = [x.index for x in self._scan() if _pays(x, work)][-1:]
         position = next(i for i, record in enumerate(records) if record.index == work.index)
         path = _inner_path(position, [record.id for record in records])
-        return {0, work.index, batch.index, *judged, *consent, *payers}, {"batch": {"position": position, "path": path}}
+        return {0, work.index, batch.index, *left, *judged, *consent, *payers}, {
+            "batch": {"position": position, "path": path}
+        }
+
+
+def _queue_ends(scan: Iterator[Found], cluster: str) -> Iterator[tuple[Found, list[Found]]]:
+    """Each batch of a cluster with its records, the oldest of its orchestrator's queue; each seal of an era with those left in any."""
+    queues: dict[str, list[Found]] = defaultdict(list)
+    for x in scan:
+        if x.body.get("cluster") != cluster:
+            continue
+        if x.kind == Activity.kind:
+            queues[x.body["signers"]["orchestrator"]].append(x)
+        elif x.kind == "batch-sealed":
+            queue, count = queues[x.body["orchestrator"]], x.body["count"]
+            yield x, queue[:count]
+            del queue[:count]
+        elif x.kind == "era-sealed":
+            yield x, [record for queue in queues.values() for record in queue]
+            if "carried" not in x.body:
+                queues.clear()
 
 
 class _Era:
-    """All statements of an era, by kind."""
+    """All statements of an era, by kind, and the records that it counts: they may have come to it from an earlier one."""
 
-    def __init__(self, scan: Iterator[Found], cluster: str, number: int) -> None:
-        self.name = f"era {number} of {cluster}"
+    def __init__(self, scan: Callable[[], Iterator[Found]], cluster: str, number: int) -> None:
+        self.name, self.number = f"era {number} of {cluster}", number
         self._kinds: dict[str, list[Found]] = defaultdict(list)
         self._votes: dict[int, list[Found]] = defaultdict(list)
-        for x in scan:
+        for x in scan():
             if x.body.get("cluster") == cluster and x.body.get("era") == number:
                 self._kinds[x.kind].append(x)
             elif x.body.get("cluster") == cluster and x.kind in ("vote-committed", "vote-revealed"):
                 self._votes[x.body["round"]].append(x)
+        self.batches: list[tuple[Found, list[Found]]] = []
+        self.refused: list[Found] = []
+        self.came: list[Found] = []
+        """The seal of the era before and the records that it left to this one, if it did."""
+        for x, records in _queue_ends(scan(), cluster):
+            if x.kind == "batch-sealed" and x.body["era"] == number:
+                self.batches.append((x, records))
+            elif x.kind == "era-sealed" and x.body["era"] == number and "carried" not in x.body:
+                self.refused = records
+            elif x.kind == "era-sealed" and x.body["era"] == number - 1 and "carried" in x.body:
+                self.came = [x, *records]
 
     def of(self, kind: str) -> list[Found]:
         """In log order."""
@@ -225,23 +274,9 @@ class _Era:
             raise ProofImpossible(what=self.name, why=f"it has no {kind} yet")
         return self.of(kind)[-1]
 
-    def batches(self) -> Iterator[tuple[Found, list[Found]]]:
-        """Each batch with its records: the oldest unsealed ones of its orchestrator."""
-        queues: dict[str, list[Found]] = defaultdict(list)
-        for record in self.of(Activity.kind):
-            queues[record.body["signers"]["orchestrator"]].append(record)
-        taken: dict[str, int] = defaultdict(int)
-        for batch in self.of("batch-sealed"):
-            start = taken[batch.body["orchestrator"]]
-            taken[batch.body["orchestrator"]] = end = start + batch.body["count"]
-            yield batch, queues[batch.body["orchestrator"]][start:end]
-
     def batch_of(self, work: Found) -> tuple[Found, list[Found]]:
         """The batch that a record is in."""
-        for batch, records in self.batches():
-            if any(record.index == work.index for record in records):
-                return batch, records
-        raise ProofImpossible(what=f"record {work.body['record_id']}", why="it is in no batch")
+        return next((b, records) for b, records in self.batches if any(r.index == work.index for r in records))
 
     def judgement(self, batch: Found) -> set[int]:
         """The indexes of the round, the votes and the tally of a batch."""
@@ -255,12 +290,12 @@ class _Era:
         """What the completeness root commits to."""
         attested: set[int] = set()
         tallied = {x.body["batch"]: x.body for x in self.of("round-tallied")}
-        for batch, records in self.batches():
+        for batch, records in self.batches:
             judged = tallied[batch.body["batch"]]
             bits = read_bitmap(judged["attested"], judged["records"])
             attested |= {record.index for i, record in enumerate(records) if bits >> i & 1}
         sums: dict[tuple[str, KeyId], Tally] = defaultdict(Tally)
-        for record in self.of(Activity.kind):
+        for record in (record for records in (*(r for _, r in self.batches), self.refused) for record in records):
             usage = usage_of(Activity.model_validate(record.body))
             for party in ("agent", "customer"):
                 key = (party, record.body[party])
@@ -281,6 +316,15 @@ def _vouches(x: Found, work: Found) -> bool:
     if x.kind == "agent-key":
         return bool(x.body["key"] == body["signers"]["agent-derived-key"])
     return x.kind == "erased" and x.body["vault_scope"] == body["vault_scope"] and body["record_id"] in x.body["what"]
+
+
+def _left(x: Found, work: Found, until: int) -> bool:
+    """The seal of an era that left a record to the next one."""
+    return (
+        x.kind == "era-sealed"
+        and x.body["cluster"] == work.body["cluster"]
+        and work.body["era"] <= x.body["era"] < until
+    )
 
 
 def _pays(x: Found, work: Found) -> bool:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Facts = dict[str, Any]
 
 RECORDS = """
-    SELECT r.entry_index, r.record_id, r.cluster, r.era, r.node, r.customer, r.agent, r.listing, r.vault_scope, r.operation,
+    SELECT r.entry_index, r.record_id, r.cluster, v.era, r.node, r.customer, r.agent, r.listing, r.vault_scope, r.operation,
         r.cpu_ms, r.gpu_micro, r.byte_seconds, r.bytes_streamed, r.puts, r.gets, r.grant_id, v.verdict, v.batch, v.position,
         v.batch_index, v.tally_index
     FROM records r JOIN record_verdicts v USING (entry_index)

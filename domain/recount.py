@@ -76,8 +76,10 @@ def _check_payment(
     """The era of the record is paid, its customer's records are counted, and the lines are those that the era commits to."""
     work, paid, ledger_key = one(entries, "activity"), one(entries, "era-paid"), entries[0].get("ledger_key", str)
     paid.signed_by(ledger_key)
-    inside = paid.get("first_index", int) < work.index < paid.index == paid.get("last_index", int) + 1
-    paid.need(place(paid) == place(work) and inside, "it does not pay the era of the record")
+    batch = one(entries, "batch-sealed")
+    own = batch if place(work) != place(batch) else work  # a late record is older than the era that counts it
+    inside = paid.get("first_index", int) < own.index < paid.index == paid.get("last_index", int) + 1
+    paid.need(place(paid) == place(batch) and inside, "it does not pay the era of the record")
     customer = work.get("customer", str)
     check_inclusion(_leaf(canonical(leaf)), *place_of, path, untag(paid.get("completeness_root", str)), inner_node)
     counted = leaf.get("attested")
@@ -103,6 +105,7 @@ def check_era(file: File, alone: list[Entry]) -> tuple[str, list[str]]:
     entries = sorted([*alone, *run], key=lambda entry: entry.index)
     proof.check_order(entries)
     entries = proof.check_genesis(file, entries)
+    alone = [entry for entry in entries if entry.index < run[0].index]
     run = [entry for entry in entries if run[0].index <= entry.index <= run[-1].index]
     opened, paid, ledger_key = run[0], run[-1], entries[0].get("ledger_key", str)
     paid.need(paid.kind == "era-paid", "the run does not end with the payment of an era")
@@ -110,7 +113,7 @@ def check_era(file: File, alone: list[Entry]) -> tuple[str, list[str]]:
     mine = [e for e in run if place(e) == place(paid)]
     whole = (paid.get("first_index", int), paid.get("last_index", int)) == (opened.index, paid.index - 1)
     paid.need(whole and opened.kind == "era-opened" and mine[0] == opened, "the run is not the whole era")
-    attested = _check_work(run, mine, paid, ledger_key)
+    attested = _check_work(run, [*_late(alone, paid, ledger_key), *mine], paid, ledger_key)
     lines = _check_lines([e for e in mine if e.kind == "payout"], paid, ledger_key, attested)
     attested_count, collected = paid.get("records.attested", int), _amount(paid, "totals.collected")
     counts = f"{attested_count} attested records, {lines} lines, {collected} collected and paid out"
@@ -118,6 +121,20 @@ def check_era(file: File, alone: list[Entry]) -> tuple[str, list[str]]:
         f"era {paid.get('era', int)} of {paid.get('cluster', str)}, entries {opened.index} to {paid.index}: {counts}",
         [],
     )
+
+
+def _late(alone: Sequence[Entry], paid: Entry, ledger_key: str) -> list[Entry]:
+    """The late records that the era before, sealed, left to this one: the file holds them beside the run."""
+    late = [e for e in alone if e.kind == "activity"]
+    if late:
+        (cluster, era), seal = place(paid), one(alone, "era-sealed")
+        seal.signed_by(ledger_key)
+        left = place(seal) == (cluster, era - 1) and seal.get("carried", int) == len(late)
+        seal.need(left, "it left other records to the era")
+        for record in late:
+            older = record.get("cluster", str) == cluster and record.get("era", int) < era and record.index < seal.index
+            record.need(older, "it was not left to the era")
+    return late
 
 
 def _run_of(file: File) -> list[Entry]:
@@ -135,7 +152,10 @@ def _run_of(file: File) -> list[Entry]:
 
 
 def _check_work(run: Sequence[Entry], mine: Sequence[Entry], paid: Entry, ledger_key: str) -> Counter[tuple[str, str]]:
-    """Every record of the era, in its batch; every batch with its votes. Gives the attested records of each party."""
+    """Every record of the era, in its batch; every batch with its votes. Gives the attested records of each party.
+
+    What is in no batch at the end counts as well, unless the era left it to the next.
+    """
     records = [e for e in mine if e.kind == "activity"]
     queues, attested, rejected = defaultdict[str, list[Entry]](list), Counter[tuple[str, str]](), 0
     for record in records:
@@ -150,6 +170,9 @@ def _check_work(run: Sequence[Entry], mine: Sequence[Entry], paid: Entry, ledger
         agreed, refused = check_round(run, batch, ledger_key)
         rejected += refused.bit_count()
         attested.update(party for i, record in enumerate(sealed) if agreed >> i & 1 for party in parties(record))
+    left = {record.index for queue in queues.values() for record in queue} if "carried" in paid.body else set[int]()
+    paid.need(paid.body.get("carried", 0) == len(left), "another number of records was left to the next era")
+    records = [record for record in records if record.index not in left]
     total = sum(attested.values()) // 3
     counts = {
         "recorded": len(records),

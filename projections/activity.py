@@ -95,14 +95,14 @@ ACTIVITY = Projection(
             "Each record with the batch that holds it and its position there; nulls while it is in no batch.",
             """
             entry_index -- entry of the record
-            era         -- era that counts it: the batch's, which a late record may have been left to, else its own
+            era         -- era that counts it: its batch's; without one, that whose end refused it; else the one that it waits for
             batch       -- number of the batch in the era
             position    -- place in the batch, from 0: the bit that votes and tallies speak of
             batch_index -- entry that sealed the batch
             until       -- first era from its own on at whose end late records are refused; null while there is none
             """,
             """
-            SELECT r.entry_index, r.record_id, r.cluster, coalesce(b.era, r.era) AS era, b.batch,
+            SELECT r.entry_index, r.record_id, r.cluster, coalesce(b.era, r.until, greatest(r.era, n.era)) AS era, b.batch,
                 CASE WHEN b.batch IS NOT NULL THEN r.place - b.first_place END AS position, b.entry_index AS batch_index, r.until
             FROM (SELECT r.entry_index, r.record_id, r.cluster, r.era, r.orchestrator, p.until, coalesce(p.until, -1) AS run,
                     p.first_record + r.rank AS place
@@ -114,6 +114,7 @@ ACTIVITY = Projection(
                 UNION ALL
                 SELECT DISTINCT cluster, orchestrator, coalesce(until, -1), sealed_until, NULL, NULL, NULL FROM queue_places
             ) b ON r.cluster = b.cluster AND r.orchestrator = b.orchestrator AND r.run = b.run AND r.place >= b.first_place
+            LEFT JOIN (SELECT cluster, max(era) + 1 AS era FROM era_seals GROUP BY cluster) n ON n.cluster = r.cluster
             """,
         ),
     ],

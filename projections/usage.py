@@ -11,6 +11,7 @@ USAGE = Projection(
             "usage",
             "What was recorded, summed by cluster, era, node, agent, customer, scope and operation; sum further as you like.",
             """
+            era            -- era that the records name; verdicts_per_node has the era that counts them
             records        -- activity records, whatever became of them
             cpu_ms         -- processor time, milliseconds
             gpu_micro      -- GPU units, in millionths
@@ -34,12 +35,13 @@ USAGE = Projection(
             "verdicts_per_node",
             "What became of the records of each node in each era.",
             """
+            era        -- era that counts them, to which late records may have been left
             verdict    -- attested, rejected, unattested or pending
             records    -- how many
             last_index -- newest record or tally among them
             """,
             """
-            SELECT r.cluster, r.era, r.node, v.verdict, count(*) AS records,
+            SELECT r.cluster, v.era, r.node, v.verdict, count(*) AS records,
                 max(greatest(r.entry_index, v.tally_index)) AS last_index
             FROM records r JOIN record_verdicts v USING (entry_index) GROUP BY ALL
             """,

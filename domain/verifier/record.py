@@ -28,13 +28,29 @@ def check_record(entries: Sequence[Entry], position: int, path: Path) -> tuple[s
     roles = [work.get(f"signers.{role}", str) for role in ("agent-derived-key", "orchestrator", "agent-runtime")]
     work.signed_by(*roles)
     batch.signed_by(roles[1])
-    batch.need(place(batch) == place(work) and batch.index > work.index, "it is not the batch of the record")
+    _check_batch(entries, work, batch)
     leaf = inner_leaf(b"\x00", untag(work.id))
     check_inclusion(leaf, position, batch.get("count", int), path, untag(batch.get("root", str)), inner_node)
     attested, _ = check_round(entries, batch, entries[0].get("ledger_key", str))
     if not attested >> position & 1:
         raise Fault("the record was not attested: it does not pay", work.index, Verdict.SUSPECT)
     return f"record {work.get('record_id', str)} was granted, and attested by two thirds", notes + doubts(entries, work)
+
+
+def _check_batch(entries: Sequence[Entry], work: Entry, batch: Entry) -> None:
+    """The batch is of the record's era, or of a later one to which that and each one between left their late records."""
+    cluster, era = work.get("cluster", str), work.get("era", int)
+    seals = {place(e): e for e in entries if e.kind == "era-sealed"}
+    for number in range(era, max(era, batch.get("era", int))):
+        seal = seals.get((cluster, number))
+        if seal is None:
+            break
+        seal.signed_by(entries[0].get("ledger_key", str))
+        seal.need(
+            seal.get("carried", int) > 0 and work.index < seal.index < batch.index, "it left no such record to the next"
+        )
+        era += 1
+    batch.need(place(batch) == (cluster, era) and batch.index > work.index, "it is not the batch of the record")
 
 
 def doubts(entries: Iterable[Entry], work: Entry) -> list[str]:

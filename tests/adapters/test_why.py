@@ -8,19 +8,29 @@ from pathlib import Path
 import pytest
 
 from proofroom.adapters.ledger import Ledger
+from proofroom.adapters.pages import era_page
 from proofroom.adapters.why import explain, tree_of
 from proofroom.domain.errors import NoSuchEntry
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.consent import GrantFields
 from proofroom.domain.statements.settlement import Payout
+from strategies.carrying import carried_history, records
 from strategies.histories import History, store_of, whole_history
 from strategies.rooms import make_folder
 from strategies.shell import proofroom, settle
+from strategies.worlds import eras_of
 
 
 @pytest.fixture(scope="module")
 def ledger() -> Iterator[Ledger]:
     with Ledger(store_of(whole_history())) as ledger:
+        yield ledger
+
+
+@pytest.fixture(scope="module")
+def carried() -> Iterator[Ledger]:
+    """A ledger with late records that went to later eras."""
+    with Ledger(store_of(carried_history())) as ledger:
         yield ledger
 
 
@@ -31,9 +41,29 @@ def payouts(history: History) -> list[tuple[int, Payout]]:
 
 def test_every_line_leads_to_its_work(ledger: Ledger) -> None:
     """A charge to the customer's attested records, a node's line to those it served, a validator's to the rounds it voted in."""
-    history = whole_history()
-    roles = set()
-    for index, payout in payouts(history):
+    roles = check_lines(ledger, whole_history(), payouts(whole_history()))
+    assert {"charge", "treasury", "reserve", "validator", "provider"} <= roles
+
+
+def test_lines_lead_to_late_records(carried: Ledger) -> None:
+    """To the records that the era counts, though they name the era that they were late in; the era's page says who went on."""
+    lines = payouts(carried_history())
+    (charge,) = [(i, p) for i, p in lines if (p.role, p.era) == ("charge", 2)]
+    paid = next((i, p) for i, p in lines if (p.role, p.era) == ("validator", 2))
+    assert check_lines(carried, carried_history(), [charge, paid]) == {"charge", "validator"}
+    (named,) = explain(carried, charge[1].cluster, 2, charge[1].line)["records"]
+    assert named["entry_index"] == records()[2]
+    pages = [era_page(carried, carried_history().cast.cluster, era) for era in range(4)]
+    told = "went to the next era, and counted there"
+    assert [page.count(told) for page in pages] == [1, 1, 0, 1]
+    assert f"// 2 late records {told}" in pages[0]
+    assert "1 of 3 records attested" in pages[2]
+
+
+def check_lines(ledger: Ledger, history: History, lines: list[tuple[int, Payout]]) -> set[str]:
+    """These lines of a history; their roles."""
+    eras, roles = eras_of(history), set[str]()
+    for index, payout in lines:
         facts = explain(ledger, payout.cluster, payout.era, payout.line)
         line, basis = facts["line"], payout.basis
         roles.add(payout.role)
@@ -48,7 +78,7 @@ def test_every_line_leads_to_its_work(ledger: Ledger) -> None:
             assert isinstance(record, Activity)
             assert isinstance(grant, GrantFields)
             assert grant.agent_service_pub_key == record.agent
-            assert (record.record_id, record.era) == (named["record_id"], payout.era)
+            assert (record.record_id, eras[named["entry_index"]]) == (named["record_id"], payout.era)
             assert basis.customer in (None, record.customer)
             assert basis.node in (None, record.node)
         judged = {r["batch"]: r for r in facts["rounds"]}
@@ -59,7 +89,7 @@ def test_every_line_leads_to_its_work(ledger: Ledger) -> None:
         else:
             assert facts["records_count"] == len(facts["records"]) == basis.records
             assert {named["verdict"] for named in facts["records"]} <= {"attested"}
-    assert {"charge", "treasury", "reserve", "validator", "provider"} <= roles
+    return roles
 
 
 def grant_of(facts: dict[str, list[dict[str, int]]], named: dict[str, int]) -> int:

@@ -8,13 +8,18 @@ from typing import Any, NamedTuple
 import orjson
 import pytest
 
+from proofroom.adapters.cast import Work
+from proofroom.adapters.proving import Prover
 from proofroom.domain import merkle
+from proofroom.domain.envelope import Envelope
 from proofroom.domain.hashing import tagged
 from proofroom.domain.recount import verify
 from proofroom.domain.signing import Signer
 from proofroom.domain.verifier import Verdict
+from proofroom.domain.voting import make_vote
+from strategies.consenting import rotate
 from strategies.forging import Change, body_at, forge, id_at, indexes, proven_history, set_to
-from strategies.histories import key
+from strategies.histories import History, key, resign, store_of
 
 CLUSTER = proven_history().cast.cluster
 PAID = indexes("era-paid")[0]
@@ -159,3 +164,32 @@ def _text(raw: bytes) -> str:
     import base64
 
     return base64.b64encode(raw).decode()
+
+
+def test_keys_that_changed_before_and_during_an_era() -> None:
+    """A validator votes with its second key, and a wallet takes one while the era runs: the bundle holds both changes, each once."""
+    history = History(seed="keys", validators=5)
+    history.found()
+    cast, second = history.cast, key("validator-0-b")
+    first = cast.validators[0]
+    history.write(rotate(cast, first, second), cast.open_era(0))
+    history.work(0, Work(1))
+    history.write(rotate(cast, cast.user, key("wallet-b")))
+    round = history.seal(0)
+
+    def by_second(envelope: Envelope) -> Envelope:
+        return resign(envelope, without=[first.keyid], extra=[second])
+
+    for i in range(5):
+        reveal = cast.reveal_beacon(round, i)
+        history.write(reveal if i else by_second(reveal))
+    for i in range(5):
+        commit = cast.commit(history.state, round, i, make_vote(1))
+        history.write(commit if i else by_second(commit))
+    for i in range(5):
+        shown = cast.reveal(round, i, make_vote(1))
+        history.write(shown if i else by_second(shown))
+    history.sleep(1_000)
+    history.write(cast.close_era(0))
+    report = verify(Prover(store_of(history), key("checkpoint").keyid).era(cast.cluster, 0))
+    assert report.verdict is Verdict.VALID, report.sentence()

@@ -10,27 +10,29 @@ from proofroom.adapters.views import Views
 from proofroom.domain.statements.activity import Activity, BatchSealed
 from proofroom.domain.statements.attestation import RoundOpened, RoundTallied, VoteCommitted, VoteRevealed
 from proofroom.domain.statements.settlement import EraPaid, EraSealed
+from strategies.carrying import carried_history
 from strategies.disputes import disputed_history
 from strategies.histories import History, store_of, whole_history
 from strategies.rooms import soak
-from strategies.worlds import histories, places_of
+from strategies.worlds import eras_of, histories, places_of
 
 
 def verdicts_of(history: History) -> dict[int, str]:
     """What became of each record, from the statements alone."""
     tallies: dict[tuple[int, int], list[RoundTallied]] = {}
-    refusing = [-1]
+    counted = eras_of(history)
+    refusing: set[tuple[str, int]] = set()
     for entry in history.entries:
         if isinstance(s := entry.statement, RoundTallied):
             tallies.setdefault((s.era, s.batch), []).append(s)
         elif isinstance(s, EraSealed) and s.carried is None:
-            refusing.append(s.era)
+            refusing.add((s.cluster, s.era))
     verdicts = {}
     for index, (batch, position, sealed_by) in places_of(history).items():
         record = history.entries[index].statement
         assert isinstance(record, Activity)
         if batch is None or position is None or sealed_by is None:
-            verdicts[index] = "unattested" if record.era <= max(refusing) else "pending"
+            verdicts[index] = "unattested" if (record.cluster, counted[index]) in refusing else "pending"
             continue
         seal = history.entries[sealed_by].statement
         assert isinstance(seal, BatchSealed)
@@ -60,13 +62,13 @@ def check_attestation(history: History) -> None:
     rows = views.sql("SELECT entry_index, verdict FROM record_verdicts").fetchall()
     assert dict(rows) == verdicts_of(history)
     assert len(rows) == len(dict(rows))
+    assert dict(views.sql("SELECT entry_index, era FROM record_verdicts").fetchall()) == eras_of(history)
     counts = "count(*), count(*) FILTER (verdict = 'attested'), count(*) FILTER (verdict = 'rejected')"
-    # A late record that waits in a later era's queue is listed under its own era; the later one counts it.
-    carried = any(isinstance(e.statement, EraSealed) and e.statement.carried for e in history.entries)
     for entry in history.entries:
         s = entry.statement
-        if isinstance(s, EraPaid) and not carried:
-            (row,) = views.sql(f"SELECT {counts} FROM record_verdicts WHERE era = {s.era}").fetchall()
+        if isinstance(s, EraPaid):
+            where = f"cluster = '{s.cluster}' AND era = {s.era}"
+            (row,) = views.sql(f"SELECT {counts} FROM record_verdicts WHERE {where}").fetchall()
             assert row == (s.records.recorded, s.records.attested, s.records.rejected)
     seats = {(s.round, v) for e in history.entries if isinstance(s := e.statement, RoundOpened) for v in s.committee}
     commits = {(s.round, s.validator): e.index for e in history.entries if isinstance(s := e.statement, VoteCommitted)}
@@ -107,6 +109,19 @@ def test_verdicts_through_two_committees() -> None:
     ]
     doubted = "SELECT level, max(doubted) FROM votes JOIN round_openings USING (cluster, round) WHERE round < 2 GROUP BY 1 ORDER BY 1"
     assert views.sql(doubted).fetchall() == [(0, 4), (1, 2)]
+    views.close()
+
+
+def test_a_late_record_is_listed_under_the_era_that_counts_it() -> None:
+    """Sealed in time, one era late, two eras late, refused at the end of era 2 (two of them), and waiting for an era 4."""
+    check_attestation(carried_history())
+    views = Views(None)
+    views.project(store_of(carried_history()))
+    rows = views.sql("SELECT era, verdict FROM record_verdicts ORDER BY entry_index").fetchall()
+    judged, refused = "attested", "unattested"
+    assert rows == [(0, judged), (1, judged), (2, judged), (2, refused), (2, refused), (4, "pending")]
+    query = "SELECT era, sum(records)::BIGINT FROM verdicts_per_node GROUP BY era ORDER BY era"
+    assert views.sql(query).fetchall() == [(0, 1), (1, 1), (2, 3), (4, 1)]
     views.close()
 
 

@@ -89,13 +89,15 @@ class _Forger:
         signers: Mapping[int, Sequence[Signer]],
         times: Mapping[int, int],
         kinds: Mapping[int, str],
+        history: History,
     ) -> None:
+        self.history = history
         self.changes, self.signers, self.times, self.kinds = changes, signers, times, kinds
         self.ids: dict[str, str] = {}
-        self.queues: dict[tuple[str, int], list[bytes]] = defaultdict(list)
+        self.queues: dict[str, list[bytes]] = defaultdict(list)
         self.lines: dict[int, list[bytes]] = defaultdict(list)
         self.rounds: dict[int, bytes] = {}
-        self.bodies = [orjson.loads(payload) for payload in _bodies()]
+        self.bodies = [orjson.loads(e.verified.envelope.payload) for e in history.entries]
         for index, body in enumerate(self.bodies):
             if self._kind(index) == "vote-revealed":  # its commitment comes before it
                 self._change(index, body)
@@ -105,12 +107,12 @@ class _Forger:
             self.changes[index](body)
 
     def _kind(self, index: int) -> str:
-        return self.kinds.get(index, proven_history().entries[index].statement.kind)
+        return self.kinds.get(index, self.history.entries[index].statement.kind)
 
     def store(self) -> MemoryStore:
         """The forged history in a store, with one checkpoint over all of it."""
         tree, entries = merkle.Tree(), []
-        for entry in proven_history().entries:
+        for entry in self.history.entries:
             kind, payload, signatures = self._statement(entry.index)
             time = self.times.get(entry.index, entry.recorded_at_ms)
             signed = encode_signatures(signatures)
@@ -124,7 +126,7 @@ class _Forger:
         return store
 
     def _statement(self, index: int) -> tuple[str, bytes, tuple[Signature, ...]]:
-        verified = proven_history().entries[index].verified
+        verified = self.history.entries[index].verified
         kind, body = payload_type_of(self._kind(index)), self.bodies[index]
         for name in ("ledger", "grant"):
             if body.get(name) in self.ids:
@@ -143,9 +145,11 @@ class _Forger:
     def _depend(self, kind: str, body: Body) -> None:
         """Make anew what this statement says of earlier ones."""
         if kind == "batch-sealed":
-            queue = self.queues[body["orchestrator"], body["era"]]
+            queue = self.queues[body["orchestrator"]]
             body["root"] = hashing.tagged(merkle.root_of(queue[: body["count"]]))
             del queue[: body["count"]]
+        elif kind == "era-sealed" and "carried" not in body:
+            self.queues.clear()
         elif kind == "vote-committed":
             shown = [b for b in self.bodies if "vote" in b and _seat(b) == _seat(body)]
             if shown:
@@ -158,7 +162,7 @@ class _Forger:
 
     def _remember(self, kind: str, body: Body, id: bytes) -> None:
         if kind == "activity":
-            self.queues[body["signers"]["orchestrator"], body["era"]].append(id)
+            self.queues[body["signers"]["orchestrator"]].append(id)
         elif kind == "round-opened":
             self.rounds[body["round"]] = id
         elif kind == "payout":
@@ -175,9 +179,13 @@ def forge(
     signers: Mapping[int, Sequence[Signer]] | None = None,
     times: Mapping[int, int] | None = None,
     kinds: Mapping[int, str] | None = None,
+    history: History | None = None,
 ) -> Prover:
-    """A maker of proof files over the history with these changes by index: of statements, of who signs, of times, of kinds."""
-    return Prover(_Forger(changes or {}, signers or {}, times or {}, kinds or {}).store(), key("checkpoint").keyid)
+    """A maker of proof files over a history (:func:`proven_history`, if none is given) with these changes by index: of statements, of
+    who signs, of times, of kinds.
+    """
+    forger = _Forger(changes or {}, signers or {}, times or {}, kinds or {}, history or proven_history())
+    return Prover(forger.store(), key("checkpoint").keyid)
 
 
 def id_at(prover: Prover, index: int) -> bytes:

@@ -149,6 +149,33 @@ def places_of(history: History) -> dict[int, Place]:
     return places
 
 
+def eras_of(history: History) -> dict[int, int]:
+    """The era that counts each record: that of its batch, or that whose end refused it; else the one that it waits for."""
+    eras: dict[int, int] = {}
+    batched: set[int] = set()
+    places = places_of(history)
+    for entry in history.entries:
+        s = entry.statement
+        if isinstance(s, Activity):
+            eras[entry.index] = s.era
+        elif isinstance(s, BatchSealed):
+            mine = {index for index, (_, _, sealed_by) in places.items() if sealed_by == entry.index}
+            eras |= dict.fromkeys(mine, s.era)
+            batched |= mine
+        elif isinstance(s, EraSealed):
+            waiting = [i for i in eras.keys() - batched if _cluster(history, i) == s.cluster]
+            if s.carried is None:
+                batched |= set(waiting)
+            eras |= dict.fromkeys(waiting, s.era + (s.carried is not None))
+    return eras
+
+
+def _cluster(history: History, index: int) -> str:
+    record = history.entries[index].statement
+    assert isinstance(record, Activity)
+    return record.cluster
+
+
 def content(views: Views) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table and view of every projection that has not stopped."""
     stopped = {letter.projection for letter in views.stopped}
