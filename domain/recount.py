@@ -53,7 +53,7 @@ def verify(data: bytes, trust: Trust | None = None) -> Report:
     Raises:
         BadTrust: the checkpoint to compare with is not of this log.
     """
-    return proof.verify(data, trust, {**proof.CLAIMS, "payout": check_payout, "era": check_era})
+    return proof.verify(data, trust, CLAIMS)
 
 
 def check_payout(file: File, entries: list[Entry]) -> tuple[str, list[str]]:
@@ -100,8 +100,12 @@ def _check_payment(
 
 
 def check_era(file: File, alone: list[Entry]) -> tuple[str, list[str]]:
+    """The claim of an era bundle: its run, and that this is the era whole."""
+    return check_whole_era(file, alone, run_of(file))
+
+
+def check_whole_era(file: File, alone: Sequence[Entry], run: list[Entry]) -> tuple[str, list[str]]:
     """The run is the era; records, votes and sums give its counts and its completeness root; the lines give its root and balance."""
-    run = _run_of(file)
     entries = sorted([*alone, *run], key=lambda entry: entry.index)
     proof.check_order(entries)
     entries = proof.check_genesis(file, entries)
@@ -137,7 +141,7 @@ def _late(alone: Sequence[Entry], paid: Entry, ledger_key: str) -> list[Entry]:
     return late
 
 
-def _run_of(file: File) -> list[Entry]:
+def run_of(file: File) -> list[Entry]:
     """The entries of the file's run: a part of the log without a gap."""
     value = proof.take(file.value, "run", dict)
     data = [unbase64(item, "an entry") for item in proof.take(value, "entries", list)]
@@ -247,6 +251,10 @@ def _check_lines(lines: Sequence[Entry], paid: Entry, ledger_key: str, attested:
     owed = sums["charge"] + sums["debt"], sums["fee"] + sums["fees_debt"]
     paid.need((sums["charged"], sums["fees"]) == owed, "charges differ from what was collected and what is owed")
     return len(lines)
+
+
+CLAIMS: dict[str, proof.Claim] = {**proof.CLAIMS, "payout": check_payout, "era": check_era}
+"""What a file may claim."""
 
 
 def inner_root(items: Sequence[bytes]) -> bytes:

@@ -63,7 +63,7 @@ def verify(data: bytes, trust: Trust | None = None, claims: Mapping[str, Claim] 
         if claim is None:
             raise Fault("the file makes a claim that this verifier does not know")
         key = _check_log(file, trust)
-        why, notes = claim(file, _check_entries(file))
+        why, notes = claim(file, check_entries(file))
         if not trust.keys:
             notes.append("the log's key is the file's own claim: compare it with one you know")
         return _conclude(why, notes + _check_known(file, trust, key), file, trust)
@@ -126,7 +126,7 @@ def _check_log(file: File, trust: Trust) -> Key:
     return key
 
 
-def _check_entries(file: File) -> list[Entry]:
+def check_entries(file: File) -> list[Entry]:
     """Every entry that stands alone is in the tree of the checkpoint, at its index, and its signatures hold."""
     entries = []
     for data, path in file.items:
