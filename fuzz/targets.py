@@ -199,6 +199,8 @@ def _changed(body: dict[str, Any], field: int, choice: int, extra: int) -> dict[
     """A statement with one field changed, dropped, moved by a little or cut."""
     body = _copied(body)
     places = list(_places(body))
+    if not places:  # all fields were dropped before
+        return body
     holder, name = places[field % len(places)]
     if choice < 160:
         holder[name] = VALUES[choice % len(VALUES)]
