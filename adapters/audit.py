@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from proofroom.adapters.mapper import StoredEntry, originator_id, to_entry
+from proofroom.adapters.replay import Fault, Replay
 from proofroom.adapters.stores import Store
 from proofroom.domain import merkle
-from proofroom.domain.checkpoint import Checkpoint, parse_note, verify_checkpoint
+from proofroom.domain.checkpoint import parse_note, verify_checkpoint
 from proofroom.domain.errors import BadNote, ProofroomError
 from proofroom.domain.identity import checkpoint_key, keyring
-from proofroom.domain.state import Founding, State
-from proofroom.domain.transition import next_due, transition
+from proofroom.domain.state import State
 from proofroom.domain.verifier import Verdict
 
-__all__ = ["UNWITNESSED", "Report", "Verdict", "audit"]
+__all__ = ["UNWITNESSED", "Known", "Report", "Verdict", "audit", "report"]
 
 LOWEST = -(2**63)
 """The lowest index that a store can hold: an edited one may hold rows before the first."""
@@ -80,56 +80,72 @@ UNWITNESSED = (
 
 
 class _Auditor:
-    """The running comparison of one log with what it must be."""
+    """The running comparison of one store with what it must be."""
 
-    def __init__(self, store: Store, against: Checkpoint | None) -> None:
+    def __init__(self, store: Store) -> None:
         self.store = store
-        self.against = against
-        self.state = State()
-        self.tree = merkle.Tree()
+        self.replay = Replay()
         self.last_size = _last_size(store)
         """Size of the newest checkpoint when the audit began: entries that are appended meanwhile are for the next audit."""
         self.checkpoints = _checkpoints(store, self.last_size)
         self.next_checkpoint = next(self.checkpoints, None)
-        self.roots: dict[int, bytes] = {}
 
     def check(self, stored: StoredEntry) -> None:
         """Take in one entry.
 
         Raises:
-            ProofroomError, _Fault: it does not hold.
+            ProofroomError, Fault: it does not hold.
         """
-        if stored.index != self.state.size:
-            raise _Fault(f"index {self.state.size} is missing, {stored.index} follows")
-        tree, nodes = merkle.append(self.tree, merkle.SHA256.leaf(stored.entry_bytes()))
-        if b"".join(nodes) != stored.nodes:
-            raise _Fault("its bytes do not give the leaf and nodes that were stored with it")
+        size = self.replay.tree.size
+        if stored.index != size:
+            raise Fault(f"index {size} is missing, {stored.index} follows")
+        leaf = merkle.SHA256.leaf(stored.entry_bytes())
+        if b"".join(merkle.append(self.replay.tree, leaf)[1]) != stored.nodes:
+            raise Fault("its bytes do not give the leaf and nodes that were stored with it")
         entry = to_entry(stored)
         if (stored.originator_id, stored.originator_version) != (originator_id(entry.verified), 1):
-            raise _Fault("its key in the store is not that of its statement")
-        self.state = transition(self.state, entry)
-        self.tree = tree
-        if self.against is not None and self.tree.size == self.against.size:
-            self.roots[self.tree.size] = merkle.root(self.tree)
+            raise Fault("its key in the store is not that of its statement")
+        self.replay.take(entry, leaf)
         self._check_checkpoint()
 
     def _check_checkpoint(self) -> None:
-        if self.next_checkpoint is None or self.next_checkpoint[0] > self.tree.size:
+        if self.next_checkpoint is None or self.next_checkpoint[0] > self.replay.tree.size:
             return
         size, note = self.next_checkpoint
-        founding = self.state.founding
-        if size < self.tree.size or founding is None:
-            raise _Fault(f"the store has a checkpoint of size {size} out of order")
-        expected = Checkpoint(founding.origin, size, merkle.root(self.tree))
-        if verify_checkpoint(note, founding.origin, checkpoint_key(self.state)) != expected:
-            raise _Fault(f"the checkpoint of size {size} signs another tree")
-        if next_due(self.state, self.state.recorded_at_ms) is not None:
-            raise _Fault("a statement of the ledger is due and was left out before the checkpoint")
+        if size < self.replay.tree.size:
+            raise Fault(f"the store has a checkpoint of size {size} out of order")
+        self.replay.check_signed(note)
         self.next_checkpoint = next(self.checkpoints, None)
 
 
-class _Fault(Exception):
-    """Something that no entry of an honest store shows."""
+class Known:
+    """A checkpoint that was kept elsewhere, and the root that the log has at its size."""
+
+    def __init__(self, note: str) -> None:
+        self.note = note
+        self.size = parse_note(note)[0].size
+        self._root = merkle.SHA256.empty if self.size == 0 else None
+
+    def see(self, tree: merkle.Tree) -> None:
+        """The log's tree, as it grows."""
+        if tree.size == self.size:
+            self._root = merkle.root(tree)
+
+    def compare(self, replay: Replay) -> Report:
+        """The verdict on a log whose entries all hold."""
+        state, size = replay.state, replay.tree.size
+        assert state.founding is not None
+        try:
+            known = verify_checkpoint(self.note, state.founding.origin, checkpoint_key(state, self.size))
+        except BadNote as e:
+            why = f"the checkpoint given is not of this ledger: {e.why}"
+            return report(replay, Verdict.FORKED, why, None, e)
+        if known.size > size:
+            return report(replay, Verdict.INCOMPLETE, f"the checkpoint given has size {known.size}, the log {size}")
+        if known.size and self._root != known.root:
+            why = f"the checkpoint given signs another history of {known.size} entries"
+            return report(replay, Verdict.FORKED, why)
+        return report(replay, Verdict.VALID, "")._replace(witnessed=True)
 
 
 def audit(store: Store, *, against: str | None = None, progress: Callable[[int], None] | None = None) -> Report:
@@ -144,71 +160,55 @@ def audit(store: Store, *, against: str | None = None, progress: Callable[[int],
         BadNote: ``against`` is not a checkpoint.
         StoreUnavailable: the store cannot be read.
     """
-    known = None if against is None else parse_note(against)[0]
-    auditor = _Auditor(store, known)
+    known = None if against is None else Known(against)
+    auditor = _Auditor(store)
     start = LOWEST
     while page := _page(store, start, auditor.last_size):
         for stored in page:
             try:
                 auditor.check(stored)
-            except (ProofroomError, _Fault) as e:
+            except (ProofroomError, Fault) as e:
                 # Where an index is missing, the bad entry is the one that had to come here.
-                return _report(auditor, Verdict.INVALID, str(e), min(stored.index, auditor.state.size), e)
+                return report(auditor.replay, Verdict.INVALID, str(e), min(stored.index, auditor.replay.state.size), e)
+            if known is not None:
+                known.see(auditor.replay.tree)
         start = page[-1].index + 1
         if progress is not None:
-            progress(auditor.tree.size)
-    return _conclude(auditor, against)
+            progress(auditor.replay.tree.size)
+    return _conclude(auditor, known)
 
 
-def _conclude(auditor: _Auditor, against: str | None) -> Report:
+def _conclude(auditor: _Auditor, known: Known | None) -> Report:
     """All entries hold: is something missing at the end, or is there another history?"""
-    state, size = auditor.state, auditor.tree.size
+    replay, size = auditor.replay, auditor.replay.tree.size
     if (
         auditor.store.size() > size and _last_size(auditor.store) == size
     ):  # in this order: a writer may append in between
-        return _report(auditor, Verdict.INVALID, "entries at the end have no checkpoint", size)
-    if state.founding is None:
-        return _report(auditor, Verdict.INCOMPLETE, "the log has no entries")
+        return report(replay, Verdict.INVALID, "entries at the end have no checkpoint", size)
+    if replay.state.founding is None:
+        return report(replay, Verdict.INCOMPLETE, "the log has no entries")
     if auditor.next_checkpoint is not None:
-        return _report(
-            auditor,
-            Verdict.INCOMPLETE,
-            f"the store's own checkpoint has size {auditor.next_checkpoint[0]}, the log {size}",
-        )
-    if against is not None:
-        return _compare(auditor, state.founding, against)
-    return _report(auditor, Verdict.VALID, "")
+        why = f"the store's own checkpoint has size {auditor.next_checkpoint[0]}, the log {size}"
+        return report(replay, Verdict.INCOMPLETE, why)
+    return report(replay, Verdict.VALID, "") if known is None else known.compare(replay)
 
 
-def _compare(auditor: _Auditor, founding: Founding, against: str) -> Report:
-    try:
-        size = parse_note(against)[0].size
-        known = verify_checkpoint(against, founding.origin, checkpoint_key(auditor.state, size))
-    except BadNote as e:
-        return _report(auditor, Verdict.FORKED, f"the checkpoint given is not of this ledger: {e.why}", None, e)
-    if known.size > auditor.tree.size:
-        return _report(
-            auditor, Verdict.INCOMPLETE, f"the checkpoint given has size {known.size}, the log {auditor.tree.size}"
-        )
-    if known.size and auditor.roots[known.size] != known.root:
-        return _report(auditor, Verdict.FORKED, f"the checkpoint given signs another history of {known.size} entries")
-    return _report(auditor, Verdict.VALID, "")._replace(witnessed=True)
-
-
-def _report(
-    auditor: _Auditor, verdict: Verdict, why: str, first_bad: int | None = None, error: Exception | None = None
+def report(
+    replay: Replay, verdict: Verdict, why: str, first_bad: int | None = None, error: Exception | None = None
 ) -> Report:
+    """The report on a log that was replayed so far."""
+    size = replay.tree.size
     return Report(
         verdict=verdict,
-        entries=auditor.tree.size if first_bad is None else max(0, min(first_bad, auditor.tree.size)),
+        entries=size if first_bad is None else max(0, min(first_bad, size)),
         first_bad=first_bad,
         why=why,
         error=error.to_json() if isinstance(error, ProofroomError) else None,
-        root=merkle.root(auditor.tree),
-        ledger=auditor.state.ledger,
+        root=merkle.root(replay.tree),
+        ledger=replay.state.ledger,
         witnessed=False,
-        erased=tuple(name for name, _ in sorted(auditor.state.erased.items(), key=lambda item: item[1])),
-        suspect=_suspect(auditor.state),
+        erased=tuple(name for name, _ in sorted(replay.state.erased.items(), key=lambda item: item[1])),
+        suspect=_suspect(replay.state),
     )
 
 

@@ -34,8 +34,12 @@ KEY_CHANGES = ("key-rotated", "identity", "compromise")
 GRANTS = ("grant", "grant-wire", "delegation")
 
 
-def _earlier(store: Store, note: str) -> int:
-    """The size of a checkpoint whose tree the store's log begins with."""
+def earlier(store: Store, note: str) -> int:
+    """The size of a checkpoint whose tree the store's log begins with.
+
+    Raises:
+        ProofImpossible: it does not.
+    """
     head = parse_note(note)[0]
     tree = merkle.Tree(head.size, tuple(store.node(*peak) for peak in merkle.peaks_of(head.size)))
     if not 0 < head.size <= store.size() or merkle.root(tree) != head.root:
@@ -75,7 +79,7 @@ class Prover:
             raise NoSuchEntry(what="checkpoint")
         self.store, (self.size, self.note) = store, last
         if note is not None:
-            self.size, self.note = _earlier(store, note), note
+            self.size, self.note = earlier(store, note), note
         self.log = verifier_key(parse_note(self.note)[0].origin, checkpoint_key)
         self.parts: dict[str, Any] = {}
         if since is not None and since > self.size:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proofroom.adapters.files import sync_folder
+from proofroom.adapters.proving import earlier
 from proofroom.adapters.stores import Store
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import Checkpoint, parse_note
@@ -35,18 +36,27 @@ class Published(NamedTuple):
     """Files that were written."""
 
 
-def publish(store: Store, folder: Path, progress: Callable[[int], None] | None = None) -> Published:
+def publish(
+    store: Store, folder: Path, progress: Callable[[int], None] | None = None, *, under: str | None = None
+) -> Published:
     """Publish a log up to its newest checkpoint. One process at a time: a second one waits.
+
+    Args:
+        store: the log.
+        folder: where to; made when it is not there.
+        progress: called with the number of entries written so far.
+        under: a checkpoint of this log to publish instead, such as the newest with cosignatures.
 
     Raises:
         NoSuchEntry: the log has no checkpoint.
+        ProofImpossible: the log does not extend ``under``.
         PublishedOther: the folder holds another log, or a longer one.
         OSError: a file cannot be written; what was published before is whole.
     """
     last = store.last_checkpoint()
     if last is None:
         raise NoSuchEntry(what="checkpoint")
-    size, note = last
+    size, note = last if under is None else (earlier(store, under), under)
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
         old = _published_size(store, folder, parse_note(note)[0])
@@ -60,10 +70,11 @@ def publish(store: Store, folder: Path, progress: Callable[[int], None] | None =
             files += 1
             if progress is not None and tile.level == 0:
                 progress(min(size, WIDTH * tile.number + tile.width))
-        if size > old:
+        if size > old or (under is not None and (folder / CHECKPOINT).read_bytes() != note.encode()):
             _write(folder, CHECKPOINT, note.encode())
-            _drop_partial(folder, old, size)
-    return Published(size, size - old, files + (size > old))
+            files += 1
+        _drop_partial(folder, old, size)
+    return Published(size, size - old, files)
 
 
 @contextlib.contextmanager

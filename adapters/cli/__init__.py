@@ -24,6 +24,7 @@ from proofroom.adapters.cli import (
     key,
     lab,
     models,
+    monitor,
     publish,
     query,
     receipt,
@@ -122,6 +123,7 @@ for _verb in (
     lab.tamper_lab,
     witness.witness,
     witness.cosign,
+    monitor.monitor,
     anchor.anchor,
     export.export,
 ):

@@ -15,18 +15,16 @@ from proofroom.adapters.cli.options import (
     open_to_read,
     read_bytes,
     read_checkpoint,
-    read_text,
     room_option,
 )
 from proofroom.adapters.cli.output import plain, print_json, print_sentence
+from proofroom.adapters.cli.trust import trust_of, trust_options
 from proofroom.domain.errors import BadInput
-from proofroom.domain.verifier import BadTrust, Trust, Verdict
+from proofroom.domain.verifier import BadTrust, Verdict
 
 if TYPE_CHECKING:
     from proofroom.adapters.proving import Prover
-    from proofroom.domain.verifier.note import Key
 
-MAX_TRUST = 1024 * 1024
 COLOURS = {Verdict.VALID: "green", Verdict.INCOMPLETE: "yellow", Verdict.SUSPECT: "yellow"}
 
 
@@ -135,21 +133,13 @@ Examples:
 """
 )
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--key", "keys", multiple=True, metavar="KEY", help="Verifier key of the log (name+hash+base64); any of several."
-)
+@trust_options
 @click.option(
     "--checkpoint",
     "known",
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="A checkpoint, or a proof file, of this log that was kept elsewhere.",
-)
-@click.option(
-    "--witness", "witnesses", multiple=True, metavar="KEY", help="Verifier key of a witness that must have cosigned."
-)
-@click.option(
-    "--policy", type=click.Path(path_type=Path), metavar="FILE", help="A C2SP tlog-policy: logs, witnesses, quorum."
 )
 @click.option("--strict", is_flag=True, help="UNWITNESSED and ERASED are the verdict, not a note to a VALID.")
 @json_option
@@ -172,9 +162,9 @@ def verify(
     from proofroom.domain.recount import verify as check
     from proofroom.domain.verifier.proof import MAX_FILE
 
-    data = read_bytes(file, MAX_FILE)
+    data, trust = read_bytes(file, MAX_FILE), trust_of(keys, witnesses, policy, known, strict=strict)
     try:
-        report = check(data, _trust(keys, known, witnesses, policy, strict))
+        report = check(data, trust)
     except BadTrust as e:
         raise BadInput(path="what to trust", why=str(e)) from None
     if as_json:
@@ -183,29 +173,3 @@ def verify(
     else:
         print_sentence(plain(report.sentence()), fg=COLOURS.get(report.verdict, "red"))
     return int(report.verdict)
-
-
-def _trust(
-    keys: tuple[str, ...], known: Path | None, witnesses: tuple[str, ...], policy: Path | None, strict: bool
-) -> Trust:
-    from proofroom.domain.policy import parse_policy
-
-    trust = Trust() if policy is None else parse_policy(read_text(policy, MAX_TRUST))
-    trust = trust._replace(keys=(*trust.keys, *map(_key, keys)), strict=strict)
-    if witnesses:
-        named = tuple((key.name, key) for key in map(_key, witnesses))
-        quorum = () if trust.quorum == "none" else (trust.quorum,)
-        every = (*(name for name, _ in named), *quorum)
-        group = ("--witness", len(every), every)
-        trust = trust._replace(witnesses=(*trust.witnesses, *named), groups=(*trust.groups, group), quorum="--witness")
-    return trust if known is None else trust._replace(known=read_checkpoint(known))
-
-
-def _key(text: str) -> Key:
-    from proofroom.domain.verifier.note import parse_key
-    from proofroom.domain.verifier.verdict import Fault
-
-    try:
-        return parse_key(text)
-    except Fault as e:
-        raise BadTrust(e.why) from None

@@ -1,4 +1,4 @@
-"""What witnesses and anchors say to a log."""
+"""What witnesses and anchors say to a log, and those who read it from outside."""
 
 from __future__ import annotations
 
@@ -70,4 +70,16 @@ class AnchorFailed(
     """An anchor did not take a checkpoint."""
 
     anchor: str
+    why: str
+
+
+class NotPublished(
+    Unavailable,
+    code="not-published",
+    message="{place} cannot be read: {why}",
+    advice="give the folder or address that holds the log's checkpoint file; if it was there before, ask its keeper",
+):
+    """A file of a published log is not there, or its server does not answer. That proves nothing against the log."""
+
+    place: str
     why: str

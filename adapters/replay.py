@@ -1,0 +1,56 @@
+"""A log replayed: each entry through the transition, the tree over them, and the checkpoint that both must give.
+
+Audit and monitor go on with it from genesis, or from a head that they replayed before; where the entries come from is theirs to say.
+"""
+
+from __future__ import annotations
+
+from proofroom.domain import merkle
+from proofroom.domain.checkpoint import Checkpoint, verify_checkpoint
+from proofroom.domain.entry import Entry, parse_entry
+from proofroom.domain.envelope import verify
+from proofroom.domain.identity import checkpoint_key
+from proofroom.domain.merkle import SHA256, Tree
+from proofroom.domain.state import State
+from proofroom.domain.transition import next_due, transition
+
+
+class Fault(Exception):
+    """Something that no entry of an honest log shows."""
+
+
+class Replay:
+    """State and tree of the entries so far."""
+
+    def __init__(self, state: State | None = None, tree: Tree | None = None) -> None:
+        self.state, self.tree = state or State(), tree or Tree()
+
+    def take(self, entry: Entry, leaf: bytes) -> None:
+        """Take in the next entry.
+
+        Raises:
+            ProofroomError: it does not hold. Nothing has changed.
+        """
+        self.state = transition(self.state, entry)
+        self.tree, _ = merkle.append(self.tree, leaf)
+
+    def take_bytes(self, data: bytes) -> None:
+        """The same, from the frozen bytes of an entry."""
+        index, recorded_at_ms, envelope = parse_entry(data)
+        self.take(Entry(index, recorded_at_ms, verify(envelope)), SHA256.leaf(data))
+
+    def check_signed(self, note: str) -> None:
+        """The note is the checkpoint of exactly these entries, by the key in force, and nothing that was due is missing at their end.
+
+        Raises:
+            BadNote: not a note, or not by this key.
+            Fault: it signs another tree, or something is missing.
+        """
+        founding = self.state.founding
+        if founding is None:
+            raise Fault("a log without genesis has no checkpoint")
+        expected = Checkpoint(founding.origin, self.tree.size, merkle.root(self.tree))
+        if verify_checkpoint(note, founding.origin, checkpoint_key(self.state)) != expected:
+            raise Fault(f"the checkpoint of size {self.tree.size} signs another tree")
+        if next_due(self.state, self.state.recorded_at_ms) is not None:
+            raise Fault("a statement of the ledger is due and was left out before the checkpoint")

@@ -1,0 +1,378 @@
+"""The monitor: what a log that others keep may do, and what raises an alarm. A published log is audited with nothing else at hand."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proofroom.adapters.audit import audit
+from proofroom.adapters.cli import main
+from proofroom.adapters.monitor import Monitor, Seen
+from proofroom.adapters.published import PublishedLog, StoredLog, audit_published
+from proofroom.adapters.publishing import publish
+from proofroom.adapters.replay import Replay
+from proofroom.adapters.stores import MemoryStore, Store
+from proofroom.domain import merkle
+from proofroom.domain.checkpoint import parse_note, verifier_key
+from proofroom.domain.cosigning import add_cosignatures, cosign, witness_key
+from proofroom.domain.envelope import Envelope
+from proofroom.domain.errors import BadInput, NotPublished, Unavailable
+from proofroom.domain.merkle import SHA256
+from proofroom.domain.policy import parse_policy
+from proofroom.domain.tiles import read_bundle, write_bundle
+from proofroom.domain.transition import next_due
+from proofroom.domain.verifier import Trust, Verdict
+from proofroom.domain.verifier.note import parse_key
+from strategies.histories import ORIGIN, key, whole_history
+from strategies.rooms import entries_of, forge, make_folder, make_room, note_of, soak, whole_checkpoints
+from strategies.serving import serve
+from strategies.shell import proofroom
+
+HISTORY = whole_history()
+ENTRIES = tuple(entries_of(HISTORY))
+SIZE = len(ENTRIES)
+EARLY, LATER = 12, 30
+PAYOUT = next(e.index for e in HISTORY.entries if e.statement.kind == "payout")
+LOG = verifier_key(ORIGIN, key("checkpoint").keyid)
+MINE = Trust(keys=(parse_key(LOG),))
+
+
+@cache
+def log_of(*, size: int = SIZE, late: int | None = None, without: int | None = None) -> Store:
+    """The first entries of the whole history; the one at ``late`` a millisecond later than it was, the one at ``without`` left out."""
+    entries: list[tuple[int, Envelope]] = list(ENTRIES[:size])
+    if late is not None:
+        entries[late] = entries[late][0] + 1, entries[late][1]
+    if without is not None:
+        del entries[without]
+    return forge(entries)
+
+
+def look(home: Path, store: Store, trust: Trust = MINE) -> Seen:
+    """One look by a monitor that was started anew."""
+    now = ENTRIES[min(store.size(), SIZE) - 1][0] / 1000
+    return Monitor(StoredLog(store), home, trust=trust, clock=lambda: now).look()
+
+
+def test_a_log_grows(tmp_path: Path) -> None:
+    """Each look takes in what is new, and only that; a restart in between changes nothing."""
+    for before, size in ((0, EARLY), (EARLY, LATER), (LATER, LATER), (LATER, SIZE)):
+        seen = look(tmp_path, log_of(size=size))
+        assert (seen.verdict, seen.size, seen.new, seen.at) == (Verdict.VALID, size, size - before, None), (
+            seen.sentence()
+        )
+        assert seen.sentence() == f"VALID: {size} entries replayed, {size - before} of them new"
+    assert [path.name for path in tmp_path.iterdir()] == ["seen"]
+
+
+def test_a_log_that_ends_earlier_is_rolled_back(tmp_path: Path) -> None:
+    """Also over a restart; what was kept stays, and the checkpoint that was shown becomes evidence."""
+    look(tmp_path, log_of(size=LATER))
+    for _ in range(2):
+        seen = look(tmp_path, log_of(size=EARLY))
+        assert (seen.verdict, seen.size) == (Verdict.INCOMPLETE, LATER)
+        assert f"rolled back: it has {EARLY} entries, and had {LATER}" in seen.why
+    (evidence,) = tmp_path.glob("alarm-*.json")
+    facts = json.loads(evidence.read_text())
+    assert parse_note(facts["kept"])[0].size == LATER
+    assert facts["shown"] == log_of(size=EARLY).checkpoints()[-1][1]
+    assert look(tmp_path, log_of()).verdict is Verdict.VALID
+
+
+@pytest.mark.parametrize("size", [LATER, LATER + 1, SIZE])
+def test_a_log_with_another_past_is_forked(tmp_path: Path, size: int) -> None:
+    """At the size that was kept and beyond; the rules need not be broken for it."""
+    look(tmp_path, log_of(size=LATER))
+    seen = look(tmp_path, log_of(size=size, late=LATER - 1))
+    assert (seen.verdict, seen.size) == (Verdict.FORKED, LATER), seen.sentence()
+    assert list(tmp_path.glob(f"alarm-{LATER}-forked.json"))
+
+
+def test_an_accusation_must_be_the_logs_own_word(tmp_path: Path) -> None:
+    """A server that has no key can show neither a rollback nor a fork: that is INVALID, not FORKED."""
+    look(tmp_path, log_of(size=LATER))
+    for store in (log_of(size=EARLY), log_of(size=LATER, late=3), log_of(late=3)):
+        forged = MemoryStore()
+        forged._recorder = store._recorder  # type: ignore[attr-defined]
+        tree = parse_note(store.checkpoints()[-1][1])[0]
+        stranger = note_of(_tree_of(store), key("stranger"))
+        assert parse_note(stranger)[0] == tree
+        forged._checkpoints = {tree.size: stranger}
+        assert look(tmp_path, forged).verdict is Verdict.INVALID
+
+
+def _tree_of(store: Store) -> merkle.Tree:
+    return merkle.extend(merkle.Tree(), [store.node(0, i) for i in range(store.size())])
+
+
+def test_a_broken_rule_is_named(tmp_path: Path) -> None:
+    """What the ledger had to state was left out: INVALID at that index, and nothing of it is taken over."""
+    assert look(tmp_path, log_of(size=LATER)).verdict is Verdict.VALID
+    seen = look(tmp_path, log_of(without=PAYOUT))
+    assert (seen.verdict, seen.at, seen.size) == (Verdict.INVALID, PAYOUT, LATER), seen.sentence()
+    end = look(tmp_path, log_of(size=PAYOUT))
+    assert (end.verdict, end.at) == (Verdict.INVALID, PAYOUT)
+    assert "was left out before the checkpoint" in end.why
+
+
+def test_a_ledger_that_states_nothing_is_stalled(tmp_path: Path) -> None:
+    """What has been due for longer than the patience lasts is an alarm; before that it is none."""
+    size = next(n for n in whole_checkpoints() if n > PAYOUT // 2 and _due_after(n) is not None)
+    due_ms = _due_after(size)
+    assert due_ms is not None
+    source, now = StoredLog(log_of(size=size)), [0.0]
+    mine = Monitor(source, tmp_path, grace_seconds=100, clock=lambda: now[0])
+    for seconds, verdict in ((99, Verdict.VALID), (101, Verdict.INCOMPLETE)):
+        now[0] = due_ms / 1000 + seconds
+        seen = mine.look()
+        assert (seen.verdict, "stalled" in seen.why) == (verdict, verdict is not Verdict.VALID), seen.sentence()
+
+
+def _due_after(size: int) -> int | None:
+    replay = Replay()
+    for stored in log_of(size=size).read(0):
+        replay.take_bytes(stored.entry_bytes())
+    agenda = replay.state.agenda
+    return agenda[0].at_ms if agenda and next_due(replay.state, agenda[0].at_ms) else None
+
+
+def test_whose_log_it_is(tmp_path: Path) -> None:
+    """Without a key the first genesis says it, and the report says so; another key's log is refused, and nothing of it kept."""
+    assert "its own word" in look(tmp_path / "a", log_of(size=EARLY), Trust()).sentence()
+    other = Trust(keys=(parse_key(verifier_key(ORIGIN, key("stranger").keyid)),))
+    seen = look(tmp_path / "b", log_of(size=EARLY), other)
+    assert (seen.verdict, seen.size) == (Verdict.INVALID, 0)
+    assert "a log that you do not trust" in seen.why
+
+
+def test_the_checkpoint_key_may_change(tmp_path: Path) -> None:
+    """By the rules of the log itself: the key that is known may be the first or the newest, and the old one signs no more."""
+    room = make_room(MemoryStore())
+    source = StoredLog(room.ledger.store)
+    first, newest = MINE, Trust(keys=(parse_key(verifier_key(ORIGIN, key("checkpoint 1").keyid)),))
+    assert Monitor(source, tmp_path, trust=first).look().verdict is Verdict.VALID
+    room.ledger.rotate("checkpoint", key("checkpoint 1"))
+    room.ledger.tick()
+    for trust in (first, newest):
+        assert Monitor(source, tmp_path, trust=trust).look().verdict is Verdict.VALID
+    store = room.ledger.store
+    store._checkpoints[store.size()] = note_of(_tree_of(store), key("checkpoint"))  # type: ignore[attr-defined]
+    assert Monitor(source, tmp_path, trust=first).look().verdict is Verdict.INVALID
+
+
+def test_a_quorum_of_witnesses(tmp_path: Path) -> None:
+    """Two of three must have cosigned what is published."""
+    web, names = tmp_path / "web", ("w1", "w2", "w3")
+    lines = [f"log {LOG}"] + [f"witness {n} {witness_key(f'witness.example/{n}', key(n).keyid)}" for n in names]
+    trust = parse_policy("\n".join([*lines, "group g 2 w1 w2 w3", "quorum g", ""]))
+    store = log_of(size=EARLY)
+    note = plain = store.checkpoints()[-1][1]
+    publish(store, web)
+    for count, verdict in ((0, Verdict.UNWITNESSED), (1, Verdict.UNWITNESSED), (2, Verdict.VALID), (3, Verdict.VALID)):
+        seen = Monitor(PublishedLog(str(web)), tmp_path / "seen", trust=trust, clock=lambda: 0).look()
+        assert seen.verdict is verdict, seen.sentence()
+        if verdict is Verdict.VALID:
+            assert f"cosigned by {', '.join(names[:count])}" in seen.notes
+        if count < 3:
+            name = names[count]
+            note = add_cosignatures(note, cosign(parse_note(plain)[0], f"witness.example/{name}", key(name), 1))
+            assert publish(store, web, under=note) == (EARLY, 0, 1)
+    assert publish(store, web, under=note).files == publish(store, web).files == 0
+
+
+def test_what_was_kept_survives_a_release(tmp_path: Path) -> None:
+    """A state that this release cannot read is replayed anew; a fork and a rollback are seen all the same. Other files are refused."""
+    look(tmp_path, log_of(size=LATER))
+    seen = tmp_path / "seen"
+    head, _, state = seen.read_bytes().partition(b"\n")
+    for broken in (state[:-1], b"", state.replace(b'"format":', b'"format":1', 1)):
+        seen.write_bytes(head + b"\n" + broken)
+        assert look(tmp_path, log_of(size=EARLY)).verdict is Verdict.INCOMPLETE
+        assert look(tmp_path, log_of(late=3)).verdict is Verdict.FORKED
+        assert look(tmp_path, log_of(size=LATER, late=3)).verdict is Verdict.FORKED
+        assert look(tmp_path, log_of(size=LATER)).new == 0
+    for other in (b"", b"{}", b"[]\n", head[:-9], b'{"checkpoint":"x","peaks":[]}\n'):
+        seen.write_bytes(other)
+        with pytest.raises(BadInput):
+            look(tmp_path, log_of(size=LATER))
+
+
+class _Flaky(StoredLog):
+    """A log that cannot always be read."""
+
+    def __init__(self, stores: Sequence[Store | None]) -> None:
+        self.stores = list(stores)
+
+    def note(self) -> str:
+        store = self.stores.pop(0)
+        if store is None:
+            raise NotPublished(place="here", why="gone")
+        self._store = store
+        return super().note()
+
+
+def test_it_goes_on_until_the_first_alarm(tmp_path: Path) -> None:
+    """It tells what is new and what is wrong, and tries again where nothing can be read."""
+    stores = [None, log_of(size=EARLY), log_of(size=EARLY), None, log_of(size=LATER), log_of(size=EARLY)]
+    told: list[Seen] = []
+    failed: list[Unavailable] = []
+    mine = Monitor(_Flaky(stores), tmp_path, clock=lambda: 0)
+    verdict = mine.run(threading.Event(), poll_seconds=0, tell=told.append, fail=failed.append)
+    assert verdict is Verdict.INCOMPLETE
+    assert [(seen.verdict.name, seen.new) for seen in told] == [
+        ("VALID", EARLY),
+        ("VALID", LATER - EARLY),
+        ("INCOMPLETE", 0),
+    ]
+    assert [error.code for error in failed] == ["not-published"] * 2
+    stop = threading.Event()
+    stop.set()
+    mine = Monitor(_Flaky([log_of()]), tmp_path, clock=lambda: 0)
+    assert mine.run(stop, poll_seconds=60, tell=told.append, fail=failed.append) is Verdict.VALID
+
+
+def test_nothing_is_said_that_is_not_kept(tmp_path: Path) -> None:
+    """Where the state cannot be written, the look fails, and the next begins where the last one was kept."""
+    look(tmp_path, log_of(size=EARLY))
+    (tmp_path / "seen").rename(tmp_path / "kept")
+    (tmp_path / "seen").mkdir()
+    mine = Monitor(StoredLog(log_of(size=LATER)), tmp_path / "kept-else", clock=lambda: 0)
+    mine.home = tmp_path
+    with pytest.raises(OSError, match="seen"):
+        mine.look()
+    assert mine.size == 0
+
+
+# --- from published files, with nothing else at hand
+
+
+@cache
+def small() -> Store:
+    """A log of few entries."""
+    return log_of(size=EARLY)
+
+
+def test_a_published_log_audits_as_its_store(tmp_path: Path) -> None:
+    """The same verdict, root and ledger; against a checkpoint kept elsewhere too."""
+    publish(log_of(), tmp_path)
+    source = PublishedLog(str(tmp_path))
+    mine, its = audit_published(source), audit(log_of())
+    assert mine == its
+    assert mine.verdict is Verdict.VALID
+    notes = {n: log_of(size=n).checkpoints()[-1][1] for n in (EARLY, SIZE)}
+    for note in notes.values():
+        assert audit_published(source, against=note) == audit(log_of(), against=note)
+    fork = log_of(size=EARLY, late=EARLY - 1).checkpoints()[-1][1]
+    assert audit_published(source, against=fork).verdict is Verdict.FORKED
+    publish(small(), tmp_path / "short")
+    assert audit_published(PublishedLog(str(tmp_path / "short")), against=notes[SIZE]).verdict is Verdict.INCOMPLETE
+
+
+def test_a_broken_rule_in_a_published_log(tmp_path: Path) -> None:
+    """The index, and the typed error."""
+    publish(log_of(without=PAYOUT), tmp_path)
+    report = audit_published(PublishedLog(str(tmp_path)))
+    assert (report.verdict, report.first_bad, report.entries) == (Verdict.INVALID, PAYOUT, PAYOUT)
+    assert report.error is not None
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small log, published."""
+    folder = tmp_path_factory.mktemp("web")
+    publish(small(), folder)
+    return folder
+
+
+@settings(max_examples=soak(40, 3_000))
+@given(st.data())
+def test_any_byte_of_any_file(web: Path, data: st.DataObject) -> None:
+    """Changed, cut or longer: never VALID, and never another error than a typed one."""
+    path = data.draw(st.sampled_from(sorted(p for p in web.rglob("*") if p.is_file() and p.name != ".lock")))
+    honest = path.read_bytes()
+    at = data.draw(st.integers(0, len(honest) - 1))
+    changed = data.draw(
+        st.sampled_from(
+            [honest[:at], honest + honest[: at + 1], honest[:at] + bytes([honest[at] ^ 1]) + honest[at + 1 :]]
+        )
+    )
+    path.write_bytes(changed)
+    try:
+        assert audit_published(PublishedLog(str(web))).verdict is Verdict.INVALID
+    finally:
+        path.write_bytes(honest)
+
+
+def test_files_that_are_not_there(web: Path, tmp_path: Path) -> None:
+    """A missing file is no verdict on the log, an endless one is read to its limit; a dropped partial tile is served by the full one."""
+    for name in ("checkpoint", f"tile/0/000.p/{EARLY}", f"tile/entries/000.p/{EARLY}"):
+        copy = tmp_path / name.replace("/", "-")
+        shutil.copytree(web, copy)
+        (copy / name).unlink()
+        with pytest.raises(NotPublished):
+            audit_published(PublishedLog(str(copy)))
+        with (copy / name).open("wb") as file:
+            file.truncate(10**9)
+        report = audit_published(PublishedLog(str(copy)))
+        assert (report.verdict, "longer than" in report.why) == (Verdict.INVALID, True)
+        assert Monitor(PublishedLog(str(copy)), copy / "seen").look().verdict is Verdict.INVALID
+    full = tmp_path / "full"
+    publish(log_of(), full)
+    _cut(full, full / "checkpoint", log_of(size=EARLY).checkpoints()[-1][1])
+    assert audit_published(PublishedLog(str(full))) == audit(small())
+    with pytest.raises(NotPublished):
+        audit_published(PublishedLog("http://127.0.0.1:1/"))
+
+
+def _cut(folder: Path, checkpoint: Path, note: str) -> None:
+    """A log whose first tiles are full now, as they are served to who holds an older checkpoint of it."""
+    later = [b"%d" % i for i in range(EARLY, 256)]
+    entries = folder / "tile/entries/000.p" / str(SIZE)
+    hashes = folder / "tile/0/000.p" / str(SIZE)
+    bundle = write_bundle([*read_bundle(entries.read_bytes(), SIZE)[:EARLY], *later])
+    tile = hashes.read_bytes()[: 32 * EARLY] + b"".join(map(SHA256.leaf, later))
+    for part, data in ((entries, bundle), (hashes, tile)):
+        shutil.rmtree(part.parent)
+        part.parent.with_suffix("").write_bytes(data)
+    checkpoint.write_text(note)
+
+
+def test_over_http(web: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``audit --from-tiles URL`` and ``monitor URL --once``, with their exit statuses."""
+    with serve(web) as url:
+        assert main(["audit", "--from-tiles", url, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["entries"] == EARLY
+        assert (
+            main(["monitor", url, "--state", str(tmp_path / "s"), "--once", "--key", LOG, "--grace", "1e12", "--json"])
+            == 0
+        )
+        facts = json.loads(capsys.readouterr().out)
+        assert (facts["verdict"], facts["size"], facts["new"], facts["exit_status"]) == ("VALID", EARLY, EARLY, 0)
+    assert main(["monitor", url, "--state", str(tmp_path / "s"), "--once"]) == 6
+    assert "cannot be read" in capsys.readouterr().err
+    assert main(["audit", "--from-tiles", str(tmp_path / "nowhere")]) == 6
+    assert main(["monitor", str(web), "--state", str(tmp_path / "s"), "--key", "x"]) == 4
+
+
+def test_as_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A room is followed by its own file; after it is put back to an older copy, the monitor ends by itself, with the verdict."""
+    room, home = tmp_path / "room", tmp_path / "seen"
+    make_folder(room).ledger.close()
+    shutil.copytree(room, tmp_path / "old")
+    assert main(["tick", "--room", str(room)]) == 0
+    assert main(["monitor", str(room), "--state", str(home), "--once"]) == 0
+    assert "VALID:" in capsys.readouterr().out
+    shutil.rmtree(room)
+    shutil.copytree(tmp_path / "old", room)
+    ran = proofroom("monitor", room, "--state", home, "--poll", "0.1", "--json")
+    assert ran.status == 11, ran
+    assert json.loads(ran.out)["verdict"] == "INCOMPLETE"
+    assert [path.name for path in home.glob("alarm-*")] != []
