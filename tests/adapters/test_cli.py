@@ -133,7 +133,7 @@ def test_show_grant_takes_first_digits_and_tells_the_status(capsys: pytest.Captu
 
 def test_sql_in_three_forms(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     """A table for a person, JSON and CSV for programs; amounts are never rounded."""
-    query = "SELECT account, balance FROM balances ORDER BY balance"
+    query = "SELECT account, balance FROM balances ORDER BY balance, account"
     rows = called(capsys, "sql", query, "--json", "--room", folder).json()
     assert sum(Decimal(row["balance"]) for row in rows) == 0
     assert all(isinstance(row["balance"], str) for row in rows)

@@ -13,7 +13,8 @@ import pytest
 
 from proofroom.adapters.cli import main
 from strategies.rooms import make_folder
-from strategies.shell import PROOFROOM, environment, proofroom
+from strategies.shell import PROOFROOM, environment
+from strategies.shell import proofroom_process as proofroom
 
 VERBS = [
     ["status"],

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from proofroom.adapters.ledger import Ledger
+from proofroom.adapters.sqlite import SqliteStore
 from proofroom.domain.envelope import MAX_ENVELOPE
 from strategies.rooms import Room, locked, make_folder
 from strategies.shell import PROOFROOM, environment, proofroom
@@ -115,8 +116,11 @@ def test_a_text_that_would_steer_the_terminal_is_written_out(room: Room, tmp_pat
         assert not set(out) & set("\x1b\x9b\u202e")
 
 
-def test_a_store_that_fails_on_the_way(room: Room, tmp_path: Path) -> None:
+def test_a_store_that_fails_on_the_way(room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A locked store or a missing key ends the submission with its error; the object on stdout is whole."""
+    monkeypatch.setitem(
+        SqliteStore.__init__.__kwdefaults__, "lock_timeout", 1
+    )  # and not the half minute that a person waits
     file = write(tmp_path / "f.jsonl", *lines_of(room, 2))
     with locked(tmp_path / "room" / "log.db"):
         ran = proofroom("submit", file, "--room", tmp_path / "room", "--json")

@@ -14,7 +14,7 @@ from proofroom.adapters.lab.run import ATTACKS, run_lab
 from proofroom.adapters.ledger import KEYS
 from proofroom.domain.errors import HistoryChanged
 from strategies.rooms import TESTS, make_folder, rows_of
-from strategies.shell import proofroom, settle
+from strategies.shell import proofroom, proofroom_process, settle
 
 MINE: list[Attack] = []
 
@@ -94,7 +94,7 @@ def test_as_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = "from proofroom.adapters.lab.attack import attack\nMINE = []\n@attack('mine', 'file', 'INVALID', MINE)\n"
     (tmp_path / "own_attacks.py").write_text(own + "def _(scene):\n    'Nothing.'\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    ran = proofroom("tamper-lab", "--also", "own_attacks:MINE", "--only", "mine")
+    ran = proofroom_process("tamper-lab", "--also", "own_attacks:MINE", "--only", "mine")
     assert (ran.status, "PASSED: 1 of 1" in ran.out) == (20, True)
     assert proofroom("tamper-lab", "--only", "no-such").status == 2
     assert proofroom("tamper-lab", "--also", "no_such:X").status == 2

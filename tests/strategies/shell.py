@@ -1,16 +1,20 @@
-"""The command as a person runs it: the installed script, in a process of its own."""
+"""The command as a person runs it, in this process or, where it matters, in one of its own."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack, chdir
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
+from proofroom.adapters.cli import main
 from strategies.rooms import Room
 
 PROOFROOM = (
@@ -39,7 +43,23 @@ def environment(**more: str) -> dict[str, str]:
 def proofroom(
     *args: str | Path, stdin: bytes = b"", cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> Ran:
-    """Run the command; it never shows a traceback."""
+    """Run the command in this process, which spares it most of a second; it never shows a traceback."""
+    out, err = io.BytesIO(), io.BytesIO()
+    with ExitStack() as stack:
+        stack.enter_context(chdir(cwd or Path.cwd()))
+        stack.enter_context(mock.patch.dict(os.environ, environment(**env or {}), clear=True))
+        for name, raw in (("stdin", io.BytesIO(stdin)), ("stdout", out), ("stderr", err)):
+            stream = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
+            stack.callback(stream.detach)
+            stack.enter_context(mock.patch.object(sys, name, stream))
+        status = main(list(map(str, args)))
+    return _ran(status, out.getvalue(), err.getvalue())
+
+
+def proofroom_process(
+    *args: str | Path, stdin: bytes = b"", cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> Ran:
+    """Run the installed command as a person does, in a process of its own: slower, for where that is what matters."""
     done = subprocess.run(
         [PROOFROOM, *map(str, args)],
         input=stdin,
@@ -48,7 +68,11 @@ def proofroom(
         env=environment(**env or {}),
         check=False,
     )
-    ran = Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+    return _ran(done.returncode, done.stdout, done.stderr)
+
+
+def _ran(status: int, out: bytes, err: bytes) -> Ran:
+    ran = Ran(status, out.decode(), err.decode())
     assert "Traceback" not in ran.out + ran.err, ran.err
     return ran
 
