@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import orjson
 
 from proofroom.adapters.cli.meter import Meter
 from proofroom.adapters.cli.options import json_option, open_to_read, open_views, room_option
@@ -19,29 +20,26 @@ _COLOURS = {"VALID": "green", "INVALID": "red", "INCOMPLETE": "yellow", "FORKED"
     epilog="""\b
 Examples:
   proofroom query "SELECT account, balance FROM balances" --receipt balances.json
-  proofroom query --verify balances.json --room copy-of-the-room
+  proofroom verify balances.json --room copy-of-the-room
 """
 )
-@click.argument("query", required=False)
-@click.option("--receipt", type=click.Path(path_type=Path), metavar="FILE", help="Where to write the receipt.")
-@click.option("--verify", type=click.Path(path_type=Path), metavar="FILE", help="A receipt to compute again.")
+@click.argument("query")
+@click.option(
+    "--receipt",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="Where to write the receipt. For a result alone there is `proofroom sql`.",
+)
 @room_option
 @json_option
-def query(query: str | None, receipt: Path | None, verify: Path | None, room: Path, as_json: bool) -> int:
+def query(query: str, receipt: Path, room: Path, as_json: bool) -> int:
     """Ask in SQL, and bind the result to the log with a receipt.
 
     The receipt holds the query, the digest of its result, the checkpoint over the entries it follows from, and the versions used.
-    Whoever has a copy of the log computes it again with --verify. A query whose result may differ (time, chance, floating point, LIMIT
-    without a total order) is refused, and told why.
-
-    --verify exits with 0 VALID, 10 INVALID, 11 INCOMPLETE (the log is too short), 12 FORKED (it is another log).
+    Whoever has a copy of the log computes it again with `proofroom verify FILE`. A query whose result may differ (time, chance, floating
+    point, LIMIT without a total order) is refused, and told why.
     """
-    if (verify is None) == (query is None) or (verify is not None and receipt is not None):
-        raise click.UsageError("give a query with --receipt FILE, or --verify FILE")
-    if verify is not None:
-        return _verify(verify, room, as_json)
-    if query is None or receipt is None:
-        raise click.UsageError("--receipt FILE says where the receipt goes; for a result alone use `proofroom sql`")
     from proofroom.adapters.cli.rows import Rows, print_rows_json, print_rows_table
     from proofroom.adapters.files import write_atomically
     from proofroom.adapters.query_receipts import bind
@@ -61,11 +59,20 @@ def query(query: str | None, receipt: Path | None, verify: Path | None, room: Pa
     return 0
 
 
-def _verify(file: Path, room: Path, as_json: bool) -> int:
-    from proofroom.adapters.cli.options import read_text
+def is_query_receipt(data: bytes) -> bool:
+    """Whether a file calls itself the receipt of a query, of whatever version."""
+    try:
+        found = orjson.loads(data) if len(data) <= MAX_RECEIPT else None
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(found, dict) and str(found.get("type")).startswith("proofroom/query-receipt/")
+
+
+def verify_query(data: bytes, file: Path, room: Path, as_json: bool) -> int:
+    """Compute a query receipt again from the log of a room; the exit status is the verdict's."""
     from proofroom.adapters.query_receipts import parse_query_receipt, verify_query_receipt
 
-    claimed = parse_query_receipt(read_text(file, MAX_RECEIPT).encode(), str(file))
+    claimed = parse_query_receipt(data, str(file))
     with open_to_read(room) as ledger:
         keys = () if ledger.state.founding is None else (ledger.state.founding.checkpoint_key,)
         with Meter("reading", claimed.size) as meter:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from proofroom.adapters.cli.options import (
     MAX_NUMBER,
@@ -18,6 +19,7 @@ from proofroom.adapters.cli.options import (
     room_option,
 )
 from proofroom.adapters.cli.output import plain, print_json, print_sentence
+from proofroom.adapters.cli.query import is_query_receipt, verify_query
 from proofroom.adapters.cli.trust import trust_of, trust_options
 from proofroom.domain.errors import BadInput
 from proofroom.domain.verifier import BadTrust, Verdict
@@ -130,6 +132,7 @@ Examples:
   proofroom verify paid.json --key example.org/room+1b2c3d4e+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k
   proofroom verify paid.json --checkpoint elsewhere/room.checkpoint
   proofroom verify entry-42.tlog-proof --policy my.policy --strict
+  proofroom verify balances.json --room copy-of-the-room     # a query receipt: computed again from the log
 """
 )
 @click.argument("file", type=click.Path(path_type=Path))
@@ -142,19 +145,24 @@ Examples:
     help="A checkpoint, or a proof file, of this log that was kept elsewhere.",
 )
 @click.option("--strict", is_flag=True, help="UNWITNESSED and ERASED are the verdict, not a note to a VALID.")
+@room_option
 @json_option
+@click.pass_context
 def verify(
+    context: click.Context,
     file: Path,
     keys: tuple[str, ...],
     known: Path | None,
     witnesses: tuple[str, ...],
     policy: Path | None,
     strict: bool,
+    room: Path,
     as_json: bool,
 ) -> int:
-    """Check a proof file, offline, believing nothing that it does not show.
+    """Check a receipt of any kind: a proof file, or the receipt of a query.
 
-    The verifier shares no code with the ledger; docs/verify.md says what each check proves and what it does not.
+    A proof file is checked offline, believing nothing that it does not show. The verifier shares no code with the ledger; docs/verify.md
+    says what each check proves and what it does not. A query receipt is computed again from the log in --room, by read models made anew.
 
     Exit status: 0 VALID, 10 INVALID, 11 INCOMPLETE, 12 FORKED, 13 SUSPECT, 14 REVOKED-GRANT; 15 UNWITNESSED, 16 ERASED
     where a policy or --strict asks for more.
@@ -162,7 +170,14 @@ def verify(
     from proofroom.domain.recount import verify as check
     from proofroom.domain.verifier.proof import MAX_FILE
 
-    data, trust = read_bytes(file, MAX_FILE), trust_of(keys, witnesses, policy, known, strict=strict)
+    data = read_bytes(file, MAX_FILE)
+    if is_query_receipt(data):
+        if keys or known or witnesses or policy or strict:
+            raise click.UsageError("a query receipt is checked against the log in --room, and by nothing else")
+        return verify_query(data, file, room, as_json)
+    if context.get_parameter_source("room") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("a proof file is checked by itself: --room is for query receipts")
+    trust = trust_of(keys, witnesses, policy, known, strict=strict)
     try:
         report = check(data, trust)
     except BadTrust as e:

@@ -137,15 +137,23 @@ def test_a_receipt_on_the_command_line(folder: Path, capsys: pytest.CaptureFixtu
     query = "SELECT account, balance FROM balances"
     out = run(capsys, "query", query, "--receipt", receipt, "--room", folder)
     assert str(LARGEST) in out
-    assert run(capsys, "query", "--verify", receipt, "--room", folder).startswith("VALID: 2 rows follow from")
+    assert run(capsys, "verify", receipt, "--room", folder).startswith("VALID: 2 rows follow from")
+    assert main(["verify", str(receipt), "--room", str(folder), "--strict"]) == 2
+    assert "against the log in --room" in capsys.readouterr().err
     receipt.write_text(receipt.read_text().replace("balance FROM", "balance + 1 FROM"))
-    assert main(["query", "--verify", str(receipt), "--room", str(folder), "--json"]) == 10
+    assert main(["verify", str(receipt), "--room", str(folder), "--json"]) == 10
     assert json.loads(capsys.readouterr().out)["verdict"] == "INVALID"
     other = tmp_path / "other.json"
     assert main(["query", "SELECT now()", "--receipt", str(other), "--room", str(folder)]) == 4
     assert "depends on time" in capsys.readouterr().err
     assert not other.exists()
     assert main(["query", query, "--room", str(folder)]) == 2
+    other.write_text('{"type": "proofroom/query-receipt/v2"}')
+    assert main(["verify", str(other), "--room", str(folder)]) == 4
+    assert "no query receipt" in capsys.readouterr().err
+    other.write_text("{}")
+    assert main(["verify", str(other), "--room", str(folder)]) == 2
+    assert "by itself" in capsys.readouterr().err
 
 
 def test_models_on_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
