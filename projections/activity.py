@@ -123,23 +123,39 @@ ACTIVITY = Projection(
             "activity",
             """
             INSERT INTO records
-            SELECT b.entry_index, make_timestamp_ms(b.recorded_at_ms), b.statement_id, s.record_id, s.agent, s.vault_scope,
-                s.operation, s.compute.cpu_ms, (s.compute.gpu_units::DECIMAL(38,6) * 1000000)::BIGINT, s.data.byte_seconds,
-                s.data.bytes_streamed, s.data.puts, s.data.gets, s.result_hash, s.input_commitment, s.grant, s.cluster, s.era,
-                s.node, s.customer, s.listing, s.started_at, s.ended_at, s.signers."agent-derived-key",
-                s.signers.orchestrator, s.signers."agent-runtime",
+            SELECT b.entry_index, make_timestamp_ms(b.recorded_at_ms), b.statement_id, b.record_id, b.agent, b.vault_scope,
+                b.operation, b.cpu_ms, (b.gpu_units::DECIMAL(38,6) * 1000000)::BIGINT, b.byte_seconds, b.bytes_streamed, b.puts, b.gets,
+                b.result_hash, b.input_commitment, b.grant_id, b.cluster, b.era, b.node, b.customer, b.listing, b.started_at,
+                b.ended_at, b.derived_key, b.orchestrator, b.runtime_key,
                 coalesce(q.recorded, 0) - 1 + row_number() OVER (
-                    PARTITION BY s.cluster, s.era, s.signers.orchestrator ORDER BY b.entry_index)
-            FROM (SELECT *, from_json(payload, '{
-                "record_id": "VARCHAR", "agent": "VARCHAR", "vault_scope": "VARCHAR", "operation": "VARCHAR",
-                "compute": {"cpu_ms": "BIGINT", "gpu_units": "DECIMAL(18,6)"},
-                "data": {"byte_seconds": "BIGINT", "bytes_streamed": "BIGINT", "puts": "BIGINT", "gets": "BIGINT"},
-                "result_hash": "VARCHAR", "input_commitment": "VARCHAR", "grant": "VARCHAR", "cluster": "VARCHAR",
-                "era": "BIGINT", "node": "VARCHAR", "customer": "VARCHAR", "listing": "VARCHAR", "started_at": "TIMESTAMP",
-                "ended_at": "TIMESTAMP",
-                "signers": {"agent-derived-key": "VARCHAR", "orchestrator": "VARCHAR", "agent-runtime": "VARCHAR"}}') AS s
-                FROM batch) b
-            LEFT JOIN queues q ON q.cluster = s.cluster AND q.era = s.era AND q.orchestrator = s.signers.orchestrator
+                    PARTITION BY b.cluster, b.era, b.orchestrator ORDER BY b.entry_index)
+            FROM fields b
+            LEFT JOIN queues q USING (cluster, era, orchestrator)
+            """,
+            """
+            record_id VARCHAR
+            agent VARCHAR
+            vault_scope VARCHAR
+            operation VARCHAR
+            cpu_ms BIGINT compute.cpu_ms
+            gpu_units DECIMAL(18,6) compute.gpu_units
+            byte_seconds BIGINT data.byte_seconds
+            bytes_streamed BIGINT data.bytes_streamed
+            puts BIGINT data.puts
+            gets BIGINT data.gets
+            result_hash VARCHAR
+            input_commitment VARCHAR
+            grant_id VARCHAR grant
+            cluster VARCHAR
+            era BIGINT
+            node VARCHAR
+            customer VARCHAR
+            listing VARCHAR
+            started_at TIMESTAMP
+            ended_at TIMESTAMP
+            derived_key VARCHAR signers."agent-derived-key"
+            orchestrator VARCHAR signers.orchestrator
+            runtime_key VARCHAR signers."agent-runtime"
             """,
         ),
         step(
