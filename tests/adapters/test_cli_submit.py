@@ -118,9 +118,8 @@ def test_a_text_that_would_steer_the_terminal_is_written_out(room: Room, tmp_pat
 
 def test_a_store_that_fails_on_the_way(room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A locked store or a missing key ends the submission with its error; the object on stdout is whole."""
-    monkeypatch.setitem(
-        SqliteStore.__init__.__kwdefaults__, "lock_timeout", 1
-    )  # and not the half minute that a person waits
+    defaults = SqliteStore.__init__.__kwdefaults__ or {}
+    monkeypatch.setitem(defaults, "lock_timeout", 1)  # and not the half minute that a person waits
     file = write(tmp_path / "f.jsonl", *lines_of(room, 2))
     with locked(tmp_path / "room" / "log.db"):
         ran = proofroom("submit", file, "--room", tmp_path / "room", "--json")
