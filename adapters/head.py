@@ -100,7 +100,7 @@ def _from_snapshot(store: Store) -> Head | None:
     for size, signed in store.snapshots():
         try:
             signature, data = signed[:SIGNATURE_BYTES], signed[SIGNATURE_BYTES:]
-            tree = merkle.Tree(size, tuple(store.node(*peak) for peak in merkle.peaks_of(size)))
+            tree = merkle.Tree(size, tuple(store.nodes(merkle.peaks_of(size))))
             state = decode_state(data, merkle.root(tree))
             key = checkpoint_key(_proven_keys(store, state))
             verify_signature(key, pae(SNAPSHOT, data[:DIGEST_BYTES]), signature)

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from immutables import Map
 
-from proofroom.adapters.stores import Store
+from proofroom.adapters.stores import Store, from_nodes
 from proofroom.domain import merkle
 from proofroom.domain.activity import usage_of
 from proofroom.domain.checkpoint import parse_note, verifier_key
@@ -22,7 +22,7 @@ from proofroom.domain.eras import completeness_leaves
 from proofroom.domain.errors import NoSuchEntry, ProofImpossible
 from proofroom.domain.hashing import tagged
 from proofroom.domain.ids import KeyId
-from proofroom.domain.merkle import INNER, SHA256
+from proofroom.domain.merkle import INNER
 from proofroom.domain.receipt import Receipt, write_proof
 from proofroom.domain.state import Tally
 from proofroom.domain.statements import KINDS
@@ -41,7 +41,7 @@ def earlier(store: Store, note: str) -> int:
         ProofImpossible: it does not.
     """
     head = parse_note(note)[0]
-    tree = merkle.Tree(head.size, tuple(store.node(*peak) for peak in merkle.peaks_of(head.size)))
+    tree = merkle.Tree(head.size, tuple(store.nodes(merkle.peaks_of(head.size))))
     if not 0 < head.size <= store.size() or merkle.root(tree) != head.root:
         raise ProofImpossible(
             what=f"a proof under the checkpoint of size {head.size}", why="the log does not extend it"
@@ -85,7 +85,7 @@ class Prover:
         if since is not None and since > self.size:
             raise ProofImpossible(what=f"a log that extends {since} entries", why=f"it has {self.size}")
         if since is not None and 0 < since < self.size:
-            path = merkle.consistency_path(since, self.size, store.node)
+            path = from_nodes(store, lambda node: merkle.consistency_path(since, self.size, node))
             self.parts["consistency"] = {"size": since, "path": path}
 
     def receipt(self, index: int) -> Receipt:
@@ -143,7 +143,7 @@ class Prover:
         first, end = era.last("era-opened").index, era.last("era-paid").index + 1
         founded = [x.index for x in self._scan() if x.kind == "cluster-founded" and x.body["cluster"] == cluster]
         entries = [self._bytes(index) for index in range(first, end)]
-        around = merkle.run_path(first, end, self.size, self.store.node)
+        around = from_nodes(self.store, lambda node: merkle.run_path(first, end, self.size, node))
         run = {"first": first, "entries": entries, "around": around}
         return self._write("era", {0, *founded, *came}, {"run": run}, range(first, end))
 
@@ -164,7 +164,8 @@ class Prover:
     def _item(self, index: int) -> tuple[bytes, list[bytes]]:
         if not 0 <= index < self.size:
             raise NoSuchEntry(what=f"entry {index}")
-        return self._bytes(index), merkle.inclusion_path(index, self.size, self.store.node, SHA256)
+        path = from_nodes(self.store, lambda node: merkle.inclusion_path(index, self.size, node))
+        return self._bytes(index), path
 
     def _bytes(self, index: int) -> bytes:
         (stored,) = self.store.read(index, 1)

@@ -118,8 +118,7 @@ class StoredLog:
         return last[1]
 
     def tile(self, tile: Tile) -> list[bytes]:
-        hashes = [self._store.node(*node) for node in tile.nodes()]
-        return read_tile(b"".join(hashes), tile.width)
+        return read_tile(b"".join(self._store.nodes(list(tile.nodes()))), tile.width)
 
     def bundle(self, tile: Tile) -> list[bytes]:
         return [stored.entry_bytes() for stored in self._store.read(WIDTH * tile.number, tile.width)]

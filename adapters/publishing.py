@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from proofroom.adapters.files import sync_folder
 from proofroom.adapters.proving import earlier
-from proofroom.adapters.stores import Store
+from proofroom.adapters.stores import Store, from_nodes
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import Checkpoint, parse_note
 from proofroom.domain.errors import BadNote, BadProof, NoSuchEntry, PublishedOther
@@ -66,7 +66,7 @@ def publish(
                 entries = [stored.entry_bytes() for stored in store.read(WIDTH * tile.number, tile.width)]
                 _write(folder, tile.entries_path, write_bundle(entries))
                 files += 1
-            _write(folder, tile.path, b"".join(store.node(*node) for node in tile.nodes()))
+            _write(folder, tile.path, b"".join(store.nodes(list(tile.nodes()))))
             files += 1
             if progress is not None and tile.level == 0:
                 progress(min(size, WIDTH * tile.number + tile.width))
@@ -103,7 +103,7 @@ def _published_size(store: Store, folder: Path, head: Checkpoint) -> int:
     if before.origin != head.origin or before.size > head.size:
         raise PublishedOther(path=str(folder), why=f"{before.size} entries of {before.origin}")
     try:
-        path = merkle.consistency_path(before.size, head.size, store.node)
+        path = from_nodes(store, lambda node: merkle.consistency_path(before.size, head.size, node))
         merkle.verify_consistency(before.size, head.size, path, before.root, head.root)
     except BadProof as e:
         raise PublishedOther(

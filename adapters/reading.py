@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from proofroom.adapters.head import advance, open_head
 from proofroom.adapters.mapper import StoredEntry, to_entry
 from proofroom.adapters.past import consent_at
-from proofroom.adapters.stores import Store
+from proofroom.adapters.stores import Store, from_nodes
 from proofroom.domain import merkle
 from proofroom.domain.authorisation import Chain, ChainStatus, authorise, chain_status
 from proofroom.domain.consent import GrantStatus, grant_status
@@ -152,7 +152,7 @@ class Reader:
         if checkpoint is None or index >= checkpoint[0]:
             raise NoSuchEntry(what=f"entry {index}")
         size, note = checkpoint
-        path = merkle.inclusion_path(index, size, self.store.node)
+        path = from_nodes(self.store, lambda node: merkle.inclusion_path(index, size, node))
         return Receipt(stored.entry_bytes(), tuple(path), note)
 
     def checkpoint(self) -> str:

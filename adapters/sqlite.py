@@ -6,7 +6,7 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -35,6 +35,9 @@ from proofroom.domain.errors import (
 )
 
 TABLE = "log"
+
+AT_ONCE = 500
+"""Parameters of one query."""
 
 
 class SqliteStore:
@@ -142,9 +145,20 @@ class SqliteStore:
         return None if row is None else int(row[0])
 
     def node(self, height: int, position: int) -> bytes:
-        leaf, part = leaf_of(height, position)
-        row = self._row("SELECT nodes FROM log WHERE log_index = ?", leaf)
-        return row[0][part] if row is not None and isinstance(row[0], bytes) else b""
+        return self.nodes([(height, position)])[0]
+
+    def nodes(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
+        kept = [leaf_of(*place) for place in places]
+        leaves, rows = sorted({leaf for leaf, _ in kept}), dict[int, object]()
+        with self._errors(), self._datastore.transaction(commit=False) as c:
+            for i in range(0, len(leaves), AT_ONCE):
+                some = leaves[i : i + AT_ONCE]
+                c.execute(
+                    f"SELECT log_index, nodes FROM {TABLE} WHERE log_index IN ({','.join('?' * len(some))})", some
+                )
+                rows.update((row[0], row[1]) for row in c.fetchall())
+        found = [(rows.get(leaf), part) for leaf, part in kept]
+        return [nodes[part] if isinstance(nodes, bytes) else b"" for nodes, part in found]
 
     def checkpoints(self, start: int = 0, limit: int = PAGE) -> list[tuple[int, str]]:
         with self._errors(), self._datastore.transaction(commit=False) as c:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from proofroom.adapters.mapper import StoredEntry
 from proofroom.adapters.recorders import MemoryLogRecorder
+from proofroom.domain import merkle
 from proofroom.domain.errors import LogMoved
 
 PAGE = 1_000
@@ -71,7 +72,11 @@ class Store(Protocol):
         ...
 
     def node(self, height: int, position: int) -> bytes:
-        """The hash of a perfect subtree."""
+        """The hash of a perfect subtree; empty bytes where a store that was edited does not hold it."""
+        ...
+
+    def nodes(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
+        """The same for many ``(height, position)``, read at once."""
         ...
 
     def checkpoints(self, start: int = 0, limit: int = PAGE) -> list[tuple[int, str]]:
@@ -103,6 +108,20 @@ def now_ms() -> int:
 def leaf_of(height: int, position: int) -> tuple[int, slice]:
     """Where a node is kept: with the leaf that completes it, as its item ``height``."""
     return ((position + 1) << height) - 1, slice(32 * height, 32 * height + 32)
+
+
+T = TypeVar("T")
+
+
+def from_nodes(store: Store, make: Callable[[merkle.Node], T]) -> T:
+    """What a function of tree nodes gives, such as a proof, with all the nodes that it asks for read at once.
+
+    Which ones it asks for must not depend on what they hold.
+    """
+    places: dict[tuple[int, int], bytes] = {}
+    make(lambda height, position: places.setdefault((height, position), b""))
+    places.update(zip(places, store.nodes(list(places)), strict=True))
+    return make(lambda height, position: places[height, position])
 
 
 def follow(store: Store, start: int, wait_seconds: float) -> Iterator[StoredEntry]:
@@ -157,6 +176,9 @@ class MemoryStore:
     def node(self, height: int, position: int) -> bytes:
         leaf, part = leaf_of(height, position)
         return self._recorder.select_entries(leaf, 1)[0].nodes[part]
+
+    def nodes(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
+        return [self.node(*place) for place in places]
 
     def checkpoints(self, start: int = 0, limit: int = PAGE) -> list[tuple[int, str]]:
         # A copy, since another thread may append meanwhile.

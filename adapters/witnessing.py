@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import NamedTuple
 
-from proofroom.adapters.stores import Store
+from proofroom.adapters.stores import Store, from_nodes
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import MAX_NOTE, parse_note
 from proofroom.domain.cosigning import Request, add_cosignatures, write_request
@@ -58,7 +58,7 @@ def ask(store: Store, note: str, witness: WitnessAddress) -> str:
         if old > size:
             why = f"it knows a head of size {text.strip()[:40]}, and this log has {size} entries"
             raise NoWitness(url=witness.url, why=why)
-        proof = merkle.consistency_path(old, size, store.node) if 0 < old < size else ()
+        proof = from_nodes(store, lambda node: merkle.consistency_path(old, size, node)) if 0 < old < size else ()
         status, text = _post(witness.url, write_request(Request(old, tuple(proof), note)))
     if status != HTTPStatus.OK:
         raise NoWitness(url=witness.url, why=f"HTTP {status}: {text.strip()[:200]}")

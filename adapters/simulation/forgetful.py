@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from proofroom.adapters.mapper import StoredEntry
 from proofroom.adapters.stores import Batch, Scanned
@@ -57,6 +57,10 @@ class ForgetfulStore:
     def node(self, height: int, position: int) -> bytes:
         """No proofs are made of what is forgotten."""
         return b""
+
+    def nodes(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
+        """The same."""
+        return [b""] * len(places)
 
     def checkpoints(self, start: int = 0, limit: int = 1_000) -> list[tuple[int, str]]:
         """The newest checkpoint only."""

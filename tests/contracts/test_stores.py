@@ -9,7 +9,7 @@ import hashlib
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from proofroom.adapters.mapper import StoredEntry
 from proofroom.adapters.sqlite import SqliteStore
-from proofroom.adapters.stores import PAGE, Batch, MemoryStore, Store, now_ms
+from proofroom.adapters.stores import PAGE, Batch, MemoryStore, Store, from_nodes, now_ms
 from proofroom.domain import merkle
 from proofroom.domain.errors import LogMoved
 
@@ -323,6 +323,29 @@ def test_each_node_is_the_root_of_its_leaves(store: Store) -> None:
         for position in range(37 >> height):
             leaves = log.leaves[position << height : (position + 1) << height]
             assert store.node(height, position) == naive_root(leaves)
+    places = [(height, k) for height in range(6) for k in range(37 >> height)]
+    many = [*reversed(places), *places * 8]
+    assert store.nodes(many) == [store.node(*place) for place in many]
+    assert store.nodes([]) == []
+
+
+def test_a_proof_asks_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All nodes that a proof needs are read by one call, and give the proof of single reads."""
+    Log().write(store, 37)
+    expected = [merkle.inclusion_path(i, 37, store.node) for i in range(37)]
+    asked: list[int] = []
+    real = store.nodes
+
+    def nodes(places: Sequence[tuple[int, int]]) -> list[bytes]:
+        asked.append(len(places))
+        return real(places)
+
+    monkeypatch.setattr(store, "nodes", nodes)
+    assert [from_nodes(store, lambda n, i=i: merkle.inclusion_path(i, 37, n)) for i in range(37)] == expected  # type: ignore[misc]
+    assert len(asked) == 37
+    assert from_nodes(store, lambda n: merkle.consistency_path(12, 37, n)) == merkle.consistency_path(
+        12, 37, store.node
+    )
 
 
 @given(data=st.data())
