@@ -214,7 +214,8 @@ class Ledger(Reader):
         Raises:
             Malformed, Refused, Conflict, Unavailable: the first fault. Nothing was recorded.
         """
-        outcomes = self._record([[verify_one(envelope) for envelope in envelopes]], atomic=True)
+        with collector_paused():
+            outcomes = self._record([[verify_one(envelope) for envelope in envelopes]], atomic=True)
         return [outcome for outcome in outcomes if isinstance(outcome, Recorded)]
 
     def append_stream(self, envelopes: Iterable[AnyEnvelope]) -> Iterator[Recorded | ProofroomError]:

@@ -6,6 +6,7 @@ A takes signed envelopes, verifies, runs the transition with the ledger's own op
 
 from __future__ import annotations
 
+import gc
 import pickle
 import random
 import shutil
@@ -13,12 +14,13 @@ import sqlite3
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
 from nacl.signing import VerifyKey
 
-from benchmarks.compare import compare, measure, print_sample
+from benchmarks.compare import compare, measure, print_sample, run_side
 from benchmarks.room import PLENTY, cast_of, grant_of
 from proofroom.adapters.cast import PARAMETERS, Cast, Work
 from proofroom.adapters.ledger import Ledger
@@ -68,6 +70,7 @@ def record_round(folder: Path, records: int) -> None:
 
         def record(envelopes: list[Envelope]) -> None:
             nonlocal seconds, cpu
+            gc.collect()  # what came before is not the round's
             start, worked = time.perf_counter(), time.process_time()
             ledger.append_many(envelopes)
             seconds, cpu = seconds + time.perf_counter() - start, cpu + time.process_time() - worked
@@ -120,27 +123,36 @@ def tally_ms(records: int, members: int) -> float:
 
 
 def main(records: int = 10_000, runs: int = 5) -> None:
-    """Print the tally's time, how it grows, and the figure."""
+    """Print the tally's time, the figure, and how both grow."""
     tally = tally_ms(records, COMMITTEE)
     print(
         f"tally of {COMMITTEE} votes over {records:,} records: {tally:.2f} ms, goal 50: {'met' if tally < 50 else 'MISSED'}"
     )
-    print(
-        f"  twice the records {tally_ms(2 * records, COMMITTEE):.2f} ms, twice the votes {tally_ms(records, 2 * COMMITTEE):.2f} ms"
-    )
+    print("  records / 4, / 2, / 1:", _tallies((records // n, COMMITTEE) for n in (4, 2, 1)))
+    print("  votes 11, 21, 42:     ", _tallies((records, n) for n in (11, 21, 42)))
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        prepare(folder, records)
-        figure = compare(
-            f"a round of {VALIDATORS} beacon values and {COMMITTEE} votes on {records:,} records, against bare verification and commits",
-            __spec__.name,
-            ("record", folder, records),
-            ("verify", folder),
-            goal=1 / 3,
-            per=VALIDATORS + 2 * COMMITTEE,
-            runs=runs,
+        folders = {n: Path(name) / str(n) for n in (records // 4, records // 2, records)}
+        for count, folder in folders.items():
+            prepare(folder, count)
+        print(
+            compare(
+                f"a round of {VALIDATORS} beacon values and {COMMITTEE} votes on {records:,} records",
+                __spec__.name,
+                ("record", folders[records], records),
+                ("verify", folders[records]),
+                goal=1 / 3,
+                per=VALIDATORS + 2 * COMMITTEE,
+                runs=runs,
+            )
         )
-        print(figure)
+        taken = {
+            n: [run_side(__spec__.name, "record", f, n).cpu_seconds for _ in range(runs)] for n, f in folders.items()
+        }
+        print("  A by records, processor time:", ", ".join(f"{n:,}: {min(t) * 1e3:.1f} ms" for n, t in taken.items()))
+
+
+def _tallies(sizes: Iterable[tuple[int, int]]) -> str:
+    return ", ".join(f"{tally_ms(*size):.2f} ms" for size in sizes)
 
 
 if __name__ == "__main__":

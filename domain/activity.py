@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from functools import lru_cache
 from typing import TypeVar
-
-from immutables import Map
 
 from proofroom.domain import charging, hashing, merkle
 from proofroom.domain.authorisation import Chain, chain_in_force, check_covered, spend, vault_owner
 from proofroom.domain.carry import get_recorded
 from proofroom.domain.claims import Terms
 from proofroom.domain.consent import check_agent_key, payer_cap
+from proofroom.domain.counting import count_recorded
 from proofroom.domain.entry import Entry
 from proofroom.domain.errors import (
     AlreadyRecorded,
@@ -30,7 +28,7 @@ from proofroom.domain.errors import (
 )
 from proofroom.domain.ids import SKEW_MS, KeyId, record_id_bytes, to_ms
 from proofroom.domain.marketplace import fee_at_most, terms_in_force
-from proofroom.domain.state import Cluster, Era, Pending, Queue, State, Tally, UsageSum
+from proofroom.domain.state import Cluster, Era, Pending, Queue, State, UsageSum
 from proofroom.domain.statements.activity import Activity, BatchSealed
 
 T = TypeVar("T", bound=Hashable)
@@ -109,9 +107,9 @@ def apply_activity(state: State, entry: Entry, s: Activity) -> State:
     record = Pending(
         log_index=entry.index,
         id=entry.verified.id,
-        agent=s.agent,
-        customer=s.customer,
-        node=s.node,
+        agent=_same(s.agent),
+        customer=_same(s.customer),
+        node=_same(s.node),
         usage=usage,
         terms=terms,
         signers=_same(signers),
@@ -200,19 +198,6 @@ def seal_batch(state: State, s: BatchSealed) -> tuple[State, tuple[Pending, ...]
         queues=era.queues.set(s.orchestrator, queue), batches=era.batches + 1, tallies=count_recorded(era, records)
     )
     return state._replace(eras=state.eras.set((s.cluster, s.era), era)), records
-
-
-def count_recorded(era: Era, records: Iterable[Pending]) -> Map[tuple[str, KeyId], Tally]:
-    """The counts and sums of the parties with these records, which leave their queue now."""
-    usages: defaultdict[tuple[str, KeyId], list[UsageSum]] = defaultdict(list)
-    for record in records:
-        usages["agent", record.agent].append(record.usage)
-        usages["customer", record.customer].append(record.usage)
-    tallies = era.tallies.mutate()
-    for party, theirs in usages.items():
-        tally = tallies.get(party, Tally())
-        tallies[party] = Tally(tally.recorded + len(theirs), tally.attested, tally.usage.plus(*theirs))
-    return tallies.finish()
 
 
 def batch_root(statement_ids: list[bytes]) -> str:

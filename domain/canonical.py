@@ -35,6 +35,9 @@ MAX_SAFE_INTEGER = 2**53 - 1
 MILLIONTHS = 10**6
 
 _QUICK = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+_QUICK_WRITE = (
+    _QUICK | orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+)
 
 
 def millionths(number: float | Decimal | int) -> int:
@@ -64,10 +67,18 @@ def number_text(micro: int) -> str:
 def encode(value: dict[str, Any]) -> bytes:
     """The canonical bytes of a statement that was built in this process.
 
+    The quick way is a fast printer, for what it prints as RFC 8785 does; see :func:`decode`.
+
     Raises:
         BadNumber: a number that statements may not hold.
         LoneSurrogate: a string that UTF-8 cannot carry.
     """
+    try:
+        quick = orjson.dumps(value, option=_QUICK_WRITE)
+        if quick.isascii() and _is_plain(value):
+            return quick
+    except orjson.JSONEncodeError:
+        pass
     return _write(value).encode()
 
 
@@ -114,7 +125,7 @@ def _is_plain(value: Any, depth: int = 1) -> bool:
     return True
 
 
-_LOOKED_AT = frozenset((dict, list, float))
+_LOOKED_AT = frozenset((dict, list, tuple, float))
 _MOST = MAX_SAFE_INTEGER / MILLIONTHS
 
 

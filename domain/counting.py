@@ -1,57 +1,94 @@
-"""Attested records, counted and summed for the settlement of their era; then they leave the state (protocol 6).
+"""Records, counted and summed for the settlement of their era (protocol 6).
 
 Sums are kept by party and not by record: by customer and node for charges, by customer and listing for fees, and by agent and by customer
-for the completeness root.
+for the completeness root. Most records of a batch are of the same few parties, so they are summed first and added then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections import defaultdict
+from collections.abc import Hashable, Iterable
+from operator import attrgetter
+from typing import NamedTuple, TypeVar
 
-from immutables import Map
+from immutables import Map, MapMutation
 
+from proofroom.domain.claims import Terms
 from proofroom.domain.ids import KeyId
-from proofroom.domain.settlement import sum_by
 from proofroom.domain.state import Era, Pending, Tally, UsageSum
 
-Key = TypeVar("Key")
+Key = TypeVar("Key", bound=Hashable)
+Tallies = Map[tuple[str, KeyId], Tally]
 
 
-def count_attested(era: Era, records: Sequence[Pending]) -> Era:
+class Lot(NamedTuple):
+    """Records of the same parties under the same listing, summed."""
+
+    agent: KeyId
+    customer: KeyId
+    node: str
+    terms: Terms | None
+    records: int
+    usage: UsageSum
+
+
+_PARTIES = attrgetter("agent", "customer", "node", "terms")
+
+
+def lots_of(records: Iterable[Pending]) -> list[Lot]:
+    """The records, summed by who they are of."""
+    usages: defaultdict[tuple[KeyId, KeyId, str, Terms | None], list[UsageSum]] = defaultdict(list)
+    for record in records:
+        usages[_PARTIES(record)].append(record.usage)
+    return [Lot(*parties, len(used), UsageSum().plus(*used)) for parties, used in usages.items()]
+
+
+def count_recorded(era: Era, records: Iterable[Pending]) -> Tallies:
+    """The counts and sums of the parties with these records, which leave their queue now."""
+    tallies = era.tallies.mutate()
+    for lot in lots_of(records):
+        for party in _parties_of(lot):
+            before = tallies.get(party, Tally())
+            tallies[party] = before._replace(recorded=before.recorded + lot.records, usage=before.usage.plus(lot.usage))
+    return tallies.finish()
+
+
+def count_attested(era: Era, records: Iterable[Pending]) -> Era:
     """The era with these records, which a round attested, in its sums."""
-    usage, served = sum_by(((r.customer, r.node), r.usage) for r in records)
-    sold, sales = sum_by(((r.customer, r.terms.digest), r.usage) for r in records if r.terms is not None)
+    usage, served = era.usage.mutate(), era.served.mutate()
+    sold, sales, terms = era.sold.mutate(), era.sales.mutate(), era.terms.mutate()
+    tallies = era.tallies.mutate()
+    for lot in lots_of(records):
+        _add(usage, served, (lot.customer, lot.node), lot)
+        if lot.terms is not None:
+            _add(sold, sales, (lot.customer, lot.terms.digest), lot)
+            terms[lot.terms.digest] = lot.terms
+        for party in _parties_of(lot):
+            before = tallies[party]
+            tallies[party] = before._replace(attested=before.attested + lot.records)
     return era._replace(
-        usage=_add_usage(era.usage, usage),
-        served=_add_counts(era.served, served),
-        sold=_add_usage(era.sold, sold),
-        sales=_add_counts(era.sales, sales),
-        terms=era.terms.update({r.terms.digest: r.terms for r in records if r.terms is not None}),
-        tallies=_count_parties(era.tallies, records),
+        usage=usage.finish(),
+        served=served.finish(),
+        sold=sold.finish(),
+        sales=sales.finish(),
+        terms=terms.finish(),
+        tallies=tallies.finish(),
     )
 
 
-def _add_usage(sums: Map[Key, UsageSum], more: Mapping[Key, UsageSum]) -> Map[Key, UsageSum]:
-    return sums.update({key: used.plus(sums[key]) if key in sums else used for key, used in more.items()})
-
-
-def _add_counts(counts: Map[Key, int], more: Mapping[Key, int]) -> Map[Key, int]:
-    return counts.update({key: counts.get(key, 0) + count for key, count in more.items()})
-
-
-def _count_parties(tallies: Map[tuple[str, KeyId], Tally], records: Iterable[Pending]) -> Map[tuple[str, KeyId], Tally]:
-    counts: dict[tuple[str, KeyId], int] = {}
-    for record in records:
-        for party in (("agent", record.agent), ("customer", record.customer)):
-            counts[party] = counts.get(party, 0) + 1
-    return tallies.update({p: tallies[p]._replace(attested=tallies[p].attested + n) for p, n in counts.items()})
-
-
-def count_rejected(era: Era, records: Sequence[Pending]) -> Era:
+def count_rejected(era: Era, records: Iterable[Pending]) -> Era:
     """The era with these records finally rejected: what its offences are made of."""
     misreported = era.misreported.mutate()
-    for record in records:
-        count, usage = misreported.get(record.node, (0, UsageSum()))
-        misreported[record.node] = (count + 1, usage.plus(record.usage))
+    for lot in lots_of(records):
+        count, usage = misreported.get(lot.node, (0, UsageSum()))
+        misreported[lot.node] = (count + lot.records, usage.plus(lot.usage))
     return era._replace(misreported=misreported.finish())
+
+
+def _parties_of(lot: Lot) -> tuple[tuple[str, KeyId], tuple[str, KeyId]]:
+    return ("agent", lot.agent), ("customer", lot.customer)
+
+
+def _add(usage: MapMutation[Key, UsageSum], counts: MapMutation[Key, int], key: Key, lot: Lot) -> None:
+    usage[key] = usage.get(key, UsageSum()).plus(lot.usage)
+    counts[key] = counts.get(key, 0) + lot.records

@@ -15,7 +15,7 @@ from proofroom.domain.counting import count_attested
 from proofroom.domain.identity import is_trusted
 from proofroom.domain.ids import KeyId
 from proofroom.domain.state import Ballot, Era, Pending, State
-from proofroom.domain.voting import at_least, count_votes
+from proofroom.domain.voting import at_least, count_votes, pick, set_of
 
 
 def is_suspect(state: State, record: Pending) -> bool:
@@ -28,7 +28,7 @@ def suspects(state: State, records: tuple[Pending, ...]) -> int:
     """The positions of suspect records. Nothing is looked at while nobody ever declared a compromise."""
     if state.last_compromise < 0:
         return 0
-    return sum(1 << position for position, record in enumerate(records) if is_suspect(state, record))
+    return set_of(position for position, record in enumerate(records) if is_suspect(state, record))
 
 
 def trusted_votes(state: State, votes: Mapping[KeyId, Ballot]) -> Mapping[KeyId, Ballot]:
@@ -49,6 +49,5 @@ def take_back(state: State, era: Era) -> Era:
     for _, (records, attested, least, votes) in sorted(era.judged.items()):
         agree = count_votes(ballot.agree for ballot in trusted_votes(state, votes).values())
         still = attested & at_least(agree, least, len(records)) & ~suspects(state, records)
-        sound = [record for position, record in enumerate(records) if still >> position & 1]
-        era = count_attested(era, sound)._replace(attested=era.attested + still.bit_count())
+        era = count_attested(era, pick(records, still))._replace(attested=era.attested + still.bit_count())
     return era

@@ -10,9 +10,10 @@ from immutables import Map
 
 from proofroom.domain import hashing, merkle, penalties
 from proofroom.domain.accounts import customer_account
-from proofroom.domain.activity import count_recorded, unsealed
+from proofroom.domain.activity import unsealed
 from proofroom.domain.canonical import encode
 from proofroom.domain.carry import get_recorded, leave
+from proofroom.domain.counting import count_recorded
 from proofroom.domain.debts import arise
 from proofroom.domain.doubt import take_back
 from proofroom.domain.entry import Entry

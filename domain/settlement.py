@@ -8,8 +8,8 @@ credits to the unit. What a deposit does not cover is debt (:mod:`proofroom.doma
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from immutables import Map
 
@@ -109,27 +109,6 @@ def compute_charge(customer: KeyId, usage: Mapping[str, UsageSum], listings: lis
         tuple(fee._replace(collected=part) for fee, part in zip(fees, parts[len(charged) :], strict=True)),
         {node: sum(charge(used, work.parameters, work.seconds)) for node, used in usage.items()},
     )
-
-
-Key = TypeVar("Key", bound=Hashable)
-
-
-def sum_by(records: Iterable[tuple[Key, UsageSum]]) -> tuple[dict[Key, UsageSum], dict[Key, int]]:
-    """Usage summed by a key, such as (customer, node), and the number of records behind each sum."""
-    sums: dict[Key, list[int]] = {}
-    for key, (cpu_ms, gpu_micro, byte_seconds, bytes_streamed, puts, gets) in records:
-        total = sums.get(key)
-        if total is None:
-            sums[key] = [cpu_ms, gpu_micro, byte_seconds, bytes_streamed, puts, gets, 1]
-            continue
-        total[0] += cpu_ms
-        total[1] += gpu_micro
-        total[2] += byte_seconds
-        total[3] += bytes_streamed
-        total[4] += puts
-        total[5] += gets
-        total[6] += 1
-    return {key: UsageSum(*total[:6]) for key, total in sums.items()}, {key: total[6] for key, total in sums.items()}
 
 
 def sum_usage(usages: Iterable[UsageSum]) -> UsageSum:

@@ -9,6 +9,7 @@ sorted pairs (record ids are one text, and their indexes), bytes are hex, long i
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Literal, NewType, get_args, get_origin, get_type_hints
@@ -63,7 +64,9 @@ def _codec(kind: Any) -> Codec:
         return bytes.hex, bytes.fromhex
     if kind is int:
         return (lambda n: n if -_LONG <= n <= _LONG else str(n)), int
-    if kind in (str, bool) or get_origin(kind) is Literal:
+    if kind is str:
+        return str, sys.intern  # the same few keys and names stand in every record
+    if kind is bool or get_origin(kind) is Literal:
         return (lambda value: value), (lambda value: value)
     origin, args = get_origin(kind), get_args(kind)
     if origin is Map:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from itertools import compress
+from typing import Any, TypeVar
 
 from proofroom.domain import hashing
 from proofroom.domain.canonical import encode
@@ -17,10 +18,23 @@ from proofroom.domain.ids import KeyId, public_key_of
 from proofroom.domain.state import Ballot
 from proofroom.domain.statements.attestation import REJECT_REASONS, Vote
 
+T = TypeVar("T")
+
 
 def all_positions(count: int) -> int:
     """The set of all positions below ``count``."""
     return (1 << count) - 1
+
+
+def set_of(positions: Iterable[int]) -> int:
+    """The set of these positions, which may come in any order and more than once."""
+    present = set(positions)
+    return int("".join("1" if i in present else "0" for i in range(max(present), -1, -1)), 2) if present else 0
+
+
+def pick(items: Sequence[T], positions: int) -> list[T]:
+    """The items at these positions, in order; in time linear in their number, however many bits the set has."""
+    return list(compress(items, map("1".__eq__, reversed(f"{positions:b}"))))
 
 
 def write_bitmap(positions: int, count: int) -> str:
@@ -68,13 +82,12 @@ def make_vote(count: int, doubts: Mapping[int, str] | None = None, *, judged: in
     to the rest.
     """
     asked = all_positions(count) if judged is None else judged
-    doubts = {i: reason for i, reason in (doubts or {}).items() if asked >> i & 1}
-    agree = asked & ~sum(1 << i for i in doubts)
-    reasons: dict[Any, str] = {
-        reason: write_bitmap(sum(1 << i for i, r in doubts.items() if r == reason), count)
-        for reason in sorted(set(doubts.values()))
-    }
-    return Vote(agree=write_bitmap(agree, count), reasons=reasons)
+    doubted: dict[Any, list[int]] = {}
+    for position, reason in (doubts or {}).items():
+        doubted.setdefault(reason, []).append(position)
+    sets = {reason: set_of(doubted[reason]) & asked for reason in sorted(doubted)}
+    agree = asked & ~set_of(doubts or ())
+    return Vote(agree=write_bitmap(agree, count), reasons={r: write_bitmap(s, count) for r, s in sets.items() if s})
 
 
 def commitment(round_digest: bytes, validator: KeyId, salt: bytes, vote: Vote) -> bytes:

@@ -190,8 +190,9 @@ def test_largest_integers_stand(number: int) -> None:
 @pytest.mark.parametrize("number", [2**53, -(2**53), 1.1234567, -0.5, float("nan"), float("inf")])
 def test_encode_invalid_number(number: float) -> None:
     """What could not be read back is not printed."""
-    with pytest.raises(BadNumber):
-        encode({"a": number})
+    for holder in (number, [number], (number,)):
+        with pytest.raises(BadNumber):
+            encode({"a": holder})
 
 
 # --- each refusal has its own error ----------------------------------------------------------------------------------

@@ -18,8 +18,10 @@ from proofroom.domain.voting import (
     commitment,
     count_votes,
     make_vote,
+    pick,
     read_bitmap,
     read_vote,
+    set_of,
     write_bitmap,
 )
 from strategies.keys import signer
@@ -41,6 +43,14 @@ def test_attested_means_two_thirds(assigned: int) -> None:
     for agree in range(assigned + 1):
         assert bool(attested >> agree & 1) == (3 * agree >= 2 * assigned)
     assert attested == naive_at_least(ballots, threshold(assigned), assigned + 1)
+
+
+@given(st.lists(st.integers(0, 70)), st.integers(0, 80))
+def test_sets_hold_their_positions(positions: list[int], count: int) -> None:
+    """A set has the bit of each of its positions and no other; its items are those that stand there."""
+    chosen = set_of(positions)
+    assert [i for i in range(90) if chosen >> i & 1] == sorted(set(positions))
+    assert pick(range(count), chosen) == [i for i in sorted(set(positions)) if i < count]
 
 
 @given(st.integers(1, 20).flatmap(lambda n: st.tuples(st.just(n), st.lists(st.integers(0, 2**n - 1), max_size=61))))
