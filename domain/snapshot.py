@@ -9,9 +9,8 @@ sorted pairs (record ids are one text, and their indexes), bytes are hex, long i
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal, NewType, get_args, get_origin, get_type_hints
 
 import orjson
@@ -65,7 +64,7 @@ def _codec(kind: Any) -> Codec:
     if kind is int:
         return (lambda n: n if -_LONG <= n <= _LONG else str(n)), int
     if kind is str:
-        return str, sys.intern  # the same few keys and names stand in every record
+        return str, _same
     if kind is bool or get_origin(kind) is Literal:
         return (lambda value: value), (lambda value: value)
     origin, args = get_origin(kind), get_args(kind)
@@ -76,6 +75,12 @@ def _codec(kind: Any) -> Codec:
     if type(None) in args:
         return _optional_codec(next(a for a in args if a is not type(None)))
     return _record_codec(kind)
+
+
+@lru_cache(maxsize=4_096)
+def _same(text: str) -> str:
+    """One text in memory for all that are equal: the same few keys and names stand in every record."""
+    return text
 
 
 def _map_codec(key: Any, value: Any) -> Codec:
