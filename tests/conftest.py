@@ -10,7 +10,12 @@ from hypothesis import settings
 
 # `parent` is named because hypothesis starts from another profile, with a fixed seed, where it finds itself in a CI.
 settings.register_profile(
-    "default", parent=settings.get_profile("default"), derandomize=False, deadline=None, print_blob=True
+    "default",
+    parent=settings.get_profile("default"),
+    max_examples=40,
+    derandomize=False,
+    deadline=None,
+    print_blob=True,
 )
 settings.register_profile("mutants", parent=settings.get_profile("default"), max_examples=20, derandomize=True)
 settings.register_profile("soak", parent=settings.get_profile("default"), max_examples=5_000)

@@ -23,6 +23,7 @@ from proofroom.domain.errors import AgentFailed, BadInput, HistoryChanged, Vault
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.consent import Grant
 from proofroom.domain.statements.settlement import EraPaid
+from strategies.rooms import soak
 from strategies.watching import watching
 
 CANARY = "canary-4711-Zwetschgendatschi"
@@ -200,7 +201,7 @@ def crash(folder: Path, die_at: int, when: str) -> None:
         (19, "after", 70),  # some committed, the phase is over
         (23, "after", 200_000),  # some revealed; all is over
         (26, "after", 0),  # attested, not closed
-    ],
+    ][:: soak(2, 1)],
 )
 def test_run_that_was_killed_is_finished(tmp_path: Path, die_at: int, when: str, later_s: int) -> None:
     """Wherever a run dies, the next finishes what is open and does its own job, soon or days later."""
@@ -214,7 +215,7 @@ def test_run_that_was_killed_is_finished(tmp_path: Path, die_at: int, when: str,
         assert all(era.sealed for era in ledger.state.eras.values())
 
 
-@pytest.mark.parametrize("die_at", [9, 14, 19, 24])
+@pytest.mark.parametrize("die_at", [9, 14, 19, 24][:: soak(2, 1)])
 def test_round_that_was_cut_off_still_pays(tmp_path: Path, die_at: int) -> None:
     """While its deadlines last, a round that was left in any phase is finished with the same votes, and its record is paid."""
     crash(tmp_path / "room", die_at, "after")

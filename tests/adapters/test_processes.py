@@ -32,7 +32,7 @@ def operations(folder: Path, start: int) -> list[str]:
     return [s.operation for s in statements if isinstance(s, Activity)]
 
 
-@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("count", [3])
 def test_processes_append_at_once(tmp_path: Path, count: int) -> None:
     """Each statement once, at the place that was acknowledged, each process's in its own order."""
     each = soak(30, 1_000)
@@ -54,14 +54,14 @@ def test_processes_append_at_once(tmp_path: Path, count: int) -> None:
 def test_processes_tick_at_once(tmp_path: Path) -> None:
     """Time passes for all of them; none is told that it came too late."""
     make_folder(tmp_path).ledger.close()
-    run_together(*(Worker("tick", tmp_path, 100) for _ in range(2)))
+    run_together(*(Worker("tick", tmp_path, soak(40, 1_000)) for _ in range(2)))
     assert_valid(tmp_path)
 
 
 def test_a_ledger_opens_while_another_process_appends(tmp_path: Path) -> None:
     """What is appended between two looks of the opening is no changed history."""
     make_folder(tmp_path).ledger.close()
-    writer, opener = Worker("append", tmp_path, "writer", 200), Worker("reopen", tmp_path, 0.7)
+    writer, opener = Worker("append", tmp_path, "writer", soak(100, 2_000)), Worker("reopen", tmp_path, 0.7)
     run_together(writer, opener)
     sizes = [int(line) for line in opener.lines]
     assert sizes == sorted(sizes)
@@ -85,7 +85,7 @@ def test_nothing_is_recorded_under_a_grant_after_its_revocation(tmp_path: Path, 
     assert_valid(tmp_path)
 
 
-@pytest.mark.parametrize("attempt", range(soak(7, 200)))
+@pytest.mark.parametrize("attempt", range(soak(3, 200)))
 def test_a_killed_append_many_is_there_whole_or_not_at_all(tmp_path: Path, attempt: int) -> None:
     """kill -9 at a random moment: the next open works, what was acknowledged is there, and no call in part."""
     with make_folder(tmp_path).ledger as ledger:
@@ -106,7 +106,7 @@ def test_a_killed_append_many_is_there_whole_or_not_at_all(tmp_path: Path, attem
     assert_valid(tmp_path)
 
 
-@pytest.mark.parametrize("attempt", range(soak(6, 200)))
+@pytest.mark.parametrize("attempt", range(soak(3, 200)))
 def test_a_killed_stream_is_there_up_to_whole_groups(tmp_path: Path, attempt: int) -> None:
     """kill -9 at a random moment: what is there is the stream's beginning, in whole groups, with all that was acknowledged."""
     with make_folder(tmp_path).ledger as ledger:

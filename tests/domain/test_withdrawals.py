@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proofroom.adapters.cast import Work
@@ -140,6 +140,7 @@ def covered(state: State) -> None:
         assert all(chunk.amount >= 0 for chunk in facts.chunks)
 
 
+@settings(max_examples=settings().max_examples // 4)
 @given(st.lists(st.tuples(st.sampled_from(["ask", "work", "wait", "pay in"]), st.integers(1, 3_000_000)), max_size=12))
 def test_no_account_promises_more_than_it_holds(steps: list[tuple[str, int]]) -> None:
     """Whatever comes in between, requests are covered, and every request is answered once."""

@@ -35,7 +35,7 @@ def check_batches(history: History) -> None:
     views.close()
 
 
-@settings(max_examples=soak(4, 200))
+@settings(max_examples=soak(2, 200))
 @given(histories())
 def test_batches_hold_the_oldest_unsealed_records(history: History) -> None:
     """For random histories, taken in by sevens."""

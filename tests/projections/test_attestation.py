@@ -78,7 +78,7 @@ def check_attestation(history: History) -> None:
     views.close()
 
 
-@settings(max_examples=soak(4, 200))
+@settings(max_examples=soak(2, 200))
 @given(histories())
 def test_verdicts_are_those_of_the_tallies(history: History) -> None:
     """For random histories, taken in by elevens."""
@@ -140,11 +140,10 @@ def test_rounds_and_reasons() -> None:
 
 def test_a_batch_in_progress_is_pending() -> None:
     """Until the tally is in the log nothing is said about a record."""
-    whole = whole_history()
+    whole, views = whole_history(), Views(None)
     for size in range(0, len(whole.entries), 17):
         history = History(seed="prefix")
         history.entries, history.states = whole.entries[:size], whole.states[: size + 1]
-        views = Views(None)
         views.project(store_of(history))
         assert dict(views.sql("SELECT entry_index, verdict FROM record_verdicts").fetchall()) == verdicts_of(history)
-        views.close()
+    views.close()

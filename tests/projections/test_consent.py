@@ -43,7 +43,7 @@ def state_at(history: History, at_ms: int) -> State:
     return history.states[sum(e.recorded_at_ms <= at_ms for e in history.entries)]
 
 
-@settings(max_examples=soak(4, 200))
+@settings(max_examples=soak(2, 200))
 @given(histories())
 def test_grant_status_is_the_domains(history: History) -> None:
     """For every entry of a random history, and around the times of its last ones."""

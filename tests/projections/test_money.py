@@ -37,7 +37,7 @@ def check_money(history: History) -> None:
     views.close()
 
 
-@settings(max_examples=soak(4, 200))
+@settings(max_examples=soak(2, 200))
 @given(histories())
 def test_balances_are_the_domains(history: History) -> None:
     """After every entry of a random history."""

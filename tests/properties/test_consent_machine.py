@@ -199,4 +199,4 @@ class FamilyMachine(ConsentMachine):
 
 
 TestConsent = FamilyMachine.TestCase
-TestConsent.settings = settings(max_examples=soak(25, 1_000), stateful_step_count=35)
+TestConsent.settings = settings(max_examples=soak(12, 1_000), stateful_step_count=35)

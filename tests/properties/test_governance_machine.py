@@ -343,4 +343,4 @@ class Governance(RuleBasedStateMachine):
 
 
 TestGovernance = Governance.TestCase
-TestGovernance.settings = examples(max_examples=soak(25, 2_000), stateful_step_count=30, deadline=None)
+TestGovernance.settings = examples(max_examples=soak(10, 2_000), stateful_step_count=30, deadline=None)

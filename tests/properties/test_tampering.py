@@ -37,7 +37,7 @@ from strategies.rooms import (
 
 SIZE = len(whole_history().entries)
 COLUMNS = ("originator_id", "originator_version", "topic", "state", "recorded_at_ms", "signatures", "nodes")
-some = settings(max_examples=soak(25, 3_000))
+some = settings(max_examples=soak(10, 3_000))
 
 
 @pytest.fixture(scope="module")
@@ -281,7 +281,7 @@ def test_a_checkpoint_of_an_empty_log_is_out_of_order(folder: Path) -> None:
 # --- the tail
 
 
-@settings(max_examples=soak(8, 300))
+@settings(max_examples=soak(4, 300))
 @given(size=st.sampled_from(whole_checkpoints()[:-1]))
 def test_a_removed_tail_is_seen_only_against_a_checkpoint_kept_elsewhere(folder: Path, size: int) -> None:
     """Together with its checkpoints it is gone without a trace; the sentence says that this would not be seen."""
