@@ -294,11 +294,11 @@ class _Era:
     def tallies(self) -> Map[tuple[str, KeyId], Tally]:
         """What the completeness root commits to."""
         attested: set[int] = set()
-        tallied = {x.body["batch"]: x.body for x in self.of("round-tallied")}
+        tallied: dict[int, int] = defaultdict(int)
+        for x in self.of("round-tallied"):  # a batch may have one of each committee
+            tallied[x.body["batch"]] |= read_bitmap(x.body["attested"], x.body["records"])
         for batch, records in self.batches:
-            judged = tallied[batch.body["batch"]]
-            bits = read_bitmap(judged["attested"], judged["records"])
-            attested |= {record.index for i, record in enumerate(records) if bits >> i & 1}
+            attested |= {record.index for i, record in enumerate(records) if tallied[batch.body["batch"]] >> i & 1}
         sums: dict[tuple[str, KeyId], Tally] = defaultdict(Tally)
         for record in (record for records in (*(r for _, r in self.batches), self.refused) for record in records):
             usage = usage_of(Activity.model_validate(record.body))

@@ -95,10 +95,10 @@ def _signers(data: bytes, message: bytes, index: int) -> frozenset[str]:
     at, names = 0, list[str]()
     while at < len(data):
         form, public, signature, signed = data[at], data[at + 1 : at + 33], data[at + 33 : at + 97], message
-        at += 97
-        if form == 1 and at + 17 <= len(data):
-            size, position, count = _PLACE.unpack_from(data, at)
-            at += 17 + 32 * count
+        at += 97 + _PLACE.size * (form == 1)
+        if form == 1 and at <= len(data):
+            size, position, count = _PLACE.unpack_from(data, at - _PLACE.size)
+            at += 32 * count
             path = [data[i : i + 32] for i in range(at - 32 * count, min(at, len(data)), 32)]
             root = root_from(rooted_leaf(message), position, min(size, MAX_ROOTED), path, rooted_node)
             signed = pae(_SIGNED_ROOT, b'{"root":"blake3:%b","size":%d}' % (root.hex().encode(), size))
