@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench soak fuzz mutants dictionary build lock clean
+.PHONY: help setup demo test check format bench soak rates fuzz mutants dictionary build lock clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ bench: setup ## Measure: each figure as A and B in turn
 
 soak: setup ## The tests again with many more examples
 	@PROOFROOM_PROFILE=soak $(BIN)/pytest --numprocesses 2 $(ARGS)
+
+rates: setup ## Capture and catch in 30,000 simulated rounds for three new seeds, into docs/soak/rates.md; goes on where it stopped
+	@$(BIN)/python -m benchmarks.rates
 
 dictionary: setup ## Write docs/data-dictionary.md from the comments of the tables
 	@$(BIN)/python -m proofroom.adapters.dictionary docs/data-dictionary.md

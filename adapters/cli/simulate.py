@@ -30,6 +30,9 @@ _NUMBERS = {
     "copying": "Validators that pass off another's commitment as theirs.",
     "absent": "Validators that neither reveal nor vote.",
     "equivocating": "Validators that sign two commitments for one round.",
+    "misrevealing": "Validators that sign a false beacon value.",
+    "framing": "Validators that reject whatever is claimed.",
+    "slash_multiple": "Times what its rejected records would have cost a node is slashed.",
 }
 
 
@@ -80,13 +83,14 @@ def simulate(seed: int | None, room: Path | None, plot: Path | None, as_json: bo
 def _print(report: Report) -> None:
     from proofroom.adapters.simulation.report import interval
 
-    def against(count: int, chance: float) -> str:
-        least, most = interval(chance, report.drawn)
-        return f"{count} of {report.drawn}, computed {chance:.4%}: {least} to {most} in 99.99 % of such worlds"
+    def against(count: int, of: int, chance: float) -> str:
+        least, most = interval(chance, of)
+        return f"{count} of {of}, computed {chance:.4%}: {least} to {most} in 99.99 % of such worlds"
 
     listed = {
         "honest records": report.honest,
         "misreports": report.misreported,
+        "slashed": report.slashed,
         "refused": report.refused,
         "stated": report.stated,
     }
@@ -95,8 +99,8 @@ def _print(report: Report) -> None:
             ("seed", report.scenario.seed),
             ("entries", f"{report.entries:,}, root {report.root[:16]}..."),
             ("rounds", f"{report.rounds}, and {report.escalated} after a dispute"),
-            ("captured", against(report.captured, report.expected_capture)),
-            ("caught", against(report.caught, report.expected_catch)),
+            ("captured", against(report.captured, report.drawn, report.expected_capture)),
+            ("caught", against(report.caught, report.suspect, report.expected_catch)),
             *((name, ", ".join(f"{k} {v:,}" for k, v in counts.items()) or "none") for name, counts in listed.items()),
         ]
     )

@@ -16,6 +16,10 @@ class Report(NamedTuple):
     rounds: int
     drawn: int
     """First rounds that drew a committee; the others had too few reveals."""
+    suspect: int
+    """Those of them whose batch had a misreport."""
+    blockable: int
+    """Rounds, later ones too, in whose committee the colluding held a third or more."""
     captured: int
     """First rounds in whose committee the colluding held the threshold."""
     expected_capture: float
@@ -30,6 +34,8 @@ class Report(NamedTuple):
     """What became of honest records: ``attested``, ``rejected``, ``unattested``."""
     misreported: dict[str, int]
     """What became of the others."""
+    slashed: dict[str, int]
+    """Slashes by who was slashed: a node that was ``honest-node`` or ``misreporting-node``, or what the validator did."""
     refused: dict[str, int]
     """What the ledger refused, by error code: copied votes, second commitments."""
     stated: dict[str, int]

@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 from proofroom.domain.errors import BadScenario
 
+MISBEHAVIOURS = ("colluding", "copying", "absent", "equivocating", "misrevealing", "framing")
+"""What validators may do instead of their part."""
+
 
 class Scenario(NamedTuple):
     """A world of one cluster. The same scenario gives the same ledger, byte for byte."""
@@ -31,10 +34,16 @@ class Scenario(NamedTuple):
     """Validators that neither reveal their beacon value nor vote."""
     equivocating: int = 0
     """Validators that sign two commitments for one round."""
+    misrevealing: int = 0
+    """Validators that sign a false beacon value."""
+    framing: int = 0
+    """Validators that reject whatever is claimed; they collude too."""
+    slash_multiple: int = 0
+    """How many times what its rejected records would have cost a node is slashed; 0 for not at all."""
 
     def behaviour(self, i: int) -> str:
-        """What validator ``i`` does: ``honest``, or one of the four others."""
-        for name in ("colluding", "copying", "absent", "equivocating"):
+        """What validator ``i`` does: ``honest``, or one of the others."""
+        for name in MISBEHAVIOURS:
             if i < getattr(self, name):
                 return name
             i -= getattr(self, name)
@@ -62,7 +71,7 @@ def check_scenario(s: Scenario) -> None:
         least, most = _RANGES.get(name, (0, 1_000))
         if not least <= value <= most:
             raise BadScenario(field=name, why=f"{value} is not from {least} to {most}")
-    if s.colluding + s.copying + s.absent + s.equivocating > s.validators:
+    if sum(getattr(s, name) for name in MISBEHAVIOURS) > s.validators:
         raise BadScenario(field="validators", why="more misbehave than there are")
     if max(s.misreported, s.unobserved) > s.records:
         raise BadScenario(field="records", why="a batch has fewer than are misreported or unobserved")

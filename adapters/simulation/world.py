@@ -15,6 +15,7 @@ from typing import NamedTuple
 import orjson
 from blake3 import blake3
 
+from proofroom.adapters.accusing import accuse_of_equivocation, accuse_of_false_beacon
 from proofroom.adapters.cast import PARAMETERS, Cast, Work
 from proofroom.adapters.keys import Key
 from proofroom.adapters.ledger import Ledger
@@ -22,6 +23,7 @@ from proofroom.adapters.simulation.forgetful import ForgetfulStore
 from proofroom.adapters.simulation.report import Report
 from proofroom.adapters.simulation.scenario import Scenario
 from proofroom.adapters.stores import Store
+from proofroom.domain.accounts import bond_account
 from proofroom.domain.assurance import capture, catch, threshold
 from proofroom.domain.authority import AUTHORITY
 from proofroom.domain.checkpoint import parse_note
@@ -34,9 +36,11 @@ from proofroom.domain.state import RULES, Round
 from proofroom.domain.statements import KINDS
 from proofroom.domain.statements.attestation import RoundTallied, Vote
 from proofroom.domain.statements.ledger import Genesis
+from proofroom.domain.statements.offences import SlashBasis, Slashed
 from proofroom.domain.voting import all_positions, make_vote, read_bitmap
 
 START_MS = to_ms("2026-01-01T00:00:00Z")
+MISREPORTER = "node-2"
 CURVE = 100
 """Points of the curve in a report."""
 
@@ -68,6 +72,7 @@ def simulate(
         for batch in range(scenario.batches):
             world.play_batch(batch)
             progress(batch + 1)
+        world.end_era()
         return world.report()
 
 
@@ -78,7 +83,7 @@ class World:
         self.scenario, self.now = scenario, START_MS
         self.random, key = random.Random(scenario.seed), _keys(scenario.seed)
         self.counts, self.honest, self.misreported = Counter[str](), Counter[str](), Counter[str]()
-        self.refused, self.stated = Counter[str](), Counter[str]()
+        self.refused, self.stated, self.slashed = Counter[str](), Counter[str](), Counter[str]()
         self.curve: list[int] = []
         self.runs: list[Run] = []
         self.noticed = False
@@ -95,7 +100,11 @@ class World:
         scenario, attestation = self.scenario, PARAMETERS.attestation
         changes = {"committee": scenario.committee, "escalations": scenario.escalations}
         parameters = PARAMETERS.model_copy(
-            update={"attestation": attestation.model_copy(update=changes), "era_seconds": 366 * 86_400}
+            update={
+                "attestation": attestation.model_copy(update=changes),
+                "bonds": PARAMETERS.bonds.model_copy(update={"slash_multiple": scenario.slash_multiple}),
+                "era_seconds": 366 * 86_400,
+            }
         )
         return Cast(
             self.ledger.id,
@@ -132,7 +141,15 @@ class World:
                     self.stated[kind.kind] += 1
                 if kind is RoundTallied:
                     self._count_tally(RoundTallied.model_validate(orjson.loads(payload)))
+                if kind is Slashed:
+                    self.slashed[self._whose(Slashed.model_validate(orjson.loads(payload)).basis)] += 1
             start = page[-1][0] + 1
+
+    def _whose(self, basis: SlashBasis) -> str:
+        """Whom a slash hits, by what it did."""
+        if basis.validator is not None:
+            return self._does(self.number[basis.validator])
+        return "misreporting-node" if basis.node == MISREPORTER else "honest-node"
 
     # --- work
 
@@ -143,7 +160,8 @@ class World:
         if batch % scenario.batches_per_era == 0:
             self._next_era(era)
         self.now += 60_000
-        false = set(self.random.sample(range(scenario.records), scenario.misreported))
+        removed = self.ledger.state.clusters[cast.cluster].nodes[MISREPORTER].status == "removed"
+        false = set(self.random.sample(range(scenario.records), 0 if removed else scenario.misreported))
         lost = set(self.random.sample(range(scenario.records), scenario.unobserved))
         self.runs.clear()
         self.write([self._run(era, i in false, i in lost) for i in range(scenario.records)])
@@ -156,10 +174,19 @@ class World:
 
     def _next_era(self, era: int) -> None:
         if era:
-            self.now += 1_000
-            self.write([self.cast.close_era(era - 1)])
-            self.wait(1_000)
-        self.write([self.cast.open_era(era)])
+            self.end_era()
+        cast = self.cast
+        bond = self.ledger.state.balances.get(bond_account(cast.cluster, cast.manager.keyid), 0)
+        missing = int(cast.parameters.bonds.cluster_minimum) - bond
+        if missing > 0:
+            self.write([cast.deposit(cast.manager.keyid, missing, account="cluster-bond")])
+        self.write([cast.open_era(era)])
+
+    def end_era(self) -> None:
+        """Seal the era that is open; all its rounds are final, so it is settled, and its offences are established."""
+        self.now += 1_000
+        self.write([self.cast.close_era(self.ledger.state.clusters[self.cast.cluster].opened)])
+        self.wait(1_000)
 
     def _run(self, era: int, is_false: bool, is_lost: bool) -> Envelope:
         """One run: what it burned, what its record claims, and what the gateway saw of it."""
@@ -175,7 +202,11 @@ class World:
     def play_round(self, cluster: str, number: int) -> None:
         """Beacon, commitments, reveals: each validator as it behaves; then the deadline, where somebody is missing."""
         cast, attestation = self.cast, PARAMETERS.attestation
-        present = [i for i in self._numbers(self._round(number).eligible) if self._does(i) != "absent"]
+        eligible = self._numbers(self._round(number).eligible)
+        false = [cast.reveal_beacon(number, i, value=bytes(32)) for i in eligible if self._does(i) == "misrevealing"]
+        self.write(false)
+        self.write([accuse_of_false_beacon(envelope, cast.key("watcher")) for envelope in false])
+        present = [i for i in eligible if self._does(i) not in ("absent", "misrevealing")]
         self.write([cast.reveal_beacon(number, i) for i in present])
         if not self._is_final(number) and not self._round(number).digest:
             self.wait(attestation.beacon_ms)
@@ -183,7 +214,7 @@ class World:
             return
         round = self._round(number)
         members = self._numbers(round.committee)
-        votes = {i: self._vote(round, i) for i in members if self._does(i) not in ("absent", "copying")}
+        votes = {i: self._vote(round, i) for i in members if self._does(i) not in ("absent", "copying", "misrevealing")}
         copiers = [i for i in members if votes and self._does(i) == "copying"]
         self._count_drawn(round, members, votes)
         self._commit(number, votes, copiers)
@@ -195,15 +226,18 @@ class World:
             self.wait(attestation.reveal_ms)
 
     def _commit(self, number: int, votes: dict[int, Vote], copiers: list[int]) -> None:
-        """Copiers sign the first commitment that they see as theirs; equivocators sign a second one."""
+        """Copiers sign the first commitment that they see as theirs; equivocators sign a second one, and are accused of it."""
         cast, state = self.cast, self.ledger.state
         round = self._round(number)
         nothing = make_vote(
             len(round.records), dict.fromkeys(range(len(round.records)), "unobserved"), judged=round.judged
         )
-        self.write([cast.commit(state, number, i, vote) for i, vote in votes.items()])
-        self.write([cast.commit(state, number, i, nothing) for i in votes if self._does(i) == "equivocating"])
+        first = {i: cast.commit(state, number, i, vote) for i, vote in votes.items()}
+        second = {i: cast.commit(state, number, i, nothing) for i in votes if self._does(i) == "equivocating"}
+        self.write(first.values())
+        self.write(second.values())
         self.write([cast.commit(state, number, i, votes[min(votes)], bound_to=min(votes)) for i in copiers])
+        self.write([accuse_of_equivocation(first[i], second[i], cast.key("watcher")) for i in second])
 
     def _reveal(self, number: int, votes: dict[int, Vote], copiers: list[int]) -> None:
         """Copiers show the vote that they copied, with its salt: the commitment is not bound to them."""
@@ -212,10 +246,12 @@ class World:
         self.write([cast.reveal(number, i, vote) for i, vote in votes.items()])
 
     def _vote(self, round: Round, i: int) -> Vote:
-        """The colluding agree to everything; all others compare."""
+        """The colluding agree to everything, or reject everything; all others compare."""
         count = len(round.records)
         if self._does(i) == "colluding":
             return make_vote(count, judged=round.judged)
+        if self._does(i) == "framing":
+            return make_vote(count, dict.fromkeys(range(count), "out-of-scope"), judged=round.judged)
         tolerances = tolerances_of(self.ledger.state.eras[self.cast.cluster, round.era].parameters)
         reasons = ((place, cross_check(run.claim, run.seen, tolerances)) for place, run in enumerate(self.runs))
         return make_vote(count, {place: reason for place, reason in reasons if reason}, judged=round.judged)
@@ -236,11 +272,14 @@ class World:
 
     def _count_drawn(self, round: Round, members: list[int], votes: dict[int, Vote]) -> None:
         """Whether the colluding hold the threshold of a first committee, and whether anybody else sees a misreport."""
+        against = [i for i in members if self._does(i) in ("colluding", "framing")]
+        self.counts["blockable"] += 3 * len(against) >= len(members)
         if round.level:
             return
         colluding = [i for i in members if self._does(i) == "colluding"]
         self.counts["drawn"] += 1
         self.counts["captured"] += len(colluding) >= threshold(len(members))
+        self.counts["suspect"] += any(run.is_false for run in self.runs)
         self.noticed = any(run.is_false and run.seen for run in self.runs) and len(votes) > len(colluding)
 
     def _count_tally(self, s: RoundTallied) -> None:
@@ -273,6 +312,8 @@ class World:
             entries=self.ledger.size,
             rounds=self.counts["rounds"],
             drawn=self.counts["drawn"],
+            suspect=self.counts["suspect"],
+            blockable=self.counts["blockable"],
             captured=self.counts["captured"],
             expected_capture=captured / RATIO_ONE,
             caught=self.counts["caught"],
@@ -280,6 +321,7 @@ class World:
             escalated=self.counts["escalated"],
             honest=dict(sorted(self.honest.items())),
             misreported=dict(sorted(self.misreported.items())),
+            slashed=dict(sorted(self.slashed.items())),
             refused=dict(sorted(self.refused.items())),
             stated=dict(sorted(self.stated.items())),
             root=checkpoint.root.hex(),
