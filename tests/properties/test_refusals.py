@@ -1289,6 +1289,7 @@ def test_refusals(case: Case) -> None:
 
 
 @cache
+@cache  # each case is looked at twice
 def refusal(case: Case) -> tuple[str, str, int]:
     """Check a case. Module, function and line of the ``raise``."""
     with pytest.MonkeyPatch.context() as patch:
