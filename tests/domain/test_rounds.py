@@ -8,12 +8,14 @@ import pytest
 from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from immutables import Map
 
 from proofroom.adapters.cast import Work
 from proofroom.domain import rounds
 from proofroom.domain.assurance import capture
 from proofroom.domain.beacon import beacon_step
 from proofroom.domain.committee import compute_committee, compute_seed
+from proofroom.domain.envelope import sign
 from proofroom.domain.errors import (
     AlreadyRecorded,
     DueFirst,
@@ -22,9 +24,11 @@ from proofroom.domain.errors import (
     ProofroomError,
     WrongPhase,
 )
+from proofroom.domain.rounds import apply_round_opened
 from proofroom.domain.standing import ValidatorFacts
-from proofroom.domain.state import Round
+from proofroom.domain.state import Due, Round
 from proofroom.domain.statements.attestation import BeaconRevealed, RoundOpened, RoundTallied
+from proofroom.domain.verdicts import derive_round
 from proofroom.domain.voting import make_vote
 from strategies.histories import START_MS, History, key, resign
 
@@ -339,3 +343,24 @@ def test_phases_by_name() -> None:
         "reveal",
         "reveal",
     ]
+
+
+def test_all_that_are_missing_are_counted_and_128_listed() -> None:
+    """Where more withhold than a statement can list, each of them forfeits all the same, and the chances count them all."""
+    history = sealed()
+    state, due = history.state, Due(0, "round", CLUSTER, 0)
+    validators = sorted(key(f"many {i}").keyid for i in range(400))
+    round = state.rounds[CLUSTER, 0]._replace(
+        eligible=tuple(validators), colluding=133, reveals=Map(dict.fromkeys(validators[130:], bytes(32)))
+    )
+    state = state._replace(
+        rounds=state.rounds.set((CLUSTER, 0), round),
+        validators=state.validators.set(
+            CLUSTER, Map(dict.fromkeys(validators, ValidatorFacts(key("x").keyid, bytes(32), 0)))
+        ),
+    )
+    opening = derive_round(state, due, history.clock)
+    assert isinstance(opening, RoundOpened)
+    assert (list(opening.missing), opening.assurance.missing) == (validators[:128], 130)
+    entry = history.entry(sign(opening, key("ledger")))
+    assert set(apply_round_opened(state, entry, opening).eras[CLUSTER, 0].forfeited) == set(validators[:130])
