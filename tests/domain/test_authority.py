@@ -15,7 +15,6 @@ from proofroom.domain.ids import KeyId
 from proofroom.domain.state import State
 from proofroom.domain.statements import KINDS, payload_type_of
 from proofroom.domain.transition import transition
-from strategies.disputes import punished_history
 from strategies.histories import key, key_of, resign, whole_history
 
 ROLES = {
@@ -67,11 +66,7 @@ ROLES = {
 
 def places(kind: str) -> list[tuple[State, Entry]]:
     """Some entries of a kind, each with the state before it."""
-    whole, punished = whole_history(), punished_history()
-    pairs = [
-        *zip(whole.states, whole.entries, strict=False),
-        *zip(punished.states[1:], punished.entries[1:], strict=False),
-    ]
+    pairs = zip(whole_history().states, whole_history().entries, strict=False)
     return [(state, entry) for state, entry in pairs if entry.statement.kind == kind][:4]
 
 

@@ -23,7 +23,8 @@ from proofroom.domain.rounds import MAX_BEACON_STEPS
 from proofroom.domain.statements.attestation import BeaconRevealed, VoteCommitted, VoteRevealed
 from proofroom.domain.statements.offences import Equivocation, Slashed
 from proofroom.domain.voting import make_vote
-from strategies.disputes import accuse, accuse_beacon, disputed_history, sealed, statements
+from strategies.accusing import accuse, accuse_beacon
+from strategies.disputes import disputed_history, sealed, statements
 from strategies.histories import History, key, resign, whole_history
 
 CLUSTER = "dragon-1"

@@ -41,7 +41,6 @@ from proofroom.domain.statements.ledger import Tick
 from proofroom.domain.statements.settlement import Payout
 from proofroom.domain.transition import next_due, transition
 from proofroom.domain.voting import make_vote
-from strategies.disputes import punished_history
 from strategies.histories import (
     HOUR_MS,
     START_MS,
@@ -58,12 +57,8 @@ Place = tuple[State, Entry]
 
 
 def places(kind: str | None = None) -> list[Place]:
-    """The entries of the whole history and of the punished one, each with the state before it."""
-    whole, punished = whole_history(), punished_history()
-    pairs = [
-        *zip(whole.states, whole.entries, strict=False),
-        *zip(punished.states[1:], punished.entries[1:], strict=False),
-    ]
+    """The entries of the whole history, each with the state before it."""
+    pairs = zip(whole_history().states, whole_history().entries, strict=False)
     return [(state, entry) for state, entry in pairs if kind in (None, entry.statement.kind)]
 
 
@@ -71,7 +66,7 @@ def places(kind: str | None = None) -> list[Place]:
 
 
 def test_every_kind_happens() -> None:
-    """The histories on which the tests below rest have each kind of statement in them."""
+    """The history on which the tests below rest has each kind of statement in it."""
     assert {payload_type_of(entry.statement.kind) for _, entry in places()} == set(KINDS)
 
 

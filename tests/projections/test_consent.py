@@ -77,6 +77,7 @@ def test_every_version_with_its_limits() -> None:
         (10**9, None, "era", None, False, False, 1),
         (None, None, None, None, True, False, 2),
         (None, None, None, None, False, True, 1),
+        (None, None, None, None, False, False, 1),
     ]
     views.close()
 

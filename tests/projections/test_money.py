@@ -67,7 +67,7 @@ def test_eras_agree_with_their_lines() -> None:
                 coalesce(sum(charged_cpu + charged_gpu + charged_streamed + charged_stored + charged_puts + charged_gets), 0) AS charged
             FROM eras LEFT JOIN payouts USING (cluster, era) GROUP BY cluster, era
         ) p USING (cluster, era) WHERE status = 'paid' ORDER BY 1"""
-    assert views.sql(query).fetchall() == [(era, "paid", True, True, True, True) for era in range(4)]
+    assert views.sql(query).fetchall() == [(era, "paid", True, True, True, True) for era in range(5)]
     query = "SELECT balance, debits FROM balances_per_era WHERE account = ? AND era = 1".replace("?", f"'{TREASURY}'")
     ((balance, debits),) = views.sql(query).fetchall()
     assert (balance > 0, debits) == (True, 0)

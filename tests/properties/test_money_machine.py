@@ -1,5 +1,7 @@
 """Money as a machine: whatever is done, over eras of two clusters, nothing appears, vanishes or is promised twice.
 
+Clusters differ in shares, prices, penalties and in what becomes of late records; work is sold under three listings in two marketplaces.
+
 The plain books of this test read only what the ledger stated, transfer by transfer; the ledger's own balances must be theirs after each
 entry.
 """
@@ -7,23 +9,32 @@ entry.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from immutables import Map
 
 from proofroom.adapters.cast import DAY_MS, PARAMETERS, Cast, Work
+from proofroom.domain.carry import get_recorded
 from proofroom.domain.errors import ProofroomError
 from proofroom.domain.ids import Digest
+from proofroom.domain.statements.activity import Activity
+from proofroom.domain.statements.governance import Parameters
+from proofroom.domain.statements.offences import Slashed
 from proofroom.domain.statements.settlement import Deposit, EraPaid, Payout, Repayment
 from proofroom.domain.statements.withdrawals import Withdrawal, WithdrawalPaid
-from strategies.histories import History, deterministic_randomness, key
+from proofroom.domain.voting import make_vote
+from strategies.accusing import accuse
+from strategies.disputes import NO_ROUND
+from strategies.histories import History, deterministic_randomness, key, resign, with_parameters
 from strategies.rooms import soak
 from strategies.selling import TENTH, list_work, open_market
 from strategies.spending import withdraw
 
 ONE = 10**18
+DEAR = str(ONE - 1)
 NEVER = "2099-01-01T00:00:00Z"
 CLUSTERS = ("dragon-1", "dragon-2")
 SHARES = [
@@ -34,6 +45,15 @@ SHARES = [
     (1, 1, 1),
     (5 * 10**16, 10**16, 4 * 10**16),
 ]
+TERMS = st.fixed_dictionaries(
+    {
+        "shares": st.sampled_from(SHARES),
+        "dear": st.booleans(),
+        "late": st.sampled_from(["refused", "next-era"]),
+        "penalty": st.sampled_from([(0, 0), (1_000, 3), (10**12 + 1, 0), (0, 10**6)]),
+    }
+)
+"""Of a cluster: also prices at the limit, and slashes that take more than the whole bond."""
 AMOUNTS = st.sampled_from([0, 1, 999_999, 10**12, 10**36 - 1]) | st.integers(0, 10**8)
 WORKS = st.builds(
     Work,
@@ -46,10 +66,38 @@ WORKS = st.builds(
 )
 
 
+class Plan(NamedTuple):
+    """An era."""
+
+    paid: int
+    """Into the wallet's deposit, before it begins."""
+    works: list[tuple[Work, int | None, bool]]
+    """What is done, under which listing, and whether the sponsor pays."""
+    agree: int
+    """Of five."""
+    late: int
+    """Records that miss the seal."""
+    close: bool
+
+
+PLANS = st.builds(
+    Plan,
+    paid=AMOUNTS,
+    works=st.lists(st.tuples(WORKS, st.sampled_from([None, 0, 1, 2]), st.booleans()), min_size=1, max_size=3),
+    agree=st.sampled_from([5, 4, 3, 0]),
+    late=st.integers(0, 2),
+    close=st.booleans(),
+)
+
+
 class Books:
     """Double entry, from what was stated."""
 
-    def __init__(self) -> None:
+    def __init__(self, penalties: dict[str, tuple[int, int]]) -> None:
+        self.penalties = penalties
+        """By cluster: floor and multiple of a slash."""
+        self.counted: defaultdict[str, int] = defaultdict(int)
+        """By cluster: records, less those that a paid era counted."""
         self.balances: defaultdict[str, int] = defaultdict(int)
         self.asked: dict[int, int] = {}
         """Withdrawals without an answer: index -> amount."""
@@ -70,9 +118,14 @@ class Books:
             self._move(s.debit, s.credit, int(s.amount))
         elif isinstance(s, (Payout, Repayment)):
             self._line(s)
+        elif isinstance(s, Slashed):
+            self._slash(s)
+        elif isinstance(s, Activity):
+            self.counted[s.cluster] += 1
         elif isinstance(s, EraPaid):
             pots = (f"clearing:{s.cluster}:{s.era}", f"market:{s.cluster}:{s.era}")
             assert not any(self.balances[pot] for pot in pots)
+            self.counted[s.cluster] -= s.records.recorded
             t = {name: int(amount) for name, amount in s.totals.to_json().items()}
             assert (
                 t["collected"] == t["providers"] + t["validators"] + t["treasury"] + t["reserve"] == self.pots[pots[0]]
@@ -93,6 +146,13 @@ class Books:
                 self.owed[customer] -= int(s.amount)
         self._move(s.debit, s.credit, int(s.amount))
 
+    def _slash(self, s: Slashed) -> None:
+        """A misreport costs ``max(floor, multiple * charge)``, at most the bond; a validator's offence all of it."""
+        bond, (floor, multiple) = self.balances[s.debit], self.penalties[s.cluster]
+        due = max(floor, multiple * int(s.basis.charge or 0)) if s.offence == "misreport" else bond
+        assert (int(s.amount), s.credit) == (min(bond, due), "treasury")
+        self._move(s.debit, s.credit, int(s.amount))
+
     def _move(self, debit: str, credit: str, amount: int) -> None:
         self.balances[debit] -= amount
         self.balances[credit] += amount
@@ -100,18 +160,26 @@ class Books:
             assert self.balances[account] <= 0 if account.startswith("bank:") else self.balances[account] >= 0
 
 
-class Money(RuleBasedStateMachine):
-    """Two clusters, two customers, a marketplace."""
+def parameters_of(
+    shares: tuple[int, int, int], dear: bool, late: Literal["refused", "next-era"], penalty: tuple[int, int]
+) -> Parameters:
+    """The parameters of a cluster."""
+    named = dict(zip(("treasury", "reserve", "validators"), map(str, shares), strict=True))
+    prices = dict.fromkeys(PARAMETERS.prices.to_json(), DEAR) if dear else {}
+    bonds = {"slash_floor": str(penalty[0]), "slash_multiple": penalty[1]}
+    return with_parameters(shares=named, prices=prices, bonds=bonds, top={"late_records": late})
 
-    @initialize(shares=st.tuples(st.sampled_from(SHARES), st.sampled_from(SHARES)))
-    def begin(self, shares: tuple[tuple[int, int, int], tuple[int, int, int]]) -> None:
-        """Found both."""
+
+class Money(RuleBasedStateMachine):
+    """Two clusters, two customers, two marketplaces."""
+
+    @initialize(terms=st.tuples(TERMS, TERMS), plans=st.tuples(PLANS, PLANS))
+    def begin(self, terms: tuple[dict[str, Any], dict[str, Any]], plans: tuple[Plan, Plan]) -> None:
+        """Found both; each has had an era."""
         self.history = History(validators=6)
-        self.books, self.read = Books(), 0
-        self.casts = {}
-        for i, (cluster, three) in enumerate(zip(CLUSTERS, shares, strict=True)):
-            named = dict(zip(("treasury", "reserve", "validators"), map(str, three), strict=True))
-            parameters = PARAMETERS.model_copy(update={"shares": PARAMETERS.shares.model_copy(update=named)})
+        self.books = Books({cluster: chosen["penalty"] for cluster, chosen in zip(CLUSTERS, terms, strict=True)})
+        self.read, self.casts = 0, {}
+        for i, (cluster, chosen) in enumerate(zip(CLUSTERS, terms, strict=True)):
             self.casts[cluster] = Cast(
                 self.history.state.ledger,
                 lambda: self.history.clock,
@@ -120,25 +188,32 @@ class Money(RuleBasedStateMachine):
                 cluster=cluster,
                 vault=f"v-{i}",
                 validators=6,
-                parameters=parameters,
+                parameters=parameters_of(**chosen),
             )
-        self.listing: Digest | None = None
+        self.listings: list[Digest] = []
         for cluster in CLUSTERS:
             cast = self.on(cluster)
             self.history.write(
                 *cast.founding(), cast.payer(cast.user, 10**36 - 1), cast.payer(key("sponsor"), 10**36 - 1)
             )
         self.consent()
+        for cluster, plan in zip(CLUSTERS, plans, strict=True):
+            self.era(self.on(cluster), plan)
 
     def consent(self) -> None:
-        """One grant for both vaults."""
+        """One grant for both vaults, and what is for sale: at a price and a ratio, at the dearest price, at nothing."""
         for cluster in CLUSTERS:
             self.history.write(self.on(cluster).open_vault(), self.on(cluster).certify(expires_at=NEVER))
         cast = self.on(CLUSTERS[0])
-        self.history.write(cast.grant([("v-0", "calendar"), ("v-1", "calendar")], expires_at=NEVER), open_market(cast))
-        self.listing = list_work(
-            self.history, price=3, ratio=TENTH, creators={key("ada").keyid: 2, key("ben").keyid: 1}
-        )
+        self.history.write(cast.grant([("v-0", "calendar"), ("v-1", "calendar")], expires_at=NEVER))
+        self.history.write(open_market(cast), open_market(cast, "fair", share=ONE))
+        ada, ben = key("ada").keyid, key("ben").keyid
+        whole = {"marketplace": "fair", "marketplace_share": str(ONE)}
+        self.listings = [
+            list_work(self.history, price=3, ratio=TENTH, creators={ada: 2, ben: 1}),
+            list_work(self.history, listing="b", price=ONE - 1, ratio=ONE, creators={ben: 1}, **whole),
+            list_work(self.history, listing="c", price=0, ratio=1),
+        ]
 
     def on(self, cluster: str) -> Cast:
         """The history plays on this cluster from now on."""
@@ -162,29 +237,40 @@ class Money(RuleBasedStateMachine):
         account = "cluster-bond" if who == "manager" else "customer"
         self.attempt(cast.deposit(owner.keyid, amount, account=account))
 
-    @rule(
-        cluster=st.sampled_from(CLUSTERS),
-        works=st.lists(st.tuples(WORKS, st.booleans(), st.booleans()), min_size=1, max_size=3),
-        agree=st.integers(3, 5),
-        close=st.booleans(),
-    )
-    def era(self, cluster: str, works: list[tuple[Work, bool, bool]], agree: int, close: bool) -> None:
-        """An era with work, attested when four of five agree, closed or running out."""
-        cast = self.on(cluster)
-        number = self.history.state.clusters[cluster].opened + 1
+    @rule(cluster=st.sampled_from(CLUSTERS), plans=st.lists(PLANS, min_size=1, max_size=3))
+    def eras(self, cluster: str, plans: list[Plan]) -> None:
+        """Some eras, one after the other."""
+        for plan in plans:
+            self.era(self.on(cluster), plan)
+
+    def era(self, cast: Cast, plan: Plan) -> None:
+        """An era with work, some of it late; attested when four of five agree, rejected when none does; closed or running out."""
+        cluster, number = cast.cluster, self.history.state.clusters[cast.cluster].opened + 1
         self.history.sleep(1_000)
+        if plan.paid:
+            self.attempt(cast.deposit(cast.user.keyid, plan.paid))
         self.attempt(cast.open_era(number))
         if self.history.state.clusters[cluster].opened != number:
-            return  # the manager asked for the cluster's bond back
-        for work, sold, sponsored in works:
+            return  # the manager asked for the cluster's bond back, or it was slashed
+        for work, sold, sponsored in plan.works:
             customer = key("sponsor") if sponsored else cast.user
-            self.history.work(number, work, customer=customer.keyid, listing=self.listing if sold else None)
-        doubts = dict.fromkeys(range(len(works)), "result-mismatch")
-        self.history.attest(self.history.seal(number), *[doubts] * (5 - agree))
-        if close:
+            listing = None if sold is None else self.listings[sold]
+            self.history.work(number, work, customer=customer.keyid, listing=listing)
+        queue = self.history.state.eras[cluster, number].queues[cast.orchestrator.keyid]
+        if count := max(0, queue.tail - queue.head - plan.late):
+            doubts = dict.fromkeys(range(count), "result-mismatch")
+            self.history.attest(self.history.seal(number, count), *[doubts] * (5 - plan.agree))
+        if plan.close:
             self.history.sleep(1_000)
-            self.history.write(cast.close_era(number))
+            self.attempt(cast.close_era(number))
         self.history.tick(DAY_MS)
+
+    @rule(cluster=st.sampled_from(CLUSTERS))
+    def convict(self, cluster: str) -> None:
+        """A validator, who may have asked for its bond back, is shown to have signed two votes for one round."""
+        cast, state = self.on(cluster), self.history.state
+        first = cast.commit(state._replace(rounds=Map({(cluster, 10**6): NO_ROUND})), 10**6, 5, make_vote(1))
+        self.attempt(accuse(self.history, first, resign(first, commitment="blake3:" + "0" * 64), 5))
 
     @rule(
         cluster=st.sampled_from(CLUSTERS),
@@ -249,7 +335,11 @@ class Money(RuleBasedStateMachine):
             assert all((cluster, debt.era) in state.claims for debt in debts)
         assert sum(claim.debts for claim in state.claims.values()) == sum(map(len, state.debts.values()))
         assert not state.repaying
+        for name, between in state.clusters.items():
+            left = sum(queue.tail - queue.head for queue in between.carried.values())
+            left += sum(get_recorded(state.eras[name, number]) for number in between.unpaid)
+            assert self.books.counted[name] == left  # each record counts in one era
 
 
 TestMoney = Money.TestCase
-TestMoney.settings = settings(max_examples=soak(8, 400), stateful_step_count=soak(8, 30), deadline=None)
+TestMoney.settings = settings(max_examples=soak(8, 400), stateful_step_count=soak(10, 30), deadline=None)

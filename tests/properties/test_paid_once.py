@@ -12,7 +12,7 @@ from proofroom.domain.transition import transition
 from strategies.histories import resign, whole_history
 from strategies.rooms import entries_of, forge
 
-MONEY = ("payout", "repayment", "withdrawal-paid")
+MONEY = ("payout", "repayment", "withdrawal-paid", "slashed")
 SETTLEMENT = (*MONEY, "era-sealed", "era-paid")
 
 

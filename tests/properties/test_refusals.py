@@ -56,8 +56,8 @@ from proofroom.domain.statements.ledger import Tick
 from proofroom.domain.statements.marketplace import Creator
 from proofroom.domain.statements.settlement import EraSealed
 from proofroom.domain.voting import make_vote
+from strategies.accusing import accuse_beacon
 from strategies.consenting import compromise, delegate, erase, rotate, set_recovery
-from strategies.disputes import accuse_beacon
 from strategies.governing import (
     admission,
     leave,

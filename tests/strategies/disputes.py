@@ -8,12 +8,10 @@ from typing import Any
 from immutables import Map
 
 from proofroom.adapters.cast import Work
-from proofroom.domain.envelope import Envelope, sign
-from proofroom.domain.evidence import signed_of
 from proofroom.domain.state import Round
-from proofroom.domain.statements.offences import Equivocation, FalseBeacon
 from proofroom.domain.voting import make_vote
-from strategies.histories import History, key, resign, with_parameters
+from strategies.accusing import accuse, accuse_beacon
+from strategies.histories import History, resign, with_parameters
 
 NO_ROUND = Round(0, 0, bytes(32), (), 0, (), 0, 0)
 UNSEEN, FALSE = "unobserved", "out-of-scope"
@@ -90,29 +88,3 @@ def punished_history() -> History:
     history.write(accuse_beacon(history, resign(cast.reveal_beacon(3, 1), value="00" * 32), 1))
     history.write(cast.leave(2))
     return history
-
-
-def accuse(history: History, first: Envelope, second: Envelope, i: int, *, of: str = "vote-committed") -> Envelope:
-    """Anybody reports that validator ``i`` of the cast signed both."""
-    fields = {
-        "ledger": history.state.ledger,
-        "cluster": history.cast.cluster,
-        "validator": history.cast.validators[i].keyid,
-        "reporter": key("anybody").keyid,
-        "of": of,
-        "first": signed_of(first).to_json(),
-        "second": signed_of(second).to_json(),
-    }
-    return sign(Equivocation.model_validate(fields), key("anybody"))
-
-
-def accuse_beacon(history: History, revealed: Envelope, i: int) -> Envelope:
-    """Anybody reports that validator ``i`` of the cast signed a false value."""
-    statement = FalseBeacon(
-        ledger=history.state.ledger,
-        cluster=history.cast.cluster,
-        validator=history.cast.validators[i].keyid,
-        reporter=key("anybody").keyid,
-        revealed=signed_of(revealed),
-    )
-    return sign(statement, key("anybody"))

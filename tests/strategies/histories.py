@@ -38,6 +38,7 @@ from proofroom.domain.statements.governance import Parameters
 from proofroom.domain.statements.ledger import Genesis, Tick
 from proofroom.domain.transition import next_due, transition
 from proofroom.domain.voting import make_vote
+from strategies.accusing import punish
 from strategies.consenting import compromise, delegate, erase, rotate, set_recovery
 from strategies.governing import govern
 from strategies.selling import TENTH, list_work, open_market
@@ -241,12 +242,14 @@ def whole_history() -> History:
 
     Two customers (the second with a short deposit, by a payer statement), three nodes, a batch with dissent and silence, one that is
     rejected in part, one without enough beacons, a late record, a record that is sold, a renewed and a revoked grant, a wallet's wire form.
+    Node 2 misreports in three eras, and validator 7 withholds in two.
     """
-    history = History(seed="whole", validators=9)
+    bonds, attestation = {"slash_floor": "1000", "slash_multiple": 3}, {"suspend_after": 2}
+    history = History(seed="whole", validators=9, parameters=with_parameters(bonds=bonds, attestation=attestation))
     cast, sponsor = history.cast, key("sponsor")
     cast.controllers[8] = cast.providers[0]  # answers for a node: never eligible
     history.tick()
-    history.write(*cast.founding())
+    history.write(*cast.founding(), cast.deposit(cast.manager.keyid, 10**9, account="cluster-bond"))
     history.write(cast.open_vault(), cast.grant(limits=Limits(cpu_ms=10**9, per="era")), cast.certify())
     history.write(wire_grant(history, key("wallet-2"), "v-2"))
     history.write(cast.payer(sponsor, 10**15))
@@ -276,7 +279,8 @@ def whole_history() -> History:
     history.work(1, Work(50_000, 0, 2**50, 2**30, 1, 1))
     history.write(open_market(cast))
     history.work(1, Work(77), customer=sponsor.keyid, listing=list_work(history, ratio=TENTH))
-    history.attest(history.seal(1))
+    history.write(cast.activity(history.grant, 1, Work(3), node=2))
+    history.attest(history.seal(1), *[{2: "result-mismatch"}] * 4)
     history.write(cast.close_era(1), cast.grant(created_at=cast.now(1), revoked=True))
     history.write(cast.open_era(2))
     history.tick(1_000)
@@ -292,6 +296,8 @@ def whole_history() -> History:
     govern(history)
     history.write(set_recovery(cast, owner, key("wallet-3-recovery")), rotate(cast, owner, key("wallet-3-b")))
     history.write(compromise(cast, owner, history.state.size - 1, key("wallet-3-c"), key("wallet-3-recovery")))
+    punish(history, node=2, absent=7)
+    history.tick()
     return history
 
 
