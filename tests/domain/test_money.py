@@ -53,14 +53,14 @@ def test_split_is_monotone(amount: int, weights: list[int]) -> None:
 
 @given(AMOUNTS, WEIGHTS)
 def test_one_unit_more_moves_no_part_by_more(amount: int, weights: list[int]) -> None:
-    """Up or down: a part may lose its unit to others (with weights 1, 5, 5 of 5 units and of 6), never two (decision 28)."""
+    """Up or down: a part may lose its unit to others (with weights 1, 5, 5 of 5 units and of 6), never two (decision 30)."""
     before, after = split(amount, weights), split(amount + 1, weights)
     assert all(abs(b - a) <= 1 for a, b in zip(before, after, strict=True))
 
 
 @given(AMOUNTS, WEIGHTS, st.data())
 def test_a_larger_weight_never_lowers_its_own_part(amount: int, weights: list[int], data: st.DataObject) -> None:
-    """Whatever the others are (decision 28)."""
+    """Whatever the others are (decision 30)."""
     i = data.draw(st.integers(0, len(weights) - 1))
     heavier = [
         *weights[:i],

@@ -152,7 +152,7 @@ def test_debits_equal_credits(work: Work) -> None:
 
 @given(works(), st.sampled_from(CUSTOMERS), st.sampled_from([1, 2]) | st.integers(0, 10**12))
 def test_more_money_takes_from_nobody(work: Work, customer: KeyId, more: int) -> None:
-    """A larger deposit leaves no more debt, and lowers no line by more than decision 28 derives.
+    """A larger deposit leaves no more debt, and lowers no line by more than decision 30 derives.
 
     Between a charge and the fees of ``n`` listings at most ``2 (n - 1)`` units change sides; all else is passed on from there.
     """
@@ -198,7 +198,7 @@ def owed_by(customer: KeyId, lines: tuple[Line, ...]) -> int:
 @given(works(), st.data())
 def test_more_attested_work_never_pays_a_provider_less(work: Work, data: st.DataObject) -> None:
     """One record more on a node, not sold under a listing, or of a customer whose deposit covers it: two units less at most for each
-    customer that it served, and two more (decision 28). Where that customer has nothing left to pay it with: not one less.
+    customer that it served, and two more (decision 30). Where that customer has nothing left to pay it with: not one less.
     """
     if not work.usage:
         return
