@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench soak rates fuzz mutants dictionary build lock clean
+.PHONY: help setup demo test check format bench soak rates fuzz mutants notebooks dictionary build lock clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ soak: setup ## The tests again with many more examples
 
 rates: setup ## Capture and catch in 30,000 simulated rounds for three new seeds, into docs/soak/rates.md; goes on where it stopped
 	@$(BIN)/python -m benchmarks.rates
+
+notebooks: setup ## Run the notebooks against a world of 100,000 entries (made once, in build/) and save them with their outputs
+	@$(BIN)/python -m notebooks --save $(ARGS)
 
 dictionary: setup ## Write docs/data-dictionary.md from the comments of the tables
 	@$(BIN)/python -m proofroom.adapters.dictionary docs/data-dictionary.md

@@ -1,0 +1,1 @@
+"""Articles over the read models, and the simulated world that they are run against."""
