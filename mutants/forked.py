@@ -68,11 +68,16 @@ def try_mutant(path: Path, spec: MutationSpec, tests: list[str]) -> WorkResult:
 
 
 def run_tests(path: Path, tests: list[str]) -> int:
-    """The status of the tests over the module as it stands now."""
-    child = os.fork()
-    if child == 0:
-        _run(path, tests)
-    return _wait(child)
+    """The status of the tests over the module as it stands now: single tests, which are named as such, before whole files."""
+    single = [test for test in tests if "::" in test]
+    for some in (single, [test for test in tests if test not in single]):
+        if some:
+            child = os.fork()
+            if child == 0:
+                _run(path, some)
+            if (status := _wait(child)) != 0:
+                return status
+    return 0
 
 
 def _run(path: Path, tests: list[str]) -> None:

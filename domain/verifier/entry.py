@@ -75,16 +75,15 @@ def parse_entry(data: bytes) -> Entry:
     """The entry of these bytes, its signatures verified."""
     try:
         index, time_ms, length = _HEAD.unpack_from(data)
-        at = _HEAD.size + length
-        kind, payload_type = data[_HEAD.size : at].decode("ascii"), data[_HEAD.size : at]
-        payload = data[at + 4 : at + 4 + int.from_bytes(data[at : at + 4], "big")]
-        tail = data[at + 4 + len(payload) :]
+        at = _HEAD.size + length + 4
+        payload_type = data[_HEAD.size : at - 4]
+        match = _KIND.fullmatch(payload_type.decode("ascii"))
+        end = at + int.from_bytes(data[at - 4 : at], "big")
     except (struct.error, UnicodeDecodeError):
         raise Fault("an entry is cut short") from None
-    match = _KIND.fullmatch(kind)
-    encoded = _HEAD.pack(index, time_ms, length) + payload_type + len(payload).to_bytes(4, "big") + payload + tail
-    if match is None or encoded != data or len(data) > MAX_ENTRY or not tail:
+    if match is None or end >= len(data) or len(data) > MAX_ENTRY:
         raise Fault("the entry's bytes are not of their form", index)
+    payload, tail = data[at:end], data[end:]
     signed = pae(payload_type, payload)
     signers = _signers(tail, payload if match[1] == "grant-wire" else signed, index)
     return Entry(index, time_ms, match[1], digest("statement id", signed), signers, parse_json(payload, index))

@@ -5,8 +5,9 @@ A parser takes exactly what a printer prints: base64 has one form, numbers have 
 
 from __future__ import annotations
 
-import base64
 import re
+from binascii import a2b_base64, b2a_base64
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from proofroom.domain.verifier.verdict import Fault
 MAX_NOTE = 64 * 1024
 _SIGNATURE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/=]+)")
 NUMBER = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
+_NAME, _ORIGIN = re.compile(r"[^\s+]{1,200}"), re.compile(r"[!-*,-~]{1,200}")
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
@@ -67,10 +69,10 @@ class Trust(NamedTuple):
 def unbase64(text: object, what: str, length: int | None = None) -> bytes:
     """The bytes that canonical base64 writes."""
     try:
-        raw = base64.b64decode(text, validate=True) if isinstance(text, str) else b""
+        raw = a2b_base64(text, strict_mode=True) if isinstance(text, str) else b""
     except ValueError:
         raw = b""
-    if base64.b64encode(raw).decode() != text or (length is not None and len(raw) != length):
+    if b2a_base64(raw, newline=False).decode() != text or (length is not None and len(raw) != length):
         raise Fault(f"{what} is not base64 of its length")
     return raw
 
@@ -84,12 +86,13 @@ def is_signed(public: bytes, message: bytes, signature: bytes) -> bool:
     return len(signature) == 64
 
 
+@lru_cache(maxsize=64)  # all files of a log name the same one
 def parse_key(text: str) -> Key:
     """A verifier key of an Ed25519 log or witness."""
     name, _, rest = text.partition("+")
     id, _, blob = rest.partition("+")
     raw = unbase64(blob, "the verifier key", 33)
-    if not re.fullmatch(r"[^\s+]{1,200}", name) or raw[0] not in (1, 4) or key_id(name, raw[0], raw[1:]).hex() != id:
+    if not _NAME.fullmatch(name) or raw[0] not in (1, 4) or key_id(name, raw[0], raw[1:]).hex() != id:
         raise Fault("the verifier key is not name+hash+base64 of an Ed25519 key, or its hash is another")
     return Key(name, bytes.fromhex(id), raw[0], raw[1:])
 
@@ -112,7 +115,7 @@ def parse_note(note: str) -> Checkpoint:
         or not signatures
     ):
         raise Fault("the checkpoint is not three lines, an empty line and signature lines")
-    if not re.fullmatch(r"[!-*,-~]{1,200}", lines[0]) or not NUMBER.fullmatch(lines[1]):
+    if not _ORIGIN.fullmatch(lines[0]) or not NUMBER.fullmatch(lines[1]):
         raise Fault("the checkpoint's origin or size is not of its form")
     found = []
     for line in signatures:

@@ -31,6 +31,7 @@ FORMAT = "proofroom.proof.v1"
 KEYS = {"format", "claim", "log", "checkpoint", "entries", "batch", "lines", "counted", "run", "consistency"}
 MAX_FILE = 64 * 1024 * 1024
 MAX_PATH = 128
+NOTHING = Trust()
 _TLOG_PROOF = re.compile(r"c2sp\.org/tlog-proof@v1\nextra (\S+)\nindex (\d{1,19})\n((?:\S+\n)*)\n(.*)", re.DOTALL)
 
 
@@ -56,7 +57,7 @@ def verify(data: bytes, trust: Trust | None = None, claims: Mapping[str, Claim] 
     Raises:
         BadTrust: no key of the log is known, or the checkpoint to compare with is not of this log.
     """
-    trust = trust or Trust()
+    trust = trust or NOTHING
     try:
         file = parse(data)
         claim = (claims or CLAIMS).get(file.claim)
@@ -120,8 +121,8 @@ def _check_log(file: File, trust: Trust) -> Key:
         raise BadTrust(f"the file names no key of its log, {file.checkpoint.origin}: give one")
     if not keys:
         raise Fault(f"it is of a log that you do not trust, {file.checkpoint.origin}")
-    ids = [id for name, id, _ in file.checkpoint.signatures if name == file.checkpoint.origin]
-    key = next((key for key in keys if key.id in ids), keys[0])
+    ids = [id for _, id, _ in file.checkpoint.signatures]
+    key = keys[0] if len(keys) == 1 else next((key for key in keys if key.id in ids), keys[0])
     check_signed(file.checkpoint, key)
     return key
 

@@ -74,7 +74,7 @@ def check_consistency(first: int, second: int, path: Sequence[bytes], first_root
 def _climb(at: int, last: int, path: Sequence[bytes]) -> Iterator[tuple[bytes, bool]]:
     """Each hash of a path, and whether it stands on the left, from node ``at`` of a level that ends in node ``last`` up to the root."""
     for sibling in path:
-        if last == 0:
+        if not last:
             raise Fault("the path is too long")
         is_left = at & 1 == 1 or at == last
         while is_left and at and not at & 1:
