@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from immutables import Map
 
+from proofroom.adapters.mapper import StoredEntry
 from proofroom.adapters.stores import Store, from_nodes
 from proofroom.domain import merkle
 from proofroom.domain.activity import usage_of
@@ -156,20 +157,23 @@ class Prover:
 
     def _key_changes(self, indexes: Iterable[int]) -> Iterator[int]:
         """The entries by which a party to these, or the checkpoint key, came to its keys."""
-        payloads = [self.store.read(index, 1)[0].state for index in {0, *indexes}]
+        payloads = [self._stored(index).state for index in {0, *indexes}]
         for x in self._scan():
             if x.kind in KEY_CHANGES and any(x.body["identity"].encode() in payload for payload in payloads):
                 yield x.index
 
     def _item(self, index: int) -> tuple[bytes, list[bytes]]:
-        if not 0 <= index < self.size:
-            raise NoSuchEntry(what=f"entry {index}")
-        path = from_nodes(self.store, lambda node: merkle.inclusion_path(index, self.size, node))
-        return self._bytes(index), path
+        entry = self._bytes(index)
+        return entry, from_nodes(self.store, lambda node: merkle.inclusion_path(index, self.size, node))
 
     def _bytes(self, index: int) -> bytes:
+        return self._stored(index).entry_bytes()
+
+    def _stored(self, index: int) -> StoredEntry:
+        if not 0 <= index < self.size:
+            raise NoSuchEntry(what=f"entry {index}")
         (stored,) = self.store.read(index, 1)
-        return stored.entry_bytes()
+        return stored
 
     def _scan(self, needle: bytes = b"") -> Iterator[Found]:
         """Every statement up to the checkpoint whose payload holds these bytes."""

@@ -34,7 +34,7 @@ from proofroom.domain.verifier.note import parse_key
 from strategies.histories import ORIGIN, key, whole_history
 from strategies.rooms import entries_of, forge, make_folder, make_room, note_of, soak, whole_checkpoints
 from strategies.serving import serve
-from strategies.shell import proofroom
+from strategies.shell import proofroom_process
 
 HISTORY = whole_history()
 ENTRIES = tuple(entries_of(HISTORY))
@@ -372,7 +372,7 @@ def test_as_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "VALID:" in capsys.readouterr().out
     shutil.rmtree(room)
     shutil.copytree(tmp_path / "old", room)
-    ran = proofroom("monitor", room, "--state", home, "--poll", "0.1", "--json")
+    ran = proofroom_process("monitor", room, "--state", home, "--poll", "0.1", "--json")
     assert ran.status == 11, ran
     assert json.loads(ran.out)["verdict"] == "INCOMPLETE"
     assert [path.name for path in home.glob("alarm-*")] != []
