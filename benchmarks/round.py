@@ -25,6 +25,7 @@ from benchmarks.room import PLENTY, cast_of, grant_of
 from proofroom.adapters.cast import PARAMETERS, Cast, Work
 from proofroom.adapters.ledger import Ledger
 from proofroom.domain.assurance import threshold
+from proofroom.domain.entry import Entry
 from proofroom.domain.envelope import Envelope, signed_message
 from proofroom.domain.ids import public_key_of
 from proofroom.domain.statements.attestation import Vote
@@ -65,31 +66,36 @@ def record_round(folder: Path, records: int) -> None:
     with Ledger.open(copy) as ledger:
         cast = _cast(ledger, copy)
         votes = votes_on(records, COMMITTEE)
-        done: list[Envelope] = []
+        done: list[list[Entry]] = []
         seconds = cpu = 0.0
 
         def record(envelopes: list[Envelope]) -> None:
             nonlocal seconds, cpu
             gc.collect()  # what came before is not the round's
+            before = ledger.size
             start, worked = time.perf_counter(), time.process_time()
             ledger.append_many(envelopes)
             seconds, cpu = seconds + time.perf_counter() - start, cpu + time.process_time() - worked
-            done.extend(envelopes)
+            done.append(ledger.read(before, ledger.size))
 
         record([cast.reveal_beacon(0, i) for i in range(VALIDATORS)])
         members = cast.members(ledger.state, 0)
         record([cast.commit(ledger.state, 0, i, v) for i, v in zip(members, votes, strict=True)])
         record([cast.reveal(0, i, v) for i, v in zip(members, votes, strict=True)])
         assert not ledger.state.rounds
-    jobs = [(signed_message(e), public_key_of(s.keyid), s.value) for e in done for s in e.signatures]
+    jobs = [[job for entry in phase for job in _jobs(entry.verified.envelope)] for phase in done]
     (folder / "jobs.pickle").write_bytes(pickle.dumps(jobs))
     shutil.rmtree(copy.parent)
     print_sample(seconds, cpu)
 
 
+def _jobs(envelope: Envelope) -> list[tuple[bytes, bytes, bytes]]:
+    return [(signed_message(envelope), public_key_of(s.keyid), s.value) for s in envelope.signatures]
+
+
 def verify_and_commit(folder: Path) -> None:
     """Side B."""
-    jobs: list[tuple[bytes, bytes, bytes]] = pickle.loads((folder / "jobs.pickle").read_bytes())  # noqa: S301 - our own
+    phases: list[list[tuple[bytes, bytes, bytes]]] = pickle.loads((folder / "jobs.pickle").read_bytes())  # noqa: S301 - our own
     with (
         tempfile.TemporaryDirectory(dir=folder) as name,
         closing(sqlite3.connect(Path(name) / "bare.db", isolation_level=None)) as db,
@@ -99,7 +105,7 @@ def verify_and_commit(folder: Path) -> None:
         db.execute("CREATE TABLE log (message BLOB)")
 
         def work() -> None:
-            for phase in (jobs[:VALIDATORS], jobs[VALIDATORS:-COMMITTEE], jobs[-COMMITTEE:]):
+            for phase in phases:
                 for message, key, signature in phase:
                     VerifyKey(key).verify(message, signature)
                 db.execute("BEGIN IMMEDIATE")

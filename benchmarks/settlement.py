@@ -14,7 +14,7 @@ from itertools import cycle, islice
 
 from benchmarks.compare import print_sample, run_side
 from proofroom.adapters.cast import PARAMETERS
-from proofroom.domain.counting import count_attested, count_recorded
+from proofroom.domain.counting import count_attested, count_recorded, lots_of
 from proofroom.domain.governance import read_parameters
 from proofroom.domain.ids import KeyId
 from proofroom.domain.settlement import Work, compute_lines
@@ -46,8 +46,8 @@ def settle(count: int) -> int:
     """The number of lines that an era of so many records comes to."""
     era, todo = Era(read_parameters(PARAMETERS), 0, 0, 86_400), records(count)
     while batch := tuple(islice(todo, BATCH)):
-        era = era._replace(tallies=count_recorded(era, batch))
-        era = count_attested(era, batch)
+        lots = lots_of(batch)
+        era = count_attested(era._replace(tallies=count_recorded(era, lots)), lots)
     work = Work(
         parameters=era.parameters,
         seconds=era.end,

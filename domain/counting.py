@@ -1,64 +1,71 @@
 """Records, counted and summed for the settlement of their era (protocol 6).
 
 Sums are kept by party and not by record: by customer and node for charges, by customer and listing for fees, and by agent and by customer
-for the completeness root. Most records of a batch are of the same few parties, so they are summed first and added then.
+for the completeness root. Most records of a batch are of the same few parties, so they are summed at the seal, and a verdict adds sums.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
-from operator import attrgetter
-from typing import NamedTuple, TypeVar
+from collections.abc import Hashable, Iterable, Sequence
+from operator import attrgetter, sub
+from typing import TypeVar
 
 from immutables import Map, MapMutation
 
 from proofroom.domain.claims import Terms
 from proofroom.domain.ids import KeyId
-from proofroom.domain.state import Era, Pending, Tally, UsageSum
+from proofroom.domain.state import Era, Lot, Pending, Tally, UsageSum
+from proofroom.domain.voting import all_positions, pick
 
 Key = TypeVar("Key", bound=Hashable)
 Tallies = Map[tuple[str, KeyId], Tally]
 
 
-class Lot(NamedTuple):
-    """Records of the same parties under the same listing, summed."""
-
-    agent: KeyId
-    customer: KeyId
-    node: str
-    terms: Terms | None
-    records: int
-    usage: UsageSum
-
-
 _PARTIES = attrgetter("agent", "customer", "node", "terms")
 
 
-def lots_of(records: Iterable[Pending]) -> list[Lot]:
+def lots_of(records: Iterable[Pending]) -> tuple[Lot, ...]:
     """The records, summed by who they are of."""
     usages: defaultdict[tuple[KeyId, KeyId, str, Terms | None], list[UsageSum]] = defaultdict(list)
     for record in records:
         usages[_PARTIES(record)].append(record.usage)
-    return [Lot(*parties, len(used), UsageSum().plus(*used)) for parties, used in usages.items()]
+    return tuple(Lot(*parties, len(used), UsageSum().plus(*used)) for parties, used in usages.items())
 
 
-def count_recorded(era: Era, records: Iterable[Pending]) -> Tallies:
+def lots_at(positions: int, records: Sequence[Pending], lots: Iterable[Lot]) -> tuple[Lot, ...]:
+    """The records at these positions of a batch, summed, when ``lots`` are all of it.
+
+    Where most of a batch is meant, as it mostly is, the others are taken from the sums: it costs what the smaller part costs.
+    """
+    if 2 * positions.bit_count() <= len(records):
+        return lots_of(pick(records, positions))
+    others = {lot[:4]: lot for lot in lots_of(pick(records, all_positions(len(records)) & ~positions))}
+    return tuple(rest for lot in lots if (rest := _without(lot, others.get(lot[:4]))).records)
+
+
+def _without(lot: Lot, part: Lot | None) -> Lot:
+    if part is None:
+        return lot
+    return lot._replace(records=lot.records - part.records, usage=UsageSum(*map(sub, lot.usage, part.usage)))
+
+
+def count_recorded(era: Era, lots: Iterable[Lot]) -> Tallies:
     """The counts and sums of the parties with these records, which leave their queue now."""
     tallies = era.tallies.mutate()
-    for lot in lots_of(records):
+    for lot in lots:
         for party in _parties_of(lot):
             before = tallies.get(party, Tally())
             tallies[party] = before._replace(recorded=before.recorded + lot.records, usage=before.usage.plus(lot.usage))
     return tallies.finish()
 
 
-def count_attested(era: Era, records: Iterable[Pending]) -> Era:
+def count_attested(era: Era, lots: Iterable[Lot]) -> Era:
     """The era with these records, which a round attested, in its sums."""
     usage, served = era.usage.mutate(), era.served.mutate()
     sold, sales, terms = era.sold.mutate(), era.sales.mutate(), era.terms.mutate()
     tallies = era.tallies.mutate()
-    for lot in lots_of(records):
+    for lot in lots:
         _add(usage, served, (lot.customer, lot.node), lot)
         if lot.terms is not None:
             _add(sold, sales, (lot.customer, lot.terms.digest), lot)
@@ -76,10 +83,10 @@ def count_attested(era: Era, records: Iterable[Pending]) -> Era:
     )
 
 
-def count_rejected(era: Era, records: Iterable[Pending]) -> Era:
+def count_rejected(era: Era, lots: Iterable[Lot]) -> Era:
     """The era with these records finally rejected: what its offences are made of."""
     misreported = era.misreported.mutate()
-    for lot in lots_of(records):
+    for lot in lots:
         count, usage = misreported.get(lot.node, (0, UsageSum()))
         misreported[lot.node] = (count + lot.records, usage.plus(lot.usage))
     return era._replace(misreported=misreported.finish())

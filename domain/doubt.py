@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from immutables import Map
 
-from proofroom.domain.counting import count_attested
+from proofroom.domain.counting import count_attested, lots_of
 from proofroom.domain.identity import is_trusted
 from proofroom.domain.ids import KeyId
 from proofroom.domain.state import Ballot, Era, Pending, State
@@ -49,5 +49,5 @@ def take_back(state: State, era: Era) -> Era:
     for _, (records, attested, least, votes) in sorted(era.judged.items()):
         agree = count_votes(ballot.agree for ballot in trusted_votes(state, votes).values())
         still = attested & at_least(agree, least, len(records)) & ~suspects(state, records)
-        era = count_attested(era, pick(records, still))._replace(attested=era.attested + still.bit_count())
+        era = count_attested(era, lots_of(pick(records, still)))._replace(attested=era.attested + still.bit_count())
     return era

@@ -13,7 +13,7 @@ from proofroom.domain.accounts import customer_account
 from proofroom.domain.activity import unsealed
 from proofroom.domain.canonical import encode
 from proofroom.domain.carry import get_recorded, leave
-from proofroom.domain.counting import count_recorded
+from proofroom.domain.counting import count_recorded, lots_of
 from proofroom.domain.debts import arise
 from proofroom.domain.doubt import take_back
 from proofroom.domain.entry import Entry
@@ -97,7 +97,7 @@ def apply_era_sealed(state: State, entry: Entry, s: EraSealed) -> State:
     if era.parameters.carries_late:
         cluster = leave(cluster, era)
     else:
-        era = era._replace(tallies=count_recorded(era, unsealed(era)))
+        era = era._replace(tallies=count_recorded(era, lots_of(unsealed(era))))
     era = era._replace(sealed=True, late=s.late, queues=Map())
     state = state._replace(
         clusters=state.clusters.set(s.cluster, cluster),

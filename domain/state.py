@@ -197,6 +197,17 @@ class Pending(NamedTuple):
     """Whether a payer's cap applies."""
 
 
+class Lot(NamedTuple):
+    """Records of the same parties under the same listing, summed."""
+
+    agent: KeyId
+    customer: KeyId
+    node: str
+    terms: Terms | None
+    records: int
+    usage: UsageSum
+
+
 class Queue(NamedTuple):
     """The unsealed records of an orchestrator, oldest first: keys ``head`` to ``tail - 1`` of ``records``."""
 
@@ -332,6 +343,8 @@ class Round(NamedTuple):
     """Of the committee to draw."""
     colluding: int
     """Assumed to collude: a third of those eligible at the seal, rounded down."""
+    lots: tuple[Lot, ...] = ()
+    """The records of the batch, summed."""
     level: int = 0
     """How many committees came before."""
     heard: Map[KeyId, Ballot] = Map()

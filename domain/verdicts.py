@@ -10,12 +10,12 @@ from typing import Any
 
 from proofroom.domain import doubt, eras, escalation
 from proofroom.domain.assurance import capture, catch, threshold
-from proofroom.domain.counting import count_attested, count_rejected
+from proofroom.domain.counting import count_attested, count_rejected, lots_at
 from proofroom.domain.entry import Entry
 from proofroom.domain.rounds import await_beacon, compute_opening
 from proofroom.domain.state import Ballot, Due, Judged, Round, State, unschedule
 from proofroom.domain.statements.attestation import RoundOpened, RoundTallied
-from proofroom.domain.voting import at_least, count_votes, pick, read_bitmap, write_bitmap
+from proofroom.domain.voting import at_least, count_votes, read_bitmap, write_bitmap
 
 
 def derive_round(state: State, due: Due, now_ms: int) -> RoundOpened | RoundTallied:
@@ -79,8 +79,8 @@ def apply_round_tallied(state: State, entry: Entry, s: RoundTallied) -> State:
     key, era_key = (s.cluster, s.round), (s.cluster, s.era)
     round, era = state.rounds[key], state.eras[era_key]
     attested, rejected = read_bitmap(s.attested, s.records), read_bitmap(s.rejected, s.records)
-    era = count_attested(era, pick(round.records, attested))
-    era = count_rejected(era, pick(round.records, rejected))
+    era = count_attested(era, lots_at(attested, round.records, round.lots))
+    era = count_rejected(era, lots_at(rejected, round.records, round.lots))
     inspected = era.inspected
     votes = [*doubt.trusted_votes(state, round.heard).items(), *doubt.trusted_votes(state, round.votes).items()]
     for validator, ballot in sorted(votes):

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from proofroom.adapters.cast import PARAMETERS
 from proofroom.domain.claims import Terms
-from proofroom.domain.counting import count_attested, count_recorded, count_rejected
+from proofroom.domain.counting import count_attested, count_recorded, count_rejected, lots_at, lots_of
 from proofroom.domain.governance import read_parameters
 from proofroom.domain.ids import Digest, KeyId
 from proofroom.domain.state import Era, Pending, Tally, UsageSum
+from proofroom.domain.voting import all_positions
 
 AGENTS, CUSTOMERS = [KeyId("agent 0"), KeyId("agent 1")], [KeyId("customer 0"), KeyId("customer 1"), KeyId("agent 0")]
 LISTINGS = [None, *(Terms(Digest(name), AGENTS[0], "", 1, 2, (), "m", AGENTS[1], 3) for name in ("d0", "d1"))]
@@ -50,8 +51,8 @@ def test_batches_are_counted_as_their_records(first: list[Pending], second: list
     """Two batches, recorded and attested: each sum of the era is the plain one over all their records."""
     era = Era(read_parameters(PARAMETERS), 0, 0, 1)
     for batch in (first, second):
-        era = era._replace(tallies=count_recorded(era, batch))
-        era = count_attested(era, batch)
+        era = era._replace(tallies=count_recorded(era, lots_of(batch)))
+        era = count_attested(era, lots_of(batch))
     sums, counts = plain_sums(first + second)
     parties = {key for key in sums if len(key) == 2}
     assert dict(era.tallies) == {p: Tally(counts[p], counts[p], sums[p]) for p in parties}
@@ -64,7 +65,17 @@ def test_batches_are_counted_as_their_records(first: list[Pending], second: list
 @given(records(), records())
 def test_offences_are_counted_as_their_records(first: list[Pending], second: list[Pending]) -> None:
     """Two batches with rejected records: for each node their number and their usage."""
-    era = count_rejected(count_rejected(Era(read_parameters(PARAMETERS), 0, 0, 1), first), second)
+    era = Era(read_parameters(PARAMETERS), 0, 0, 1)
+    for batch in (first, second):
+        era = count_rejected(era, lots_of(batch))
     sums, counts = plain_sums(first + second)
     nodes = {r.node for r in first + second}
     assert dict(era.misreported) == {node: (counts[node,], sums[node,]) for node in nodes}
+
+
+@given(records(), st.integers(0, 2**12 - 1))
+def test_sums_of_a_part_are_those_of_its_records(batch: list[Pending], chosen: int) -> None:
+    """Whether the part is summed or the rest is taken away: the same lots, none of them empty."""
+    positions = chosen & all_positions(len(batch))
+    part = [record for i, record in enumerate(batch) if positions >> i & 1]
+    assert sorted(map(repr, lots_at(positions, batch, lots_of(batch)))) == sorted(map(repr, lots_of(part)))
