@@ -164,9 +164,30 @@ MONEY = Projection(
             FROM journal WHERE entry_index <= as_of_index GROUP BY account HAVING sum(amount) <> 0
             """,
         ),
+        Macro(
+            "balances_at",
+            "What was on each account at a moment of recorded time, with all that was recorded by then. Accounts at zero are left out.",
+            "as_of",
+            """
+            SELECT account, sum(amount) AS balance, max(entry_index) AS last_index
+            FROM journal JOIN log USING (entry_index) WHERE recorded_at_ms <= epoch_ms(as_of::TIMESTAMP)
+            GROUP BY account HAVING sum(amount) <> 0
+            """,
+        ),
+        Macro(
+            "balances_of_era",
+            "What was on each account, of any cluster, right after an era was paid; nothing while it is not. Accounts at zero are left out.",
+            "of_cluster, of_era",
+            """
+            SELECT account, sum(amount) AS balance, max(j.entry_index) AS last_index
+            FROM journal j JOIN era_payments p ON p.cluster = of_cluster AND p.era = of_era AND j.entry_index <= p.entry_index
+            GROUP BY account HAVING sum(amount) <> 0
+            """,
+        ),
         View(
             "balances_per_era",
-            "What the settlement of each paid era moved on each account, and what was on it right after.",
+            "What the settlement of each paid era moved on each account, and what was on it right after. Of accounts that it did not move, "
+            "see balances_of_era(cluster, era).",
             """
             debits     -- what left the account, base units
             credits    -- what came to it, base units

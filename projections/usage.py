@@ -87,6 +87,16 @@ USAGE = Projection(
             FROM balances GROUP BY ALL
             """,
         ),
+        Macro(
+            "balances_per_role",
+            "What was on all accounts of a kind right after an entry. All sum to zero.",
+            "as_of_index",
+            """
+            SELECT split_part(account, ':', 1) AS role, count(*) AS accounts, sum(balance)::DECIMAL(38,0) AS balance,
+                max(last_index) AS last_index
+            FROM balances(as_of_index) GROUP BY ALL
+            """,
+        ),
         View(
             "bonds",
             "What secures each cluster and validator now.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
 
 from hypothesis import given, settings
@@ -32,9 +33,32 @@ def check_money(history: History) -> None:
     rows = views.sql("SELECT account, balance, paid_index FROM balances_per_era").fetchall()
     for account, balance, paid in rows:
         assert history.states[paid + 1].balances.get(account, 0) == balance
-    paid_eras = [e.index for e in history.entries if isinstance(e.statement, EraPaid)]
-    assert {paid for _, _, paid in rows} <= set(paid_eras)
+    paid = [(e.index, e.statement) for e in history.entries if isinstance(e.statement, EraPaid)]
+    assert {index for _, _, index in rows} <= {index for index, _ in paid}
+    for index, s in paid:
+        check_balances_then(views, history, index, s)
     views.close()
+
+
+def check_balances_then(views: Views, history: History, index: int, s: EraPaid) -> None:
+    """Right after an era was paid: by the era, by the moment (with what else was recorded in the same ms), and by kind of account."""
+    at_ms = history.entries[index].recorded_at_ms
+    last = max(e.index for e in history.entries if e.recorded_at_ms <= at_ms)
+    expected = {
+        f"balances_of_era('{s.cluster}', {s.era})": history.states[index + 1].balances,
+        f"balances_at(make_timestamp_ms({at_ms}))": history.states[last + 1].balances,
+        f"balances_at(make_timestamp_ms({at_ms - 1}))": next(
+            history.states[e.index].balances for e in history.entries if e.recorded_at_ms >= at_ms
+        ),
+    }
+    for query, balances in expected.items():
+        rows = views.sql(f"SELECT account, balance FROM {query}").fetchall()
+        assert {account: int(balance) for account, balance in rows} == dict(balances), query
+    by_kind: Counter[str] = Counter()
+    for account, balance in history.states[index + 1].balances.items():
+        by_kind[account.partition(":")[0]] += balance
+    rows = views.sql(f"SELECT role, balance FROM balances_per_role({index})").fetchall()
+    assert {role: int(balance) for role, balance in rows} == by_kind
 
 
 @settings(max_examples=soak(2, 200))
@@ -47,6 +71,19 @@ def test_balances_are_the_domains(history: History) -> None:
 def test_balances_of_the_whole_history() -> None:
     """With two customers, one of them short, and three paid eras."""
     check_money(whole_history())
+
+
+def test_an_era_that_is_not_paid_has_no_balances() -> None:
+    """Neither one that is open, nor one that never was; the view without an argument is that of now."""
+    views = Views(None)
+    views.project(store_of(whole_history()))
+    assert views.sql("FROM balances_of_era('dragon-1', 99)").fetchall() == []
+    assert views.sql("FROM balances_at(TIMESTAMP '1970-01-01')").fetchall() == []
+    now = len(whole_history().entries)
+    query = f"FROM balances_per_role ORDER BY ALL; FROM balances_per_role({now}) ORDER BY ALL"
+    first, second = (views.sql(part).fetchall() for part in query.split("; "))
+    assert first == second
+    views.close()
 
 
 def test_balances_with_slashes() -> None:
