@@ -20,8 +20,8 @@ from proofroom.domain.canonical import MILLIONTHS, number_text
 from proofroom.domain.envelope import sign
 from proofroom.domain.errors import GrantAbsent
 from proofroom.domain.ids import Digest, KeyId, from_ms
+from proofroom.domain.permits import GrantVersion
 from proofroom.domain.signing import Signer
-from proofroom.domain.state import GrantVersion
 from proofroom.domain.statements import Statement
 from proofroom.domain.statements.consent import (
     Delegation,

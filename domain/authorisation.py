@@ -23,7 +23,8 @@ from proofroom.domain.errors import (
 )
 from proofroom.domain.identity import is_trusted
 from proofroom.domain.ids import Digest, KeyId
-from proofroom.domain.state import GrantVersion, Spent, State
+from proofroom.domain.permits import GrantVersion, Spent
+from proofroom.domain.state import State
 from proofroom.domain.statements.activity import Activity
 
 Chain = tuple[GrantVersion, ...]

@@ -21,7 +21,8 @@ from proofroom.domain.errors import (
 from proofroom.domain.identity import is_trusted
 from proofroom.domain.ids import SKEW_MS, KeyId, to_ms
 from proofroom.domain.money import parse_amount
-from proofroom.domain.state import AgentKeyFacts, GrantVersion, PayerFacts, State
+from proofroom.domain.permits import AgentKeyFacts, GrantVersion, PayerFacts
+from proofroom.domain.state import State
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.consent import AgentKey, Grant, GrantFields, Payer, VaultOpened, WireGrant
 

@@ -99,3 +99,8 @@ def _parties_of(lot: Lot) -> tuple[tuple[str, KeyId], tuple[str, KeyId]]:
 def _add(usage: MapMutation[Key, UsageSum], counts: MapMutation[Key, int], key: Key, lot: Lot) -> None:
     usage[key] = usage.get(key, UsageSum()).plus(lot.usage)
     counts[key] = counts.get(key, 0) + lot.records
+
+
+def judges_of(era: Era) -> dict[KeyId, int]:
+    """Records that each validator judged as the rounds did; none of who withheld a beacon value."""
+    return {v: records for v, records in era.inspected.items() if v not in era.forfeited}

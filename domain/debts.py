@@ -10,6 +10,7 @@ from __future__ import annotations
 from proofroom.domain.accounts import clearing_account, customer_account, market_account
 from proofroom.domain.charging import charge
 from proofroom.domain.claims import Claim, Debt, Line, Repaying
+from proofroom.domain.counting import judges_of
 from proofroom.domain.entry import Entry
 from proofroom.domain.ids import KeyId
 from proofroom.domain.lines import basis_of
@@ -35,7 +36,7 @@ def arise(state: State, cluster: str, number: int) -> State:
     listings = {listing for debt in owed.values() for listing, _ in debt.fees}
     claim = Claim(
         shares_of(era.parameters),
-        tuple(sorted((v, n) for v, n in era.inspected.items() if v not in era.forfeited)),
+        tuple(sorted(judges_of(era).items())),
         tuple(terms for listing, terms in sorted(era.terms.items()) if listing in listings),
         len(owed),
     )

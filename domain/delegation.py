@@ -13,7 +13,8 @@ from proofroom.domain.authorisation import Chain, chain_in_force
 from proofroom.domain.consent import next_version
 from proofroom.domain.entry import Entry
 from proofroom.domain.errors import ChainTooLong, NotDelegable, NotNarrower, Refused
-from proofroom.domain.state import GrantVersion, State
+from proofroom.domain.permits import GrantVersion
+from proofroom.domain.state import State
 from proofroom.domain.statements.consent import Delegation
 
 MAX_DEPTH = 3

@@ -13,7 +13,7 @@ from proofroom.domain.accounts import customer_account
 from proofroom.domain.activity import unsealed
 from proofroom.domain.canonical import encode
 from proofroom.domain.carry import get_recorded, leave
-from proofroom.domain.counting import count_recorded, lots_of
+from proofroom.domain.counting import count_recorded, judges_of, lots_of
 from proofroom.domain.debts import arise
 from proofroom.domain.doubt import take_back
 from proofroom.domain.entry import Entry
@@ -57,11 +57,6 @@ def settle_if_final(state: State, cluster: str, number: int) -> State:
     agenda = schedule(state.agenda, Due(0, "era", cluster, number))
     state = state._replace(eras=state.eras.set((cluster, number), era), agenda=agenda)
     return penalties.enqueue(state, *penalties.misreports_of(cluster, number, era))
-
-
-def judges_of(era: Era) -> dict[KeyId, int]:
-    """Records that each validator judged as the rounds did; none of who withheld a beacon value."""
-    return {v: records for v, records in era.inspected.items() if v not in era.forfeited}
 
 
 def derive_era(state: State, due: Due, now_ms: int) -> EraSealed | Payout | EraPaid:

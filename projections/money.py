@@ -176,7 +176,7 @@ MONEY = Projection(
         ),
         Macro(
             "balances_of_era",
-            "What was on each account, of any cluster, right after an era was paid; nothing while it is not. Accounts at zero are left out.",
+            "What was on each account of any cluster right after an era was paid; no rows before that. Accounts at zero are left out.",
             "of_cluster, of_era",
             """
             SELECT account, sum(amount) AS balance, max(j.entry_index) AS last_index

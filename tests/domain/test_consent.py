@@ -22,7 +22,7 @@ from proofroom.domain.errors import (
     ScopesInForce,
 )
 from proofroom.domain.ids import SKEW_MS, Digest, from_ms
-from proofroom.domain.state import GrantVersion
+from proofroom.domain.permits import GrantVersion
 from proofroom.domain.statements.consent import Limits, Metadata, ScopeContext, ScopeName
 from proofroom.domain.transition import transition
 from strategies.histories import START_MS, History, deterministic_randomness, key, resign, whole_history, wire_grant
