@@ -1,6 +1,6 @@
 """Receipts: one entry, its inclusion proof and a signed checkpoint, checkable by anyone with the log's public key.
 
-How proof files are written is here too. What they must fulfil stands in :mod:`proofroom.domain.verifier`, which shares no code with this.
+How proof files are written is here too. What they must fulfil stands in :mod:`proofroom.domain.verifier` alone, which uses nothing of this.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from proofroom.domain.checkpoint import Checkpoint, verify_checkpoint
+from proofroom.domain import verifier
+from proofroom.domain.checkpoint import Checkpoint, parse_note, verifier_key
 from proofroom.domain.entry import parse_entry
 from proofroom.domain.envelope import Verified, verify
-from proofroom.domain.errors import BadEntry
+from proofroom.domain.errors import BadProof
 from proofroom.domain.ids import KeyId
-from proofroom.domain.merkle import SHA256, verify_inclusion
+from proofroom.domain.verifier.note import parse_key
 
 
 class Receipt(NamedTuple):
@@ -56,7 +57,7 @@ def _base64(raw: bytes) -> str:
 
 
 def verify_receipt(receipt: Receipt, origin: str, checkpoint_key: KeyId) -> tuple[Verified, Checkpoint]:
-    """The statement that the receipt proves to be in the log, and the checkpoint that binds it.
+    """The statement that the receipt proves to be in the log, and the checkpoint that binds it, by :mod:`proofroom.domain.verifier`.
 
     It proves who signed what, and its place and time in the log of this checkpoint. That the statement was *allowed* there is for an audit
     of the whole log to say; that there is only one such log, for a witness.
@@ -64,10 +65,8 @@ def verify_receipt(receipt: Receipt, origin: str, checkpoint_key: KeyId) -> tupl
     Raises:
         Malformed: the entry, a signature, the path or the note does not hold.
     """
-    index, _, envelope = parse_entry(receipt.entry)
-    verified = verify(envelope)
-    checkpoint = verify_checkpoint(receipt.note, origin, checkpoint_key)
-    if index >= checkpoint.size:
-        raise BadEntry(why=f"index {index} lies beyond the checkpoint's size {checkpoint.size}")
-    verify_inclusion(SHA256.leaf(receipt.entry), index, checkpoint.size, receipt.path, checkpoint.root)
-    return verified, checkpoint
+    file = receipt.to_tlog_proof().encode(errors="surrogateescape")
+    report = verifier.verify(file, verifier.Trust(keys=(parse_key(verifier_key(origin, checkpoint_key)),)))
+    if report.verdict is not verifier.Verdict.VALID:
+        raise BadProof(why=report.why)
+    return verify(parse_entry(receipt.entry)[2]), parse_note(receipt.note)[0]

@@ -33,7 +33,6 @@ from proofroom.domain.checkpoint import verify_checkpoint
 from proofroom.domain.envelope import Envelope, Signature, sign, verify
 from proofroom.domain.errors import (
     AlreadyRecorded,
-    BadNote,
     BadProof,
     BadSignature,
     Closed,
@@ -592,7 +591,7 @@ def test_a_receipt_of_another_ledger_fails(room: Room) -> None:
     """Another key, another origin, a path too short or too long."""
     receipt = room.ledger.receipt(3)
     for origin, keyid in ((ORIGIN, key("ledger").keyid), ("example.org/other", key("checkpoint").keyid)):
-        with pytest.raises(BadNote):
+        with pytest.raises(BadProof):
             verify_receipt(receipt, origin, keyid)
     for path in (receipt.path[:-1], (*receipt.path, bytes(32)), ()):
         with pytest.raises(BadProof):
