@@ -27,7 +27,12 @@ VERIFIER = (
 _FILES = "tests/domain/test_verifier.py"
 QUICK = tuple(
     f"{_FILES}::{test}"
-    for test in ("test_proofs_are_the_domains", "test_inner_roots_are_the_domains", "test_notes_are_the_domains")
+    for test in (
+        "test_every_proof_of_small_trees",
+        "test_proofs_are_the_domains",
+        "test_inner_roots_are_the_domains",
+        "test_notes_are_the_domains",
+    )
 )
 TREE = ("tests/domain/test_merkle.py", "tests/domain/test_interop.py", "tests/domain/test_merkle_proofs.py")
 MODULES: dict[str, tuple[str, ...]] = {

@@ -106,14 +106,8 @@ def parse_note(note: str) -> Checkpoint:
     """A checkpoint with its signatures, none of them verified."""
     text, blank, tail = note.rpartition("\n\n")
     lines, signatures = text.split("\n"), tail.split("\n")
-    if (
-        not blank
-        or len(lines) != 3
-        or signatures.pop()
-        or len(note) > MAX_NOTE
-        or _CONTROL.search(note)
-        or not signatures
-    ):
+    rest = signatures.pop()
+    if not blank or len(lines) != 3 or rest or not signatures or len(note) > MAX_NOTE or _CONTROL.search(note):
         raise Fault("the checkpoint is not three lines, an empty line and signature lines")
     if not _ORIGIN.fullmatch(lines[0]) or not NUMBER.fullmatch(lines[1]):
         raise Fault("the checkpoint's origin or size is not of its form")

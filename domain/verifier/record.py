@@ -46,19 +46,16 @@ def _check_batch(entries: Sequence[Entry], work: Entry, batch: Entry) -> None:
         if seal is None:
             break
         seal.signed_by(entries[0].get("ledger_key", str))
-        seal.need(
-            seal.get("carried", int) > 0 and work.index < seal.index < batch.index, "it left no such record to the next"
-        )
+        left = seal.get("carried", int) > 0 and work.index < seal.index < batch.index
+        seal.need(left, "it left no such record to the next")
         era += 1
     batch.need(place(batch) == (cluster, era) and batch.index > work.index, "it is not the batch of the record")
 
 
 def doubts(entries: Iterable[Entry], work: Entry) -> list[str]:
     """A compromise that a party to the record declared, and that reaches back to it: what is not paid by then is in doubt."""
-    parties, paid = (
-        work.signers | {work.body["agent"], work.body["customer"]},
-        [e for e in entries if e.kind == "era-paid"],
-    )
+    parties = work.signers | {work.body["agent"], work.body["customer"]}
+    paid = [e for e in entries if e.kind == "era-paid"]
     for e in (e for e in entries if e.kind == "compromise"):
         if e.get("identity", str) in parties and e.get("since_index", int) <= work.index < e.index:
             why = f"a party to it declared at entry {e.index} that its key was compromised"
@@ -77,10 +74,8 @@ def _check_grant(entries: Iterable[Entry], work: Entry) -> list[str]:
         link = next((e for e in grants if e.id == link_id), None)
         if link is None:
             raise Fault("the file does not hold the grant that the record names, or one above it", work.index)
-        user, giver = (
-            link.get("user_pub_key", str),
-            link.get("delegator" if link.kind == "delegation" else "user_pub_key", str),
-        )
+        user = link.get("user_pub_key", str)
+        giver = link.get("delegator", str) if link.kind == "delegation" else user
         versions = [e for e in grants if _parties(e) == _parties(link)]
         for version in versions:
             version.signed_by(giver)
@@ -123,10 +118,9 @@ def _check_source(entries: Iterable[Entry], work: Entry, user: str) -> None:
     if customer != user:
         payer = one(entries, "payer")
         payer.signed_by(customer)
-        paid_for = (payer.body.get("agent"), payer.body.get("cluster")) == (agent, work.get("cluster", str))
-        payer.need(
-            paid_for and payer.index < work.index and not payer.get("revoked", bool), "it pays for something else"
-        )
+        for_this = (payer.body.get("agent"), payer.body.get("cluster")) == (agent, work.get("cluster", str))
+        in_force = payer.index < work.index and not payer.get("revoked", bool)
+        payer.need(for_this and in_force, "it pays for something else")
 
 
 def check_round(entries: Sequence[Entry], batch: Entry, ledger_key: str) -> tuple[int, int]:

@@ -402,6 +402,29 @@ def test_proofs_are_the_domains(first: int, second: int) -> None:
             v_tree.check_consistency(first, second, hashes, *roots)
 
 
+def test_every_proof_of_small_trees() -> None:
+    """All leaves and all older trees of all trees up to 40; a root that is less or greater is another."""
+    node, low, high = prover().store.node, bytes(32), b"\xff" * 32
+    for size in range(1, 41):
+        root = root_at(size)
+        for index in range(size):
+            path, leaf = merkle.inclusion_path(index, size, node), node(0, index)
+            v_tree.check_inclusion(leaf, index, size, path, root)
+            for other in (low, high):
+                with pytest.raises(Fault, match="another root"):
+                    v_tree.check_inclusion(leaf, index, size, path, other)
+        for first in range(1, size):
+            path, older = merkle.consistency_path(first, size, node), root_at(first)
+            v_tree.check_consistency(first, size, path, older, root)
+            for roots in ((low, root), (high, root), (older, low), (older, high)):
+                with pytest.raises(Fault, match="other roots"):
+                    v_tree.check_consistency(first, size, path, *roots)
+            with pytest.raises(Fault, match="too long"):
+                v_tree.check_consistency(first, size, [*path, low], older, root)
+            with pytest.raises(Fault, match="too short"):
+                v_tree.check_consistency(first, size, path[:-1], older, root)
+
+
 def test_entries_are_the_domains() -> None:
     """Both read the same from the bytes of every entry, and refuse the same cuts and additions."""
     for stored in prover().store.read(0, 1000):
