@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 import click
 
 from proofroom.adapters.cli import (
+    accuse,
     anchor,
     audit,
     consent,
@@ -115,6 +116,7 @@ for _verb in (
     key.key,
     erase.erase,
     validator.validator,
+    accuse.accuse,
     settler.settler,
     govern.propose,
     govern.vote,
