@@ -156,7 +156,7 @@ def test_agent_that_takes_too_long(agents: Path, agent: str) -> None:
     began = time.monotonic()
     with pytest.raises(AgentFailed, match=r"longer than 0.5 s"):
         run(agents, agent, mark.encode(), wall_seconds=0.5)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60  # and not the ten minutes that it would have slept
     assert_none_left(mark)
 
 
@@ -165,7 +165,7 @@ def test_agent_that_leaves_a_process_behind(agents: Path) -> None:
     mark = os.urandom(8).hex()
     began = time.monotonic()
     assert run(agents, "leave_behind", mark.encode()) == b"left"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60  # and not the ten minutes that it would have slept
     assert_none_left(mark)
 
 
