@@ -36,7 +36,7 @@ def test_rates_are_those_computed(world: int) -> None:
     """Captured and caught rounds lie within the 99.99 % interval of the formulas, for a seed drawn now."""
     scenario = Scenario(
         seed=secrets.randbits(32),
-        batches=soak(60, 10_000),
+        batches=soak(40, 10_000),
         records=4,
         unobserved=1,
         validators=9,
@@ -104,7 +104,7 @@ def test_a_node_that_misreports_is_slashed_and_removed() -> None:
     assert (report.suspect, report.caught, report.misreported["rejected"]) == (3, 3, 3)
 
 
-@settings(max_examples=soak(6, 200))
+@settings(max_examples=soak(4, 200))
 @given(st.integers(0, 2**32), st.data())
 def test_the_honest_are_never_slashed(seed: int, data: st.DataObject) -> None:
     """Whatever colluders that hold less than a third of each committee do, and whatever is lost: who keeps the rules keeps its bond.
