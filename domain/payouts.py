@@ -93,7 +93,7 @@ def _after_fees(paid: Mapping[KeyId, int], fees: int) -> dict[KeyId, int]:
 def pay_validators(amount: int, judges: Mapping[KeyId, int]) -> dict[KeyId, int]:
     """``amount`` split over those who judged as the rounds did, by the records they inspected."""
     entitled = sorted(v for v, records in judges.items() if records)
-    if not entitled or not amount:
+    if not entitled:
         return {}
     return dict(zip(entitled, split(amount, [judges[v] for v in entitled]), strict=True))
 

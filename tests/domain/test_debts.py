@@ -75,11 +75,11 @@ def test_a_repayment_is_conserved_and_split_over_what_is_owed(case: tuple[Debt, 
         )
 
 
-def indebted(*cpu_seconds: int) -> History:
-    """A customer without a deposit, whose payer statement lets eras of so many CPU seconds (2,000,000 units each) be recorded."""
+def indebted(*cpu_seconds: int, deposit: int = 0) -> History:
+    """A customer with no deposit or a small one, whose payer statement lets eras of so many CPU seconds be recorded, of 2,000,000 units."""
     history = History(validators=5)
     history.found(deposit=0)
-    history.write(history.cast.payer(key("sponsor"), 10**15))
+    history.write(history.cast.payer(key("sponsor"), 10**15), history.cast.deposit(key("sponsor").keyid, deposit))
     for era, seconds in enumerate(cpu_seconds):
         history.write(history.cast.open_era(era))
         history.work(era, *[Work(cpu_ms=seconds * 500)] * 2, customer=key("sponsor").keyid)
@@ -111,6 +111,15 @@ def test_the_oldest_debt_is_repaid_first() -> None:
     assert owed(history) == []
     assert history.state.claims == history.state.debts == history.state.repaying == type(history.state.debts)()
     assert history.state.balances[f"customer:{cast.cluster}:{sponsor}"] == 1
+
+
+def test_one_unit_is_a_debt() -> None:
+    """The smallest, and the smallest deposit repays it."""
+    history = indebted(1, deposit=1_999_999)
+    assert owed(history) == [1]
+    history.write(history.cast.deposit(key("sponsor").keyid, 1))
+    assert (owed(history), repaid(history, "charge")) == ([], [(0, 1)])
+    assert history.state.claims == history.state.debts
 
 
 def test_repaid_money_reaches_whom_the_era_would_have_paid() -> None:

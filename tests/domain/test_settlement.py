@@ -308,6 +308,25 @@ def test_ties_go_to_the_first_in_key_order() -> None:
     assert [paid["provider", node] for node in NODES] == [4, 3, 3]
 
 
+def test_lines_of_nodes_are_in_key_order() -> None:
+    """Whichever customer was served where."""
+    served = {(0, "gamma"): 1, (1, "alpha"): 1, (2, "beta"): 1}
+    lines = compute_lines("c", 0, era(served, dict.fromkeys(range(3), 1_000)))
+    assert [line.party for line in lines if line.role == "provider"] == NODES
+
+
+def test_lines_of_listings_are_in_the_order_of_digests() -> None:
+    """Whoever bought which first."""
+    places = {(0, "alpha"): 1, (1, "alpha"): 1}
+    terms = [Terms(d, CUSTOMERS[0], "", 9, 0, ((CUSTOMERS[0], 1),), "bazaar", CUSTOMERS[1], ONE) for d in LISTINGS[:2]]
+    sold = {(CUSTOMERS[0], LISTINGS[1]): UsageSum(), (CUSTOMERS[1], LISTINGS[0]): UsageSum()}
+    work = era(places, dict.fromkeys(range(2), 10**6))
+    lines = compute_lines(
+        "c", 0, work._replace(sold=sold, sales=dict.fromkeys(sold, 1), terms={t.digest: t for t in terms})
+    )
+    assert [line.listing for line in lines if line.role == "marketplace"] == LISTINGS[:2]
+
+
 def test_shares_of_the_whole_leave_providers_nothing() -> None:
     """100 % is allowed: 60, 30 and 10 of 100, and no provider line."""
     work = era({(0, "alpha"): 1}, {0: 100})
@@ -337,10 +356,10 @@ def test_an_era_without_work_has_no_lines() -> None:
 
 
 def test_work_that_no_node_can_be_paid_for_goes_to_the_reserve() -> None:
-    """Half a unit on each of two nodes is a unit together: the customer owes it, and neither node has a value to be paid by."""
-    work = era({}, {0: 10})._replace(
-        usage={(CUSTOMERS[0], node): UsageSum(cpu_ms=500) for node in ("alpha", "beta")},
-        served={(CUSTOMERS[0], node): 1 for node in ("alpha", "beta")},
+    """Half a unit on each of two nodes is a unit together: each of two customers owes it, and neither node has a value to be paid by."""
+    places = [(customer, node) for customer in CUSTOMERS[:2] for node in ("alpha", "beta")]
+    work = era({}, {0: 10, 1: 10})._replace(
+        usage=dict.fromkeys(places, UsageSum(cpu_ms=500)), served=dict.fromkeys(places, 1)
     )
     lines = amounts(work._replace(parameters=work.parameters._replace(cpu_second=1)))
-    assert lines == {("charge", CUSTOMERS[0]): 1, ("reserve", ""): 1}
+    assert lines == {("charge", CUSTOMERS[0]): 1, ("charge", CUSTOMERS[1]): 1, ("reserve", ""): 2}

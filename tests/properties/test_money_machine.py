@@ -173,9 +173,9 @@ def parameters_of(
 class Money(RuleBasedStateMachine):
     """Two clusters, two customers, two marketplaces."""
 
-    @initialize(terms=st.tuples(TERMS, TERMS), plans=st.tuples(PLANS, PLANS))
-    def begin(self, terms: tuple[dict[str, Any], dict[str, Any]], plans: tuple[Plan, Plan]) -> None:
-        """Found both; each has had an era."""
+    @initialize(terms=st.tuples(TERMS, TERMS), plans=st.tuples(PLANS, PLANS, PLANS))
+    def begin(self, terms: tuple[dict[str, Any], dict[str, Any]], plans: tuple[Plan, Plan, Plan]) -> None:
+        """Found both; one has had two eras, to the second of which the first may have left records, the other has had one."""
         self.history = History(validators=6)
         self.books = Books({cluster: chosen["penalty"] for cluster, chosen in zip(CLUSTERS, terms, strict=True)})
         self.read, self.casts = 0, {}
@@ -197,7 +197,7 @@ class Money(RuleBasedStateMachine):
                 *cast.founding(), cast.payer(cast.user, 10**36 - 1), cast.payer(key("sponsor"), 10**36 - 1)
             )
         self.consent()
-        for cluster, plan in zip(CLUSTERS, plans, strict=True):
+        for cluster, plan in zip((*CLUSTERS[:1], *CLUSTERS), plans, strict=True):
             self.era(self.on(cluster), plan)
 
     def consent(self) -> None:

@@ -8,9 +8,10 @@ from proofroom.adapters.audit import Verdict, audit
 from proofroom.domain.entry import Entry
 from proofroom.domain.envelope import Envelope, verify
 from proofroom.domain.errors import DueFirst, NotDerived, NotDue, ProofroomError
+from proofroom.domain.statements.settlement import EraPaid, Payout
 from proofroom.domain.transition import transition
 from strategies.histories import resign, whole_history
-from strategies.rooms import entries_of, forge
+from strategies.rooms import entries_of, forge, whole_checkpoints
 
 MONEY = ("payout", "repayment", "withdrawal-paid", "slashed")
 SETTLEMENT = (*MONEY, "era-sealed", "era-paid")
@@ -30,6 +31,19 @@ def submit(index: int, envelope: Envelope) -> None:
 def test_the_history_holds_them_all() -> None:
     """Else the tests below would show nothing."""
     assert {e.statement.kind for e in whole_history().entries} >= set(SETTLEMENT)
+
+
+def test_an_era_is_settled_in_one_append() -> None:
+    """The ledger never stops between the first line of an era and its payment: no checkpoint stands there."""
+    history, eras = whole_history(), set[tuple[str, int]]()
+    for index in places("era-paid"):
+        paid = history.entries[index].statement
+        assert isinstance(paid, EraPaid)
+        assert not set(whole_checkpoints()) & set(range(index - paid.lines + 1, index + 1))
+        lines = [e.statement for e in history.entries[index - paid.lines : index]]
+        assert all(isinstance(line, Payout) and (line.cluster, line.era) == (paid.cluster, paid.era) for line in lines)
+        assert (paid.cluster, paid.era) not in eras
+        eras.add((paid.cluster, paid.era))
 
 
 @pytest.mark.parametrize("kind", MONEY)
