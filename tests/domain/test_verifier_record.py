@@ -16,11 +16,16 @@ from hypothesis import strategies as st
 from proofroom.adapters.proving import Prover, _inner_path
 from proofroom.domain import merkle
 from proofroom.domain.assurance import threshold
+from proofroom.domain.entry import encode_signatures, entry_bytes
+from proofroom.domain.envelope import Signature
 from proofroom.domain.hashing import tagged
+from proofroom.domain.ids import KeyId
 from proofroom.domain.recount import verify
-from proofroom.domain.signing import Signer
+from proofroom.domain.signing import Signer, pae
 from proofroom.domain.verifier import Report, Verdict
+from proofroom.domain.verifier.entry import parse_entry
 from proofroom.domain.verifier.record import _two_thirds
+from proofroom.domain.verifier.verdict import Fault
 from proofroom.domain.voting import at_least, count_votes, write_bitmap
 from strategies.forging import Body, Change, become, body_at, forge, id_at, indexes, proven_history, set_to
 from strategies.histories import key, key_of
@@ -280,6 +285,13 @@ FORGED = {
         "the votes give another tally", {TALLY: set_to("attested", write_bitmap(511, 9))}
     ),
     "no tally": Forged("the file holds no tally of the batch", without=[TALLY]),
+    # what a statement says is not of its form
+    "a time that is none": Forged("is no time in UTC", {CERTIFICATE: set_to("expires_at", "soon")}),
+    "a time without a zone": Forged("is no time in UTC", {CERTIFICATE: set_to("expires_at", "2027-03-01T09:00:00")}),
+    "a digest that is none": Forged("not in hex digits", {BATCH: set_to("root", "blake3:" + "z" * 64)}),
+    "a text that is a number": Forged("has no str cluster", {BATCH: set_to("cluster", 5), WORK: set_to("cluster", 5)}),
+    "a number that is a truth": Forged("has no int count", {BATCH: set_to("count", True)}),
+    "a field that is missing": Forged("has no str commitment", {COMMIT_1: lambda b: b.pop("commitment")}),
     # payment
     "era paid by a stranger": Forged("the era-paid is not signed", signers={PAID: [STRANGER]}),
     "payment of another era": Forged(
@@ -362,6 +374,26 @@ def test_batch_of_later_records() -> None:
     value["entries"] = orjson.loads(prover._write("record", (indexes_of(WORK) - {WORK}) | {index}))["entries"]
     value["batch"] = {"position": 0, "path": []}
     assert "it is not the batch of the record" in check(value).why
+
+
+def test_a_batch_of_too_many() -> None:
+    """10,001 records, among which the record has its place."""
+    ids = [id_at(honest(), WORK), *(bytes([i % 256, i // 256]) * 16 for i in range(10_000))]
+    prover = forge({BATCH: lambda b: b.update(count=10_001, root=tagged(merkle.root_of(ids)))})
+    value = payout_file(prover, WORK)
+    value["batch"] = {"position": 0, "path": orjson.loads(orjson.dumps(_inner_path(0, ids), default=_text))}
+    assert "a batch has 1 to 10,000 records" in check(value).why
+
+
+@pytest.mark.parametrize(
+    "payload", [b"[]", b'{"a":1,"a":1}', b'{"a":1e3}', b'{"a":0.1234567}', b'{"a":9007199254740992}', b"{"]
+)
+def test_payloads_that_are_not_strict(payload: bytes) -> None:
+    """Signed, and yet read differently by different parsers: refused, whatever the kind."""
+    kind = "application/vnd.proofroom.tick.v1+json"
+    signature = Signature(KeyId(STRANGER.keyid), STRANGER.sign(pae(kind, payload)))
+    with pytest.raises(Fault, match=r"not strict JSON|not a JSON object"):
+        parse_entry(entry_bytes(0, 0, kind, payload, encode_signatures((signature,))))
 
 
 def test_line_after_the_payment() -> None:
