@@ -19,7 +19,7 @@ from proofroom.adapters.proving import earlier
 from proofroom.adapters.stores import Store, from_nodes
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import Checkpoint, parse_note
-from proofroom.domain.errors import BadNote, BadProof, NoSuchEntry, PublishedOther
+from proofroom.domain.errors import BadNote, BadProof, NoSuchEntry, ProofImpossible, PublishedOther
 from proofroom.domain.tiles import WIDTH, tiles_between, write_bundle
 
 CHECKPOINT = "checkpoint"
@@ -49,14 +49,14 @@ def publish(
 
     Raises:
         NoSuchEntry: the log has no checkpoint.
-        ProofImpossible: the log does not extend ``under``.
+        ProofImpossible: the log did not sign ``under``.
         PublishedOther: the folder holds another log, or a longer one.
         OSError: a file cannot be written; what was published before is whole.
     """
     last = store.last_checkpoint()
     if last is None:
         raise NoSuchEntry(what="checkpoint")
-    size, note = last if under is None else (earlier(store, under), under)
+    size, note = last if under is None else (_signed_here(store, under), under)
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
         old = _published_size(store, folder, parse_note(note)[0])
@@ -75,6 +75,19 @@ def publish(
             files += 1
         _drop_partial(folder, old, size)
     return Published(size, size - old, files)
+
+
+def _signed_here(store: Store, note: str) -> int:
+    """The size of a checkpoint that this log signed, whatever cosignatures it has besides.
+
+    Raises:
+        ProofImpossible: the log did not.
+    """
+    size = earlier(store, note)
+    own = [stored for at, stored in store.checkpoints(size, 1) if at == size]
+    if not own or not set(own[0].splitlines()) <= set(note.splitlines()):
+        raise ProofImpossible(what=f"publication under the checkpoint of size {size}", why="the log did not sign it")
+    return size
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from proofroom.adapters.stores import Batch, MemoryStore
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import Checkpoint, parse_note, sign_checkpoint
 from proofroom.domain.entry import entry_bytes
-from proofroom.domain.errors import NoSuchEntry, PublishedOther
+from proofroom.domain.errors import NoSuchEntry, ProofImpossible, PublishedOther
 from proofroom.domain.merkle import SHA256, Tree
 from proofroom.domain.tiles import read_bundle, read_tile, tile_path, tiles_between
 from strategies.histories import ORIGIN, key
@@ -215,6 +215,19 @@ def test_the_first_run_may_crash_too(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert len(served(folder)[1]) == 3
     else:
         pytest.fail("it never came to its end")
+
+
+def test_only_what_the_log_signed_is_published(tmp_path: Path) -> None:
+    """An older checkpoint of its own may be; one by another key, or of another tree, may not, and nothing is written."""
+    store = store_of(5, 9)
+    notes = dict(store.checkpoints())
+    tree = parse_note(notes[9])[0]
+    for note in (sign_checkpoint(tree, key("stranger")), store_of(9, seed=b"x").checkpoints()[-1][1]):
+        with pytest.raises(ProofImpossible):
+            publish(store, tmp_path / "web", under=note)
+    assert not (tmp_path / "web").exists()
+    assert publish(store, tmp_path / "web", under=notes[5]).size == 5
+    assert publish(store, tmp_path / "web").new == 4
 
 
 def test_publish_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
