@@ -97,16 +97,33 @@ def find_omission(
 
     Records are given by statement id. Those of another era or party say nothing and are passed over.
     """
-    mine = [r for r in records.values() if (r.cluster, r.era, getattr(r, party)) == (paid.cluster, paid.era, key)]
-    known = counted or Counted(party, key, 0, 0, UsageSum())
-    if len(mine) > known.recorded + paid.carried:
-        return f"the era counts {known.recorded} records of {key}, the receipts hold {len(mine)}"
-    if paid.carried:
+    return find_omission_over([(paid, counted)], party, key, records)
+
+
+def find_omission_over(
+    eras: Sequence[tuple[EraPaid, Counted | None]], party: Party, key: KeyId, records: Mapping[Digest, Activity]
+) -> str | None:
+    """The same over consecutive eras of a cluster, each of which may have left late records to the next.
+
+    So an era cannot hide what it left out behind the late records that it counts: those are counted once, in one of these, or are among
+    what the last one left.
+
+    Raises:
+        ValueError: the eras do not follow each other.
+    """
+    numbers = [(paid.cluster, paid.era) for paid, _ in eras]
+    if not eras or numbers != [(numbers[0][0], numbers[0][1] + i) for i in range(len(eras))]:
+        raise ValueError("not consecutive eras of one cluster")
+    mine = [r for r in records.values() if (r.cluster, r.era) in numbers and getattr(r, party) == key]
+    leaves = [counted for _, counted in eras if counted is not None]
+    recorded, carried = sum(leaf.recorded for leaf in leaves), eras[-1][0].carried
+    what = "the era counts" if len(eras) == 1 else "the eras count"
+    if len(mine) > recorded + carried:
+        return f"{what} {recorded} records of {key}, the receipts hold {len(mine)}"
+    if carried:
         return None  # any of them may be among those that the next era counts
-    held = UsageSum()
-    for record in mine:
-        held = held.plus(usage_of(record))
-    for name, of_receipts, of_era in zip(UsageSum._fields, held, known.usage, strict=True):
-        if of_receipts > of_era:
-            return f"the era counts {of_era} {name} of {key}, the receipts hold {of_receipts}"
+    held, told = UsageSum().plus(*map(usage_of, mine)), UsageSum().plus(*(leaf.usage for leaf in leaves))
+    for name, of_receipts, of_eras in zip(UsageSum._fields, held, told, strict=True):
+        if of_receipts > of_eras:
+            return f"{what} {of_eras} {name} of {key}, the receipts hold {of_receipts}"
     return None

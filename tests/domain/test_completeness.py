@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proofroom.domain.canonical import decode, encode
-from proofroom.domain.completeness import find_omission, parse_leaf, prove_leaf, verify_leaf, verify_leaves
+from proofroom.domain.completeness import (
+    find_omission,
+    find_omission_over,
+    parse_leaf,
+    prove_leaf,
+    verify_leaf,
+    verify_leaves,
+)
 from proofroom.domain.eras import completeness_leaves
 from proofroom.domain.errors import BadProof
 from proofroom.domain.hashing import tagged
@@ -15,6 +22,7 @@ from proofroom.domain.ids import Digest, KeyId
 from proofroom.domain.merkle import root_of
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.settlement import EraPaid
+from strategies.carrying import carried_history
 from strategies.histories import History, key, whole_history
 from strategies.rooms import soak
 
@@ -85,6 +93,28 @@ def test_an_omission_is_found() -> None:
             verify_leaves(paid, lie, counted.party, counted.key)
         told = verify_leaves(dishonest, lie, counted.party, counted.key)
         assert find_omission(dishonest, counted.party, counted.key, told, records)
+
+
+def test_late_records_hide_no_omission() -> None:
+    """An era that took in a late record of a wallet's and counts one record too few: seen only with the eras before it."""
+    eras = paid_eras(carried_history())[:3]
+    user = carried_history().cast.user.keyid
+    told = [(paid, verify_leaves(paid, leaves, "customer", user)) for paid, leaves, _ in eras]
+    records = {digest: record for _, _, mine in eras for digest, record in mine.items()}
+    for until in (1, 2, 3):
+        assert find_omission_over(told[:until], "customer", user, records) is None
+    paid, counted = told[2]
+    assert counted is not None
+    assert counted.recorded == 2  # its own, and one that era 1 left
+    lies = [
+        counted._replace(recorded=1),
+        counted._replace(usage=counted.usage._replace(cpu_ms=counted.usage.cpu_ms - 1)),
+    ]
+    for lie in lies:
+        assert find_omission(paid, "customer", user, lie, records) is None
+        assert "the eras count" in (find_omission_over([*told[:2], (paid, lie)], "customer", user, records) or "")
+    with pytest.raises(ValueError, match="consecutive"):
+        find_omission_over([told[0], told[2]], "customer", user, records)
 
 
 def test_receipts_of_other_work_show_nothing() -> None:

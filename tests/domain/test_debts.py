@@ -12,6 +12,7 @@ from proofroom.domain.claims import Claim, Debt, Line, Terms
 from proofroom.domain.debts import compute_repayment, get_debt
 from proofroom.domain.ids import Digest, KeyId
 from proofroom.domain.statements.settlement import Payout, Repayment
+from proofroom.domain.voting import make_vote
 from strategies.histories import History, key
 from strategies.keys import signer
 
@@ -114,12 +115,13 @@ def test_the_oldest_debt_is_repaid_first() -> None:
 
 
 def test_one_unit_is_a_debt() -> None:
-    """The smallest, and the smallest deposit repays it."""
-    history = indebted(1, deposit=1_999_999)
-    assert owed(history) == [1]
-    history.write(history.cast.deposit(key("sponsor").keyid, 1))
-    assert (owed(history), repaid(history, "charge")) == ([], [(0, 1)])
-    assert history.state.claims == history.state.debts
+    """The smallest, when an era leaves it or a repayment; and the smallest deposit repays it."""
+    for history in (indebted(1, deposit=1_999_999), indebted(1)):
+        history.write(history.cast.deposit(key("sponsor").keyid, max(0, sum(owed(history)) - 1)))
+        assert owed(history) == [1]
+        history.write(history.cast.deposit(key("sponsor").keyid, 1))
+        assert (owed(history), repaid(history, "charge")[-1]) == ([], (0, 1))
+        assert history.state.claims == history.state.debts
 
 
 def test_repaid_money_reaches_whom_the_era_would_have_paid() -> None:
@@ -134,6 +136,27 @@ def test_repaid_money_reaches_whom_the_era_would_have_paid() -> None:
     timely.tick(DAY_MS)
     assert late.state.balances == timely.state.balances
     assert sum(isinstance(e.statement, Payout) for e in late.entries) == 1  # the charge that nothing covered
+
+
+def test_who_withheld_earns_nothing_of_what_is_repaid() -> None:
+    """It judged in later rounds of that era, which does not matter: as when the era was paid."""
+    history = History(validators=6)
+    history.found(deposit=0)
+    cast, withholder = history.cast, history.cast.validators[5].keyid
+    history.write(cast.open_era(0))
+    for missing in (1, 0, 0):
+        history.work(0, Work(1_000))
+        round = history.seal(0)
+        history.reveal_beacons(round, range(6 - missing))
+        history.tick(60_000 * missing)
+        history.vote(round, dict.fromkeys(cast.members(history.state, round), make_vote(1)))
+    judged = history.state.eras[cast.cluster, 0].inspected
+    assert judged[withholder] > 0
+    history.sleep(1_000)
+    history.write(cast.close_era(0), cast.deposit(cast.user.keyid, 10**10))
+    lines = [e.statement for e in history.entries if isinstance(e.statement, Repayment)]
+    paid = {line.basis.validator for line in lines if line.role == "validator"}
+    assert paid == set(judged) - {withholder}
 
 
 @given(st.lists(st.integers(1, 9_000_000), min_size=1, max_size=6))
