@@ -193,8 +193,8 @@ class Monitor:
         kept = parse_note(self.note)[0] if self.note else None
         if kept is None or kept.size == head.size:
             return
+        path = merkle.consistency_path(kept.size, head.size, tree.node)  # a false tile is no fork, and raises here
         try:
-            path = merkle.consistency_path(kept.size, head.size, tree.node)
             merkle.verify_consistency(kept.size, head.size, path, kept.root, head.root)
         except BadProof as e:
             self._check_signed(given, kept.size)

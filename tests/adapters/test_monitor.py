@@ -27,7 +27,7 @@ from proofroom.domain.envelope import Envelope
 from proofroom.domain.errors import BadInput, NotPublished, Unavailable
 from proofroom.domain.merkle import SHA256
 from proofroom.domain.policy import parse_policy
-from proofroom.domain.tiles import read_bundle, write_bundle
+from proofroom.domain.tiles import Tile, read_bundle, write_bundle
 from proofroom.domain.transition import next_due
 from proofroom.domain.verifier import Trust, Verdict
 from proofroom.domain.verifier.note import parse_key
@@ -111,6 +111,25 @@ def test_an_accusation_must_be_the_logs_own_word(tmp_path: Path) -> None:
 
 def _tree_of(store: Store) -> merkle.Tree:
     return merkle.extend(merkle.Tree(), [store.node(0, i) for i in range(store.size())])
+
+
+class _FalseTile(StoredLog):
+    """A log of which the first full tile is served with one false hash."""
+
+    def tile(self, tile: Tile) -> list[bytes]:
+        hashes = super().tile(tile)
+        return [bytes(32), *hashes[1:]] if tile == Tile(0, 0, 256) else hashes
+
+
+def test_a_false_tile_is_no_fork(tmp_path: Path) -> None:
+    """Under the log's own checkpoint a server may show what it likes: INVALID, and the honest log goes on."""
+    room = make_room(MemoryStore())
+    store = room.ledger.store
+    assert Monitor(StoredLog(store), tmp_path).look().verdict is Verdict.VALID
+    room.ledger.append_many(room.records(260))
+    seen = Monitor(_FalseTile(store), tmp_path).look()
+    assert (seen.verdict, "does not give the hash above it" in seen.why) == (Verdict.INVALID, True), seen.sentence()
+    assert Monitor(StoredLog(store), tmp_path).look().new == 260
 
 
 def test_a_broken_rule_is_named(tmp_path: Path) -> None:
