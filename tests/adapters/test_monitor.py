@@ -344,7 +344,7 @@ def test_files_that_are_not_there(web: Path, tmp_path: Path) -> None:
         assert (report.verdict, "longer than" in report.why) == (Verdict.INVALID, True)
         assert Monitor(PublishedLog(str(copy)), copy / "seen").look().verdict is Verdict.INVALID
     full = tmp_path / "full"
-    publish(log_of(), full)
+    publish(log_of(size=LATER), full)
     _cut(full, full / "checkpoint", log_of(size=EARLY).checkpoints()[-1][1])
     assert audit_published(PublishedLog(str(full))) == audit(small())
     with pytest.raises(NotPublished):
@@ -354,9 +354,8 @@ def test_files_that_are_not_there(web: Path, tmp_path: Path) -> None:
 def _cut(folder: Path, checkpoint: Path, note: str) -> None:
     """A log whose first tiles are full now, as they are served to who holds an older checkpoint of it."""
     later = [b"%d" % i for i in range(EARLY, 256)]
-    entries = folder / "tile/entries/000.p" / str(SIZE)
-    hashes = folder / "tile/0/000.p" / str(SIZE)
-    bundle = write_bundle([*read_bundle(entries.read_bytes(), SIZE)[:EARLY], *later])
+    entries, hashes = (folder / f"tile/{level}/000.p/{LATER}" for level in ("entries", "0"))
+    bundle = write_bundle([*read_bundle(entries.read_bytes(), LATER)[:EARLY], *later])
     tile = hashes.read_bytes()[: 32 * EARLY] + b"".join(map(SHA256.leaf, later))
     for part, data in ((entries, bundle), (hashes, tile)):
         shutil.rmtree(part.parent)
