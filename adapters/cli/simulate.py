@@ -48,6 +48,7 @@ def _number_options(verb: Callable[..., Any]) -> Callable[..., Any]:
 Examples:
   proofroom simulate --colluding 7 --batches 500
   proofroom simulate --seed 42 --committee 11 --colluding 7 --plot capture.png
+  proofroom simulate --equivocating 2 --framing 3 --slash-multiple 2 --batches-per-era 10
   proofroom simulate --absent 2 --room world       # keeps the ledger, for sql and audit
 """
 )
