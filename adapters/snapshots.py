@@ -12,6 +12,8 @@ that is not.
 A copy is made whole under another name, then named, then ``latest`` is pointed at it, each in one step, so that a reader sees only whole
 copies. It is made from the newest copy and what the log holds since, and needs nothing of the process that writes. The newest copies
 are kept, as many as was asked for; a reader that has another one open keeps it, even when it is removed.
+
+Whoever resolves ``latest`` in the moment in which its copy goes out of use, and opens it later, finds it removed: open ``latest`` again.
 """
 
 from __future__ import annotations

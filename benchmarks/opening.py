@@ -15,9 +15,9 @@ from pathlib import Path
 
 from benchmarks.compare import measure, run_side
 from benchmarks.room import attest, build, cast_of, grant_of
-from proofroom.adapters.cast import Cast
+from proofroom.adapters.cast import Cast, Work
 from proofroom.adapters.ledger import Ledger
-from proofroom.domain import ids
+from proofroom.domain import hashing, ids
 from proofroom.domain.envelope import Envelope, Verified, _mint, sign
 from proofroom.domain.statements import parse
 
@@ -29,12 +29,16 @@ OPEN = 20_000
 
 
 def stamped(cast: Cast, ledger: Ledger, era: int, count: int) -> Iterator[Verified]:
-    """Records that differ in their ids."""
-    record = cast.record(grant_of(ledger, cast), era)
+    """Records that differ in ids, results and usage."""
+    record = cast.record(grant_of(ledger, cast), era, Work(cpu_ms=123_456, gpu_units=0.83))
     envelope = sign(record, cast.derived, cast.orchestrator, cast.runtimes[0])
-    for _ in range(count):
-        fresh = ids.record_id(cast.clock(), cast.randomness(10))
-        payload = envelope.payload.replace(record.record_id.encode(), fresh.encode())
+    for i in range(count):
+        fresh = ids.record_id(cast.clock(), cast.randomness(10)).encode()
+        result = hashing.tagged(cast.randomness(32)).encode()
+        payload = envelope.payload.replace(record.record_id.encode(), fresh).replace(
+            record.result_hash.encode(), result
+        )
+        payload = payload.replace(b'"cpu_ms":123456', b'"cpu_ms":%d' % (i % 9999))
         yield _mint(
             Envelope(envelope.payload_type, payload, envelope.signatures), parse(envelope.payload_type, payload)
         )

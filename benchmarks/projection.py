@@ -3,78 +3,59 @@ and a commit for each batch.
 
 A reads the store, names each statement by its digest, and has DuckDB decode the JSON. B has finished Arrow tables in memory (read from
 Parquet before the clock starts) and only inserts: tables without constraints, the position beside them.
+
+The ledger is that of the ``opening`` benchmark, made once and kept in ``build/bench``.
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
 
 from benchmarks.compare import Figure, compare, measure
-from benchmarks.room import attest, build, cast_of, grant_of
-from proofroom.adapters.cast import Cast, Work
-from proofroom.adapters.ledger import LOG, Ledger
+from benchmarks.opening import ENTRIES, prepare
+from proofroom.adapters.ledger import LOG
 from proofroom.adapters.sqlite import SqliteStore
 from proofroom.adapters.views import PAGE, Views
-from proofroom.domain import hashing, ids
-from proofroom.domain.envelope import Envelope, Verified, _mint, sign
-from proofroom.domain.statements import parse
 
-RECORDS = 100_000
-BATCH = 10_000
 ROWS = ("log", "records")
-"""The tables that take a row for each record; the others have some dozens."""
+"""The tables that take a row for each record; the others have some dozens for each batch."""
 
 
-def stamped(cast: Cast, ledger: Ledger, count: int) -> Iterator[Verified]:
-    """Records that differ in ids, results and usage, stamped from one template and not signed anew: a projection looks at no signature."""
-    record = cast.record(grant_of(ledger, cast), 0, Work(cpu_ms=123_456, gpu_units=0.83))
-    envelope = sign(record, cast.derived, cast.orchestrator, cast.runtimes[0])
-    for i in range(count):
-        fresh = ids.record_id(cast.clock(), cast.randomness(10))
-        result = hashing.tagged(cast.randomness(32))
-        payload = envelope.payload.replace(record.record_id.encode(), fresh.encode())
-        payload = payload.replace(record.result_hash.encode(), result.encode()).replace(
-            b'"cpu_ms":123456', b'"cpu_ms":%d' % (i % 9999)
-        )
-        yield _mint(
-            Envelope(envelope.payload_type, payload, envelope.signatures), parse(envelope.payload_type, payload)
-        )
+def export(folder: Path) -> None:
+    """The rows as Parquet, unless they are there."""
+    if (folder / f"{ROWS[-1]}.parquet").exists():
+        return
+    store, views = SqliteStore(folder / LOG, read_only=True), Views(folder / "rows.duckdb")
+    views.project(store)
+    for name in ROWS:
+        reader = views.sql(f"SELECT * FROM {name} ORDER BY entry_index").to_arrow_reader(PAGE)
+        part = folder / f"{name}.part"
+        with pq.ParquetWriter(part, reader.schema) as writer:
+            for batch in reader:
+                writer.write_batch(batch)
+        part.rename(folder / f"{name}.parquet")
+    views.close()
+    store.close()
+    (folder / "rows.duckdb").unlink()
 
 
-def prepare(folder: Path, records: int) -> None:
-    """The log, and its rows as Parquet."""
-    build(folder)
-    with Ledger.open(folder) as ledger:
-        cast = cast_of(ledger, folder)
-        for _ in range(0, records, BATCH):
-            for _ in ledger.append_stream(stamped(cast, ledger, BATCH)):
-                pass
-            attest(ledger, cast, 0)
-        for name in ROWS:
-            rows = ledger.sql(f"SELECT * FROM {name} ORDER BY entry_index").to_arrow_table()
-            pq.write_table(rows, folder / f"{name}.parquet")
-
-
-def project(folder: Path) -> None:
+def project(folder: Path, file: Path) -> None:
     """Side A: into a new file."""
-    store = SqliteStore(folder / LOG, read_only=True)
-    views = Views(Path(tempfile.mkdtemp(dir=folder)) / "views.duckdb")
+    store, views = SqliteStore(folder / LOG, read_only=True), Views(file)
     measure(lambda: views.project(store))
     views.close()
     store.close()
 
 
-def insert(folder: Path) -> None:
+def insert(folder: Path, file: Path) -> None:
     """Side B: into a new file."""
     rows = {name: pq.read_table(folder / f"{name}.parquet") for name in ROWS}
-    connection = duckdb.connect(Path(tempfile.mkdtemp(dir=folder)) / "bare.duckdb")
+    connection = duckdb.connect(file)
     connection.execute("CREATE TABLE position (value BIGINT)")
     connection.execute("INSERT INTO position VALUES (0)")
     for name, table in rows.items():
@@ -95,34 +76,33 @@ def insert(folder: Path) -> None:
     connection.close()
 
 
-def run(records: int = RECORDS, runs: int = 5) -> Figure:
-    """Both sides in turn."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "room"
-        subprocess.run([sys.executable, "-m", __spec__.name, "prepare", folder, str(records)], check=True)
+def run(entries: int = ENTRIES, runs: int = 5) -> Figure:
+    """Both sides in turn, each into a file of its own."""
+    folder = Path("build/bench") / f"opening-{entries}"
+    prepare(folder, entries)
+    export(folder)
+    with tempfile.TemporaryDirectory(dir=folder) as name:
         return compare(
-            f"projection of {records:,} records in batches of {PAGE:,}, against Arrow inserts of the same rows",
+            f"projection of {entries:,} entries in batches of {PAGE:,}, against Arrow inserts of the same rows",
             __spec__.name,
-            ("project", folder),
-            ("insert", folder),
+            ("project", folder, name),
+            ("insert", folder, name),
             goal=0.4,
-            per=records,
+            per=entries,
             runs=runs,
         )
 
 
-def main(records: int = RECORDS, runs: int = 5) -> None:
+def main(entries: int = ENTRIES, runs: int = 5) -> None:
     """Print the figure."""
-    print(run(records, runs))
+    print(run(entries, runs))
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["prepare", folder, records]:
-            prepare(Path(folder), int(records))
-        case ["project", folder]:
-            project(Path(folder))
-        case ["insert", folder]:
-            insert(Path(folder))
+        case [("project" | "insert") as side, folder, name]:
+            file = Path(name) / f"{side}.duckdb"
+            (project if side == "project" else insert)(Path(folder), file)
+            file.unlink()
         case rest:
             main(*map(int, rest))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import duckdb
@@ -16,7 +17,7 @@ from proofroom.adapters.snapshots import publish
 from proofroom.adapters.views import ProjectionStopped, Views
 from proofroom.projections import PROJECTIONS
 from strategies.histories import History, key, store_of, whole_history
-from strategies.rooms import Spoiled, entries_of, forge
+from strategies.rooms import Spoiled, entries_of, forge, make_folder, soak
 from strategies.worlds import content
 
 
@@ -110,19 +111,31 @@ def test_nothing_is_published_that_is_not_whole(tmp_path: Path) -> None:
 
 
 READER = """
-import sys, duckdb
-seen = set()
-for line in sys.stdin:
-    with duckdb.connect(sys.argv[1] + "/latest/views.duckdb", read_only=True) as c:
+import select, sys, duckdb
+def newest(tries=100):
+    try:
+        return duckdb.connect(sys.argv[1] + "/latest/views.duckdb", read_only=True)
+    except duckdb.IOException:  # removed between its name and its opening: there is a newer one
+        return newest(tries - 1)
+def look():
+    with newest() as c:
         positions = c.execute("SELECT DISTINCT position FROM projections").fetchall()
         ((position,),) = positions
         ((count, last),) = c.execute("SELECT count(*), max(entry_index) + 1 FROM log").fetchall()
         assert count == last == position, (count, last, position)
         assert c.execute("SELECT entry_index FROM journal GROUP BY 1 HAVING sum(amount) <> 0").fetchall() == []
-        ((records, logged),) = c.execute(
-            "SELECT (SELECT count(*) FROM records), (SELECT count(*) FROM log WHERE kind = 'activity')").fetchall()
-        assert records == logged
+        ((records, ranks, logged),) = c.execute(
+            "SELECT (SELECT count(*) FROM records), (SELECT count(DISTINCT (era, orchestrator, rank)) FROM records), "
+            "(SELECT count(*) FROM log WHERE kind = 'activity')").fetchall()
+        assert records == ranks == logged
         print(position, flush=True)
+if sys.argv[2] == "when asked":
+    for line in sys.stdin:
+        look()
+else:
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        look()
+    look()
 """
 
 
@@ -130,10 +143,10 @@ def test_another_process_reads_while_the_log_grows(tmp_path: Path) -> None:
     """It opens the newest copy again and again while copies are made: whole states, each later than the last."""
     entries = entries_of(whole_history())
     publish(forge(entries[:5]), tmp_path, keep=1, parquet=False)
-    command = [sys.executable, "-c", READER, str(tmp_path)]
+    command = [sys.executable, "-c", READER, str(tmp_path), "when asked"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
-    for size in range(15, len(entries), 10):
+    for size in range(15, len(entries), soak(60, 10)):
         process.stdin.write("look\nlook\n")  # it looks while the next one is made
         process.stdin.flush()
         publish(forge(entries[:size]), tmp_path, keep=1, parquet=False)
@@ -142,3 +155,25 @@ def test_another_process_reads_while_the_log_grows(tmp_path: Path) -> None:
     seen = [int(line) for line in out.split()]
     assert seen == sorted(seen)
     assert len(seen) > len(set(seen)) > 2
+
+
+def test_another_process_reads_all_through_a_bulk_load(tmp_path: Path) -> None:
+    """Records stream in, copies are made one after the other, and it looks as often as it can: never at half of anything."""
+    room, copies = make_folder(tmp_path / "room"), tmp_path / "copies"
+    publish(room.ledger.store, copies, parquet=False)
+    command = [sys.executable, "-c", READER, str(copies), "all the time"]
+    records = room.records(soak(200, 20_000))
+    loading = threading.Thread(target=lambda: list(room.ledger.append_stream(iter(records))))
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        loading.start()
+        while loading.is_alive():
+            publish(room.ledger.store, copies, parquet=False)
+        loading.join()
+        publish(room.ledger.store, copies, parquet=False)
+        out, _ = process.communicate("")
+    size = room.ledger.size
+    room.ledger.close()
+    assert process.returncode == 0
+    seen = [int(line) for line in out.split()]
+    assert seen == sorted(seen)
+    assert seen[-1] == size

@@ -65,14 +65,3 @@ def test_sums_by_role_agree(views: Views) -> None:
         views.sql("SELECT count(*) FROM grant_scopes").fetchall()
         == views.sql("SELECT sum(len(scopes)) FROM grants").fetchall()
     )
-
-
-def test_parameters_right_after_an_entry(views: Views) -> None:
-    """None before the founding, then those of the state at every index."""
-    history = whole_history()
-    for index in range(0, len(history.entries), 9):
-        rows = views.sql(f"SELECT cluster, cpu_second FROM parameters({index})").fetchall()
-        clusters = history.states[index + 1].clusters
-        assert {name: int(price) for name, price in rows} == {
-            name: cluster.parameters.cpu_second for name, cluster in clusters.items()
-        }
