@@ -11,8 +11,9 @@ from proofroom.adapters.views import Views
 from proofroom.domain.authorisation import chain_status
 from proofroom.domain.consent import grant_status
 from proofroom.domain.ids import KeyId
+from proofroom.domain.permits import GrantVersion
 from proofroom.domain.proposals import seats_of
-from proofroom.domain.state import GrantVersion, Parameters, State
+from proofroom.domain.state import Parameters, State
 from proofroom.domain.transition import next_due
 from strategies.disputes import punished_history
 from strategies.histories import History, store_of, whole_history
