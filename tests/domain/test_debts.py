@@ -114,6 +114,22 @@ def test_the_oldest_debt_is_repaid_first() -> None:
     assert history.state.balances[f"customer:{cast.cluster}:{sponsor}"] == 1
 
 
+def test_a_claim_stands_until_the_last_customer_has_paid() -> None:
+    """Three owe for one era; each is repaid to whom the era would have paid, and then nothing of it is kept."""
+    history = History(validators=5)
+    history.found(deposit=0)
+    cast, customers = history.cast, [history.cast.user, key("sponsor"), key("patron")]
+    history.write(*(cast.payer(payer, 10**15) for payer in customers[1:]), cast.open_era(0))
+    for customer in customers:
+        history.work(0, Work(cpu_ms=500), customer=customer.keyid)
+    history.attest(history.seal(0))
+    history.tick(DAY_MS)
+    for left in (2, 1, 0):
+        history.write(cast.deposit(customers[left].keyid, 10**6))
+        assert [claim.debts for claim in history.state.claims.values()] == [left] * (left > 0)
+    assert repaid(history, "provider") == repaid(history, "provider")[:1] * 3
+
+
 def test_one_unit_is_a_debt() -> None:
     """The smallest, when an era leaves it or a repayment; and the smallest deposit repays it."""
     for history in (indebted(1, deposit=1_999_999), indebted(1)):
