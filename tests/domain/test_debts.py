@@ -83,7 +83,7 @@ def indebted(*cpu_seconds: int, deposit: int = 0) -> History:
     history.write(history.cast.payer(key("sponsor"), 10**15), history.cast.deposit(key("sponsor").keyid, deposit))
     for era, seconds in enumerate(cpu_seconds):
         history.write(history.cast.open_era(era))
-        history.work(era, *[Work(cpu_ms=seconds * 500)] * 2, customer=key("sponsor").keyid)
+        history.work(era, Work(seconds * 250), Work(seconds * 750), customer=key("sponsor").keyid)
         history.attest(history.seal(era))
         history.tick(DAY_MS)
     return history
@@ -147,7 +147,7 @@ def test_repaid_money_reaches_whom_the_era_would_have_paid() -> None:
     timely.found(deposit=0)
     timely.write(timely.cast.payer(key("sponsor"), 10**15), timely.cast.deposit(key("sponsor").keyid, 14_000_000))
     timely.write(timely.cast.open_era(0))
-    timely.work(0, *[Work(cpu_ms=3_500)] * 2, customer=key("sponsor").keyid)
+    timely.work(0, Work(1_750), Work(5_250), customer=key("sponsor").keyid)
     timely.attest(timely.seal(0))
     timely.tick(DAY_MS)
     assert late.state.balances == timely.state.balances

@@ -10,7 +10,7 @@ from proofroom.domain.accounts import bank_account, bond_account, customer_accou
 from proofroom.domain.claims import Chunk
 from proofroom.domain.state import State
 from proofroom.domain.statements.withdrawals import WithdrawalPaid
-from proofroom.domain.unlocking import BOND_MS, DEPOSIT_MS, get_chunks, get_free, trim
+from proofroom.domain.unlocking import DEPOSIT_MS, get_chunks, get_free, trim
 from strategies.histories import History, key
 from strategies.spending import withdraw
 
@@ -40,7 +40,7 @@ def test_a_deposit_leaves_after_seven_days_and_not_a_moment_earlier() -> None:
     bank = history.state.balances[bank_account(history.cast.bank.keyid)]
     history.write(withdraw(history.cast, history.cast.user, 10**12))
     assert get_free(history.state, account(history)) == 0
-    history.sleep(DEPOSIT_MS - 1)
+    history.sleep(7 * DAY_MS - 1)
     assert history.due() is None
     history.tick(1)
     assert paid(history) == [10**12]
@@ -57,7 +57,7 @@ def test_a_bond_leaves_after_twenty_eight_days_and_counts_no_more_at_once() -> N
     history.work(0, Work())
     round = history.seal(0)
     assert last.keyid not in history.state.rounds[cast.cluster, round].eligible
-    history.tick(BOND_MS - 1)
+    history.tick(28 * DAY_MS - 1)
     assert paid(history) == []
     history.tick(1)
     assert paid(history) == [1]

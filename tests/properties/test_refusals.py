@@ -956,6 +956,11 @@ def _deposit_in_no_cluster(h: History) -> Envelope:
     return resign(h.cast.deposit(h.cast.user.keyid, 1), cluster="nowhere")
 
 
+@refused(errors.FromTheFuture, field="created_at", time="2026-03-01T09:05:02.001Z")
+def _deposit_from_the_future(h: History) -> Envelope:
+    return resign(h.cast.deposit(h.cast.user.keyid, 1), created_at="2026-03-01T09:05:02.001Z")
+
+
 @refused(errors.Unregistered, what="manager", key=key("stranger").keyid)
 def _cluster_bond_of_a_stranger(h: History) -> Envelope:
     return h.cast.deposit(key("stranger").keyid, 1, account="cluster-bond")
@@ -1288,7 +1293,6 @@ def test_refusals(case: Case) -> None:
     assert refusal(case)
 
 
-@cache
 @cache  # each case is looked at twice
 def refusal(case: Case) -> tuple[str, str, int]:
     """Check a case. Module, function and line of the ``raise``."""
