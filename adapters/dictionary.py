@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,7 +90,7 @@ def _page(connection: duckdb.DuckDBPyConnection, projection: str, relation: Tabl
     if isinstance(relation, Macro):
         nothing = ", ".join("NULL" for _ in relation.arguments.split(","))
         described = connection.execute(f"DESCRIBE FROM {relation.name}({nothing})").fetchall()
-        known = _comments(connection) | relation.meanings
+        known = _comments(connection, relation.sql) | relation.meanings
         columns = [Column(name, kind, known.get(name, "")) for name, kind, *_ in described]
         return Page(projection, "macro", relation.name, relation.arguments, relation.comment, columns)
     found = connection.execute(
@@ -100,11 +101,13 @@ def _page(connection: duckdb.DuckDBPyConnection, projection: str, relation: Tabl
     return Page(projection, what, relation.name, "", relation.comment, [Column(*row) for row in found])
 
 
-def _comments(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    query = (
-        "SELECT column_name, comment FROM duckdb_columns() WHERE NOT internal AND comment <> '' ORDER BY table_oid DESC"
-    )
-    return dict(connection.execute(query).fetchall())
+def _comments(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, str]:
+    """What columns mean in the relation that a query names first, of those that have them."""
+    query = "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal AND comment <> ''"
+    found, words = connection.execute(query).fetchall(), re.findall(r"\w+", sql)
+    first = {word: -place for place, word in reversed(list(enumerate(words)))}
+    named = sorted((first[table], column, comment) for table, column, comment in found if table in first)
+    return {column: comment for _, column, comment in named}  # the first comes last, and stays
 
 
 def _text(page: Page) -> str:

@@ -100,6 +100,7 @@ CONSENT = Projection(
             FROM (SELECT user_key, agent, arg_max(grants, entry_index) AS newest
                 FROM grants WHERE recorded_at_ms <= epoch_ms(as_of::TIMESTAMP) GROUP BY user_key, agent)
             """,
+            "status -- active, expired or revoked",
         ),
     ],
     [

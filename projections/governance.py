@@ -50,6 +50,7 @@ GOVERNANCE = Projection(
             commit_ms BIGINT NOT NULL                 -- length of a round's commit phase
             reveal_ms BIGINT NOT NULL                 -- length of a round's reveal phase
             escalations BIGINT NOT NULL               -- how often a disputed record goes to a larger committee
+            suspend_after BIGINT                      -- eras of ten in which a validator may withhold before it is suspended; null: never
             cpu_tolerance BIGINT NOT NULL             -- in 10^18ths of what was observed
             gpu_tolerance BIGINT NOT NULL             -- in 10^18ths of what was observed
             bytes_tolerance BIGINT NOT NULL           -- in 10^18ths of what was observed
@@ -170,7 +171,7 @@ GOVERNANCE = Projection(
             SELECT entry_index, s.cluster, p.prices.cpu_second, p.prices.gpu_unit, p.prices.mib_streamed,
                 p.prices.mib_stored_month, p.prices.put, p.prices.get, p.shares.treasury, p.shares.reserve, p.shares.validators,
                 p.attestation.committee, p.attestation.beacon_ms, p.attestation.commit_ms, p.attestation.reveal_ms,
-                p.attestation.escalations, p.attestation.cpu_tolerance, p.attestation.gpu_tolerance,
+                p.attestation.escalations, p.attestation.suspend_after, p.attestation.cpu_tolerance, p.attestation.gpu_tolerance,
                 p.attestation.bytes_tolerance, p.bonds.cluster_minimum, p.bonds.validator_minimum, p.bonds.slash_floor,
                 p.bonds.slash_multiple, p.era_seconds, p.late_records, coalesce(p.majority, 'unanimous')
             FROM (SELECT *, s.parameters AS p
@@ -179,7 +180,8 @@ GOVERNANCE = Projection(
                         "mib_stored_month": "DECIMAL(38,0)", "put": "DECIMAL(38,0)", "get": "DECIMAL(38,0)"},
                     "shares": {"treasury": "BIGINT", "reserve": "BIGINT", "validators": "BIGINT"},
                     "attestation": {"committee": "BIGINT", "beacon_ms": "BIGINT", "commit_ms": "BIGINT", "reveal_ms": "BIGINT",
-                        "escalations": "BIGINT", "cpu_tolerance": "BIGINT", "gpu_tolerance": "BIGINT", "bytes_tolerance": "BIGINT"},
+                        "escalations": "BIGINT", "suspend_after": "BIGINT", "cpu_tolerance": "BIGINT", "gpu_tolerance": "BIGINT",
+                        "bytes_tolerance": "BIGINT"},
                     "bonds": {"cluster_minimum": "DECIMAL(38,0)", "validator_minimum": "DECIMAL(38,0)",
                         "slash_floor": "DECIMAL(38,0)", "slash_multiple": "BIGINT"},
                     "era_seconds": "BIGINT", "late_records": "VARCHAR", "majority": "VARCHAR"}}') AS s

@@ -129,6 +129,7 @@ HISTORY = Projection(
                 if(own = 'active' AND grant_id IN (FROM broken), 'ended above', own) AS status, scopes, expires_at
             FROM newest
             """,
+            "status -- active, expired, revoked, distrusted (its keys were declared stolen), or ended above",
         ),
     ],
     [

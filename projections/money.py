@@ -163,6 +163,10 @@ MONEY = Projection(
             SELECT account, sum(amount) AS balance, max(entry_index) AS last_index
             FROM journal WHERE entry_index <= as_of_index GROUP BY account HAVING sum(amount) <> 0
             """,
+            """
+            balance    -- base units
+            last_index -- newest entry that moved it by then
+            """,
         ),
         Macro(
             "balances_at",
@@ -173,6 +177,10 @@ MONEY = Projection(
             FROM journal JOIN log USING (entry_index) WHERE recorded_at_ms <= epoch_ms(as_of::TIMESTAMP)
             GROUP BY account HAVING sum(amount) <> 0
             """,
+            """
+            balance    -- base units
+            last_index -- newest entry that moved it by then
+            """,
         ),
         Macro(
             "balances_of_era",
@@ -182,6 +190,10 @@ MONEY = Projection(
             SELECT account, sum(amount) AS balance, max(j.entry_index) AS last_index
             FROM journal j JOIN era_payments p ON p.cluster = of_cluster AND p.era = of_era AND j.entry_index <= p.entry_index
             GROUP BY account HAVING sum(amount) <> 0
+            """,
+            """
+            balance    -- base units
+            last_index -- newest entry that moved it by then
             """,
         ),
         View(

@@ -96,6 +96,12 @@ USAGE = Projection(
                 max(last_index) AS last_index
             FROM balances(as_of_index) GROUP BY ALL
             """,
+            """
+            role       -- kind of account
+            accounts   -- accounts that were not at zero
+            balance    -- base units
+            last_index -- newest entry that moved one of them by then
+            """,
         ),
         View(
             "bonds",

@@ -20,7 +20,7 @@ from strategies.histories import History, store_of, whole_history
 from strategies.rooms import soak
 from strategies.worlds import histories
 
-PARAMETERS = [name for name in Parameters._fields if name not in ("suspend_after", "carries_late")]
+PARAMETERS = [name for name in Parameters._fields if name != "carries_late"]
 
 
 def by_index(views: Views, query: str) -> dict[int, list[tuple[Any, ...]]]:
@@ -48,7 +48,7 @@ def check_as_of(history: History) -> None:
         if (
             next_due(state, state.recorded_at_ms) is None
         ):  # what an era's opening changes is told by the statements right after it
-            assert {name: [int(value) for value in row] for name, *row in parameters[index]} == {
+            assert {name: [int(value or 0) for value in row] for name, *row in parameters[index]} == {
                 name: [getattr(cluster.parameters, field) for field in PARAMETERS]
                 for name, cluster in state.clusters.items()
             }, index
