@@ -36,7 +36,9 @@ def main() -> None:
     ask.add_argument("--summary", action="store_true", help="print the table for docs/fuzz.md")
     ask.add_argument("targets", nargs="*", choices=[[], *TARGETS], help="only these")
     args = ask.parse_args()
-    done = json.loads(DONE.read_text()) if DONE.exists() else {"commit": _commit(), "pieces": []}
+    done = json.loads(DONE.read_text()) if DONE.exists() else {}
+    if not args.summary and done.get("commit") != _commit():  # executions count for the code that they ran
+        done = {"commit": _commit(), "pieces": []}
     if not args.summary:
         seeds = [sys.executable, "-m", "fuzz.seeds", str(BUILD / "seeds")]
         subprocess.run(seeds, check=True)
@@ -114,7 +116,10 @@ def _print(done: dict[str, object]) -> None:
 
 def _commit() -> str:
     return subprocess.run(
-        ["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True
+        ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.strip()
 
 
