@@ -36,8 +36,8 @@ def main() -> None:
     ask.add_argument("--summary", action="store_true", help="print the table for docs/fuzz.md")
     ask.add_argument("targets", nargs="*", choices=[[], *TARGETS], help="only these")
     args = ask.parse_args()
-    done = json.loads(DONE.read_text()) if DONE.exists() else {}
-    if not args.summary and done.get("commit") != _commit():  # executions count for the code that they ran
+    done = json.loads(DONE.read_text()) if DONE.exists() else {"commit": "none", "pieces": []}
+    if not args.summary and done["commit"] != _commit():  # executions count for the code that they ran
         done = {"commit": _commit(), "pieces": []}
     if not args.summary:
         seeds = [sys.executable, "-m", "fuzz.seeds", str(BUILD / "seeds")]
