@@ -28,6 +28,8 @@ USAGE = {
     "puts": "data.puts",
     "gets": "data.gets",
 }
+MARKET = ("fee", "marketplace", "creator")
+"""Lines of marketplaces' money, which never mixes with the protocol's."""
 TOTALS = {
     "charged": "charged",
     "collected": "charge",
@@ -243,14 +245,20 @@ def _check_lines(lines: Sequence[Entry], paid: Entry, ledger_key: str, attested:
         if party is not None:
             counted = attested[party, line.get(f"basis.{party}", str)]
             line.need(basis.get("records") == counted, "the line counts other records")
-    pot = {line.get("credit" if line.body["role"] in ("charge", "fee") else "debit", str) for line in lines}
-    paid.need(len(pot) <= 1 and all(accounts[account] == 0 for account in pot), "debits and credits differ")
+    sides = {(line.body["role"] in MARKET, _pot(line)) for line in lines}
+    apart = len({pot for _, pot in sides}) == len({market for market, _ in sides}) == len(sides)
+    paid.need(apart and all(accounts[pot] == 0 for _, pot in sides), "debits and credits differ")
     totals = TOTALS | (FEE_TOTALS if sums["fees"] or "fees_charged" in paid.get("totals", dict) else {})
     for total, role in totals.items():
         paid.need(_amount(paid, f"totals.{total}") == sums[role], f"the lines give another total {total}")
     owed = sums["charge"] + sums["debt"], sums["fee"] + sums["fees_debt"]
     paid.need((sums["charged"], sums["fees"]) == owed, "charges differ from what was collected and what is owed")
     return len(lines)
+
+
+def _pot(line: Entry) -> str:
+    """The account that charges, or fees, go into, and that pays them out: each has one of its own in an era."""
+    return line.get("credit" if line.body["role"] in ("charge", "fee") else "debit", str)
 
 
 CLAIMS: dict[str, proof.Claim] = {**proof.CLAIMS, "payout": check_payout, "era": check_era}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -15,11 +16,13 @@ from proofroom.domain.envelope import Envelope
 from proofroom.domain.hashing import tagged
 from proofroom.domain.recount import verify
 from proofroom.domain.signing import Signer
+from proofroom.domain.statements.settlement import Payout
 from proofroom.domain.verifier import Verdict
 from proofroom.domain.voting import make_vote
 from strategies.consenting import rotate
 from strategies.forging import Change, body_at, forge, id_at, indexes, proven_history, set_to
-from strategies.histories import History, key, resign, store_of
+from strategies.histories import History, key, resign, store_of, whole_history
+from strategies.selling import TENTH, list_work, open_market
 
 CLUSTER = proven_history().cast.cluster
 PAID = indexes("era-paid")[0]
@@ -193,3 +196,40 @@ def test_keys_that_changed_before_and_during_an_era() -> None:
     history.write(cast.close_era(0))
     report = verify(Prover(store_of(history), key("checkpoint").keyid).era(cast.cluster, 0))
     assert report.verdict is Verdict.VALID, report.sentence()
+
+
+@cache
+def selling_history() -> History:
+    """An era with a record that is sold, and paid in full."""
+    history = History(seed="selling", validators=5)
+    history.found()
+    cast = history.cast
+    history.write(cast.payer(cast.user, 10**15), open_market(cast), cast.open_era(0))
+    history.work(0, Work(1_000), listing=list_work(history, ratio=TENTH))
+    history.attest(history.seal(0))
+    history.sleep(1_000)
+    history.write(history.cast.close_era(0))
+    return history
+
+
+def test_eras_in_which_something_was_sold() -> None:
+    """Charges and fees have an account each, whether the fee was paid or not."""
+    for history, era in ((selling_history(), 0), (whole_history(), 1)):
+        report = verify(forge(history=history).era(history.cast.cluster, era))
+        assert report.verdict is Verdict.VALID, report.sentence()
+
+
+def test_charges_and_fees_do_not_mix() -> None:
+    """A line of the marketplace's money out of the protocol's account, all of them on it, or one unit too many."""
+    lines = {e.statement.role: e for e in selling_history().entries if isinstance(e.statement, Payout)}
+    fee, charge, creator, market = (lines[role] for role in ("fee", "charge", "creator", "marketplace"))
+    assert isinstance(charge.statement, Payout)
+    pot = charge.statement.credit
+    changes: list[dict[int, Change]] = [
+        {creator.index: set_to("debit", pot)},
+        {fee.index: set_to("credit", pot), creator.index: set_to("debit", pot), market.index: set_to("debit", pot)},
+        {creator.index: set_to("amount", more)},
+    ]
+    for change in changes:
+        report = verify(forge(change, history=selling_history()).era(CLUSTER, 0))
+        assert (report.verdict, "debits and credits differ" in report.why) == (Verdict.INVALID, True), report.sentence()
