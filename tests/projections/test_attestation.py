@@ -132,7 +132,7 @@ def test_rounds_and_reasons() -> None:
     rounds = views.sql("SELECT batch, round, status, committee IS NULL FROM rounds WHERE era = 0 ORDER BY 1").fetchall()
     assert rounds == [(0, 0, "final", False), (1, 1, "final", False), (2, 2, "final", True)]
     reasons = views.sql("SELECT reason, sum(doubted)::BIGINT FROM vote_doubts GROUP BY 1 ORDER BY 1").fetchall()
-    expected = [("observation-conflict", 1), ("overclaimed-cpu", 1), ("result-mismatch", 4), ("unobserved", 1)]
+    expected = [("observation-conflict", 1), ("overclaimed-cpu", 1), ("result-mismatch", 13), ("unobserved", 1)]
     assert reasons == expected
     assert views.sql("SELECT DISTINCT octet_length(agree) FROM vote_reveals WHERE round = 1").fetchall() == [(2,)]
     views.close()
