@@ -14,6 +14,7 @@ from proofroom.domain.state import UsageSum
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.settlement import EraPaid, EraSealed, Payout
 from strategies.histories import History, key
+from strategies.selling import list_work, open_market
 
 CARRYING = PARAMETERS.model_copy(update={"late_records": "next-era"})
 
@@ -108,6 +109,22 @@ def test_a_cap_counts_what_was_carried() -> None:
     with pytest.raises(OverLimit):
         history.record(history.cast.activity(history.grant, 1, Work(500), customer=key("sponsor").keyid))
     history.work(1, Work(250), customer=key("sponsor").keyid)
+
+
+def test_a_cap_counts_all_that_was_carried_for_the_payer_and_nothing_else() -> None:
+    """Usage and fees of two records that another pays for; the wallet's own record has no cap. Nothing waits any more."""
+    history = carrying()
+    cast, sponsor = history.cast, key("sponsor")
+    history.write(cast.payer(sponsor, 10**15), open_market(cast))
+    sold = list_work(history, price=7)
+    history.work(0, Work(1_000), Work(2_000), customer=sponsor.keyid, listing=sold)
+    history.work(0, Work(5_000))
+    history.tick(DAY_MS)
+    history.write(cast.open_era(1))
+    era, payer = history.state.eras[cast.cluster, 1], (sponsor.keyid, cast.agent.keyid)
+    assert dict(era.capped) == {payer: UsageSum(cpu_ms=3_000)}
+    assert dict(era.capped_fees) == {payer: 14}
+    assert (era.carried, dict(history.state.clusters[cast.cluster].carried)) == (3, {})
 
 
 @settings(max_examples=settings().max_examples // 10)
