@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -27,7 +28,10 @@ CLEAR = "%reset -f"
 
 def room_of(entries: int) -> Path:
     """The room of such a world."""
-    made_by = b"".join((HERE / name).read_bytes() for name in ("story.py", "world.py"))
+    sources = [HERE / "story.py", HERE / "world.py", *sorted((HERE.parent / "domain").rglob("*.py"))]
+    made_by = b"".join(
+        path.read_bytes() for path in sources
+    )  # other rules may make another log, and cannot use the old state
     return BUILD / f"notebooks-{entries}-{SEED}-{hashlib.sha256(made_by).hexdigest()[:12]}"
 
 
@@ -35,9 +39,8 @@ def prepare(entries: int) -> Path:
     """The room, made unless it is there."""
     room = room_of(entries)
     if not (room / "names.json").exists():
-        import shutil
-
-        shutil.rmtree(room, ignore_errors=True)
+        for old in BUILD.glob(f"notebooks-{entries}-*"):
+            shutil.rmtree(old)
         make(room, entries, progress=lambda day: print(f"\r  day {day}", end="", file=sys.stderr, flush=True))
         print(file=sys.stderr)
     return room
