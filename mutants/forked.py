@@ -21,7 +21,8 @@ from cosmic_ray.work_db import WorkDB, use_db
 from cosmic_ray.work_item import MutationSpec, TestOutcome, WorkerOutcome, WorkResult
 
 TIMEOUT_SECONDS = 120
-CPU_SECONDS = 60
+CPU_SECONDS, SINGLE_CPU_SECONDS = 60, 10
+"""After which a mutant hangs: with whole files, and with single tests."""
 AGAIN = ("proofroom.domain.verifier", "proofroom.domain.recount", "proofroom.domain.policy")
 """Modules that a fork loads anew besides the mutated one: those that are tested here, and import each other."""
 
@@ -70,22 +71,23 @@ def try_mutant(path: Path, spec: MutationSpec, tests: list[str]) -> WorkResult:
 def run_tests(path: Path, tests: list[str]) -> int:
     """The status of the tests over the module as it stands now: single tests, which are named as such, before whole files."""
     single = [test for test in tests if "::" in test]
-    for some in (single, [test for test in tests if test not in single]):
+    whole = [test for test in tests if test not in single]
+    for some, seconds in ((single, SINGLE_CPU_SECONDS), (whole, CPU_SECONDS)):
         if some:
             child = os.fork()
             if child == 0:
-                _run(path, some)
+                _run(path, some, seconds)
             if (status := _wait(child)) != 0:
                 return status
     return 0
 
 
-def _run(path: Path, tests: list[str]) -> None:
+def _run(path: Path, tests: list[str], cpu_seconds: int) -> None:
     """In the fork: load the mutant, run the tests, and end with their status."""
     status = 1
     try:
         os.setpgid(0, 0)
-        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
         nowhere = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(nowhere, stream)
