@@ -90,10 +90,11 @@ class Ledger(Reader):
         workers: int = 0,
         signed_head: SignedHead | None = None,
     ) -> None:
+        signed = signed_head.last() if signed_head is not None else None
         super().__init__(store, views)
         self._signed_head = signed_head
-        if signed_head is not None:
-            signed_head.check(self._head.tree, store.node)
+        if signed_head is not None and signed is not None:
+            signed_head.check(self._head.tree, store.node, signed)
         self._signers = {signer.keyid: signer for signer in signers}
         self._workers = workers
         self._pool: VerifyingPool | None = None

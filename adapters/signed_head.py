@@ -57,13 +57,13 @@ class SignedHead:
             raise StoreReadOnly(path=str(path), why=e.strerror or str(e)) from None
         self._locked = False
 
-    def check(self, tree: merkle.Tree, node: merkle.Node) -> None:
-        """Whether a log with this tree extends what was signed.
+    def check(self, tree: merkle.Tree, node: merkle.Node, signed: Signed) -> None:
+        """Whether a log with this tree extends what was signed, as :meth:`last` said before the log was read: the log may grow meanwhile.
 
         Raises:
             WouldFork: it does not.
         """
-        signed, root = self._read(), merkle.root(tree)
+        root = merkle.root(tree)
         if (tree.size, root) in (signed[1:3], signed[3:5]):
             return
         if tree.size < signed.size:
@@ -83,8 +83,8 @@ class SignedHead:
             StoreLocked: another copy of this ledger holds the turn for too long.
         """
         self._lock()
-        self.check(before, node)
-        last = self._read()
+        last = self.last()
+        self.check(before, node, last)
         held = Signed(last.turn + 1, before.size, merkle.root(before), after.size, merkle.root(after))
         self._write(held)
 
@@ -92,7 +92,7 @@ class SignedHead:
         """Hand over the turn; the tree that was written down is the last one now, when it was given."""
         if not self._locked:
             return
-        last = self._read()
+        last = self.last()
         if given:
             self._write(Signed(last.turn + 1, last.next_size, last.next_root, last.next_size, last.next_root))
         fcntl.flock(self._file, fcntl.LOCK_UN)
@@ -115,7 +115,12 @@ class SignedHead:
                     raise StoreLocked(path=str(self.path), why="another copy of this ledger is signing") from None
                 time.sleep(0.001)
 
-    def _read(self) -> Signed:
+    def last(self) -> Signed:
+        """What was signed last, and what was to follow.
+
+        Raises:
+            NotALedger: the file cannot be read.
+        """
         data = os.pread(self._file, 2 * SLOT, 0)
         found = [slot for at in (0, SLOT) if (slot := _parse(data[at : at + SLOT])) is not None]
         if not found and data.strip(b"\0"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from proofroom.adapters.signed_head import SIGNED_HEAD, SLOT, SignedHead
 from proofroom.domain import merkle
 from proofroom.domain.errors import NotALedger, StoreLocked, WouldFork
 from proofroom.domain.merkle import SHA256, Tree
+from strategies.rooms import make_folder
 
 LEAVES = [SHA256.leaf(b"%d" % i) for i in range(64)]
 
@@ -45,14 +47,14 @@ def head(tmp_path: Path) -> SignedHead:
 def test_goes_on_from_what_was_signed(head: SignedHead) -> None:
     """The same tree, and any that extends it, may be signed over."""
     for size in range(5, 65):
-        head.check(tree(size), nodes())
+        head.check(tree(size), nodes(), head.last())
 
 
 def test_refuses_what_is_shorter(head: SignedHead) -> None:
     """A restored backup, however short."""
     for size in range(5):
         with pytest.raises(WouldFork, match="shorter"):
-            head.check(tree(size), nodes())
+            head.check(tree(size), nodes(), head.last())
         with pytest.raises(WouldFork):
             head.begin(tree(size), tree(size + 1), nodes())
         head.end(given=False)
@@ -64,8 +66,8 @@ def test_refuses_what_was_changed(head: SignedHead) -> None:
         for size in (5, 6, 8, 40):
             for node in (nodes(fork), nodes()):
                 with pytest.raises(WouldFork, match="another history"):
-                    head.check(tree(size, fork), node)
-    head.check(tree(40, 5), nodes(5))
+                    head.check(tree(size, fork), node, head.last())
+    head.check(tree(40, 5), nodes(5), head.last())
 
 
 def test_a_crash_before_the_log_held_it(head: SignedHead, tmp_path: Path) -> None:
@@ -73,14 +75,14 @@ def test_a_crash_before_the_log_held_it(head: SignedHead, tmp_path: Path) -> Non
     head.begin(tree(5), tree(9), nodes())
     head.end(given=False)  # the process ends here; its lock with it
     again = SignedHead(tmp_path / "head")
-    again.check(tree(9), nodes())  # the log did hold it
-    again.check(tree(5), nodes())  # it did not
+    again.check(tree(9), nodes(), again.last())  # the log did hold it
+    again.check(tree(5), nodes(), again.last())  # it did not
     again.begin(tree(5), tree(7, 5), nodes())
     again.end(given=True)
     with pytest.raises(WouldFork):
-        again.check(tree(9), nodes())
+        again.check(tree(9), nodes(), again.last())
     with pytest.raises(WouldFork):
-        again.check(tree(5), nodes())
+        again.check(tree(5), nodes(), again.last())
 
 
 def test_one_copy_signs_at_a_time(head: SignedHead, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,10 +115,11 @@ def test_a_torn_slot_is_none(head: SignedHead, tmp_path: Path) -> None:
     last = 0 if whole[:SLOT].split()[0] > whole[SLOT:].split()[0] else SLOT
     for at in (last, last + 40, last + SLOT - 1):
         path.write_bytes(whole[:at] + b"x" + whole[at + 1 :])
-        SignedHead(path).check(tree(5), nodes())
+        again = SignedHead(path)
+        again.check(tree(5), nodes(), again.last())
     path.write_bytes(b"x" * 2 * SLOT)
     with pytest.raises(NotALedger):
-        SignedHead(path).check(tree(5), nodes())
+        SignedHead(path).last()
 
 
 # --- a ledger in a folder
@@ -178,5 +181,22 @@ def test_an_older_ledger_gets_its_file(tmp_path: Path) -> None:
         size = ledger.size
     head = SignedHead(tmp_path / KEYS / SIGNED_HEAD)
     with pytest.raises(WouldFork):
-        head.check(tree(size - 1), nodes())
+        head.check(tree(size - 1), nodes(), head.last())
     head.close()
+
+
+def test_a_log_that_grows_while_it_is_opened_is_no_fork(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process appends after the log was read and before it is held against what was signed."""
+    make_folder(tmp_path).ledger.close()
+    check = SignedHead.check
+
+    def late(self: SignedHead, *args: Any) -> None:
+        monkeypatch.undo()
+        with Ledger.open(tmp_path) as other:
+            other.tick()
+        check(self, *args)
+
+    monkeypatch.setattr(SignedHead, "check", late)
+    with Ledger.open(tmp_path) as ledger:
+        size = ledger.size
+        assert ledger.tick() == size + 1  # after the tick of the other
