@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.bulk import append_all
+from benchmarks.bulk import ERA, append_all
 from benchmarks.compare import compare
 from benchmarks.room import build, cast_of, grant_of
 from proofroom.adapters.cast import Cast, Work
@@ -25,10 +25,10 @@ from proofroom.domain.statements.activity import Activity
 TREE = 1_024
 
 
-def statements(cast: Cast, ledger: Ledger, count: int) -> Iterator[Activity]:
+def statements(cast: Cast, ledger: Ledger, first: int, end: int) -> Iterator[Activity]:
     """Records of one node, so that all have the same three signers."""
     grant = grant_of(ledger, cast)
-    return (cast.record(grant, 0, Work(cpu_ms=i % 1000, gpu_units=0.83)) for i in range(count))
+    return (cast.record(grant, i // ERA, Work(cpu_ms=i % 1000, gpu_units=0.83)) for i in range(first, end))
 
 
 def prepare(folder: Path, records: int) -> None:
@@ -42,7 +42,7 @@ def prepare(folder: Path, records: int) -> None:
         cast = cast_of(ledger, folder / "room")
         signers = (cast.derived, cast.orchestrator, cast.runtimes[0])
         for first in range(0, records, TREE):
-            batch = list(statements(cast, ledger, min(TREE, records - first)))
+            batch = list(statements(cast, ledger, first, min(first + TREE, records)))
             direct.writelines(sign(statement, *signers).to_json() + b"\n" for statement in batch)
             rooted.writelines(envelope.to_json() + b"\n" for envelope in sign_rooted(batch, *signers, tree=TREE))
 

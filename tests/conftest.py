@@ -12,7 +12,7 @@ from hypothesis import settings
 settings.register_profile(
     "default",
     parent=settings.get_profile("default"),
-    max_examples=40,
+    max_examples=25,
     derandomize=False,
     deadline=None,
     print_blob=True,

@@ -12,13 +12,13 @@ import pytest
 from proofroom.adapters.cli import main
 from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.stores import MemoryStore
-from proofroom.adapters.views import Views
 from proofroom.domain.authorisation import Chain, authorise, chain_status
 from proofroom.domain.errors import GrantAbsent, GrantRevoked, NoSuchEntry, Refused
 from proofroom.domain.ids import KeyId, from_ms
 from strategies.consenting import compromise, delegate, rotate, set_recovery
 from strategies.histories import History, key, store_of
 from strategies.rooms import Clock, make_folder, make_room
+from strategies.viewing import fresh_views
 
 SUBS = [key("sub-1"), key("sub-2")]
 CALENDAR = "v-7c21 / calendar"
@@ -80,7 +80,7 @@ def outcome(ask: Callable[..., Chain], *args: Any, **at: int) -> object:
 def test_status_by_sql_is_the_domains() -> None:
     """Each newest grant and delegation, at and around every moment at which something was recorded, and when things expire."""
     history = family()
-    views = Views(None)
+    views = fresh_views()
     views.project(store_of(history))
     times = {e.recorded_at_ms + d for e in history.entries for d in (-1, 0, 1, 49_999, 50_000, 50_001, 90_001)}
     for at in sorted(times):
@@ -110,7 +110,7 @@ def test_status_by_sql_is_the_domains() -> None:
 def test_the_history_of_a_person_and_of_an_agent() -> None:
     """Every statement that names them, in the order of the log."""
     history = family()
-    views = Views(None)
+    views = fresh_views()
     views.project(store_of(history))
 
     def events(where: str) -> list[str]:

@@ -10,10 +10,11 @@ import pytest
 from proofroom.adapters.follower import Follower
 from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.stores import MemoryStore, Store
-from proofroom.adapters.views import ProjectionBehind, ProjectionStopped, Views
+from proofroom.adapters.views import ProjectionBehind, ProjectionStopped
 from proofroom.domain.errors import StoreUnavailable
 from strategies.histories import store_of, whole_history
 from strategies.rooms import Spoiled, make_folder
+from strategies.viewing import fresh_views
 from strategies.worlds import content
 
 
@@ -51,7 +52,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 def test_following_is_one_pass() -> None:
     """In whatever steps the log grows, the tables are those of one pass; a writer can be held back."""
     store = Growing(store_of(whole_history()))
-    views, whole = Views(None, page=7), Views(None)
+    views, whole = fresh_views(page=7), fresh_views()
     whole.project(store.inner)
     with Follower(views, store, poll_seconds=0.001) as follower:
         for shown in (1, 10, 11, 50, 100, store.inner.size()):
@@ -67,7 +68,7 @@ def test_following_is_one_pass() -> None:
 def test_a_store_that_fails_is_said_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits gets its error; when it is back the follower goes on."""
     monkeypatch.setattr("proofroom.adapters.follower.RETRY_SECONDS", 0.01)
-    store, views = Growing(store_of(whole_history())), Views(None)
+    store, views = Growing(store_of(whole_history())), fresh_views()
     store.failing.set()
     with Follower(views, store, poll_seconds=0.001) as follower:
         while follower.error is None:
@@ -86,7 +87,7 @@ def test_a_store_that_fails_is_said_to_fail(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_stopped_projection_holds_nobody_back() -> None:
     """Who waits for it is told; who waits for the others is not."""
     good, kinds = store_of(whole_history()), [e.statement.kind for e in whole_history().entries]
-    views = Views(None)
+    views = fresh_views()
     with Follower(views, Spoiled(good, kinds.index("deposit")), poll_seconds=0.001) as follower:
         follower.wait_for(good.size(), names=["consent"], timeout=60)
         follower.hold(max_lag=0, timeout=60)
@@ -97,7 +98,7 @@ def test_a_stopped_projection_holds_nobody_back() -> None:
 
 def test_some_projections_sooner() -> None:
     """Each at its own pace; questions that would mix two moments are refused, and in the end all is as in one pass."""
-    store, views, whole = store_of(whole_history()), Views(None, page=13), Views(None)
+    store, views, whole = store_of(whole_history()), fresh_views(page=13), fresh_views()
     whole.project(store)
     views.project(store, names=["activity"])
     views.project(store, names=["log", "governance"], until=77)

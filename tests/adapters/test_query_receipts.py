@@ -24,6 +24,7 @@ from proofroom.adapters.views import Views
 from proofroom.domain.errors import BadInput, QueryFailed
 from strategies.histories import History, key, store_of, whole_history
 from strategies.rooms import entries_of, forge, soak
+from strategies.viewing import fresh_views
 from strategies.worlds import histories
 
 QUERIES = [
@@ -76,7 +77,7 @@ REFUSED = {
 
 def receipt_of(store: Store, sql: str, *, page: int = 5_000) -> QueryReceipt:
     """A receipt by read models that took the log in by such pages; as it comes back from its file."""
-    views = Views(None, page=page)
+    views = fresh_views(page=page)
     views.project(store)
     receipt, _ = bind(views, store, sql)
     views.close()
@@ -92,7 +93,7 @@ def store() -> Store:
 @pytest.fixture(scope="module")
 def receipts(store: Store) -> list[QueryReceipt]:
     """Of all the queries, at one size."""
-    views = Views(None, page=11)
+    views = fresh_views(page=11)
     views.project(store)
     made = [bind(views, store, sql)[0] for sql in QUERIES]
     views.close()
@@ -125,7 +126,7 @@ def test_what_may_differ_is_refused(store: Store, views: Views, sql: str, why: s
 @pytest.fixture(scope="module")
 def views(store: Store) -> Any:
     """Read models of the whole history."""
-    views = Views(None)
+    views = fresh_views()
     views.project(store)
     yield views
     views.close()

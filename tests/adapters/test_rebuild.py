@@ -15,6 +15,7 @@ from proofroom.domain.errors import BadInput
 from proofroom.projections import PROJECTIONS
 from strategies.histories import History, store_of, whole_history
 from strategies.rooms import Spoiled, entries_of, forge, soak
+from strategies.viewing import fresh_views
 from strategies.worlds import content, histories
 
 
@@ -23,7 +24,7 @@ from strategies.worlds import content, histories
 def test_a_rebuild_equals_what_is_there(history: History) -> None:
     """For random histories, taken in by sevens: every table has the same rows and the same digest."""
     store = store_of(history)
-    views = Views(None, page=7)
+    views = fresh_views(page=7)
     views.project(store)
     before = content(views)
     found = rebuild(views, store)
@@ -41,7 +42,7 @@ CHANGES = [
 ]
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("change", CHANGES[:: soak(2, 1)])
 def test_an_altered_table_is_found_and_mended(tmp_path: Path, change: str) -> None:
     """One amount, one row more, one less, one null: named by its table, and put right in one transaction."""
     file, store = tmp_path / "views.duckdb", store_of(whole_history())
@@ -65,7 +66,7 @@ def test_an_altered_table_is_found_and_mended(tmp_path: Path, change: str) -> No
 
 
 def test_who_asks_meanwhile_sees_whole_tables(tmp_path: Path) -> None:
-    """Through ten exchanges of a table that differs each time."""
+    """Through exchanges of a table that differs each time."""
     store = store_of(whole_history())
     views = Views(tmp_path / "views.duckdb")
     views.project(store)
@@ -78,7 +79,7 @@ def test_who_asks_meanwhile_sees_whole_tables(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=ask)
     thread.start()
-    for _ in range(3):
+    for _ in range(soak(2, 10)):
         with views.held() as connection:
             connection.execute("INSERT INTO journal SELECT * FROM journal LIMIT 5")
         assert [c.table for c in rebuild(views, store, ["money"]) if not c.equal] == ["journal"]
@@ -92,14 +93,14 @@ def test_a_stopped_projection_is_rebuilt() -> None:
     """With a log that it can take in it goes on; with one that it cannot, what is there stays."""
     good, kinds = store_of(whole_history()), [e.statement.kind for e in whole_history().entries]
     bad = Spoiled(good, kinds.index("payout"))
-    views = Views(None)
+    views = fresh_views()
     views.project(bad)
     with pytest.raises(ProjectionStopped):
         rebuild(views, bad)
     assert [letter.projection for letter in views.stopped] == ["money"]
     rebuild(views, good)
     assert views.stopped == []
-    whole = Views(None)
+    whole = fresh_views()
     whole.project(good)
     assert content(views) == content(whole)
     views.close()
@@ -108,7 +109,7 @@ def test_a_stopped_projection_is_rebuilt() -> None:
 
 def test_a_log_that_grew_is_taken_in_on_both_sides() -> None:
     """The comparison is of one moment."""
-    views = Views(None)
+    views = fresh_views()
     views.project(forge(entries_of(whole_history())[:40]))
     assert all(c.equal for c in rebuild(views, store_of(whole_history()), ["activity", "log"]))
     assert views.positions["activity"] == len(whole_history().entries)
@@ -118,7 +119,7 @@ def test_a_log_that_grew_is_taken_in_on_both_sides() -> None:
 
 def test_no_projection_of_this_name() -> None:
     """The ones that there are are named."""
-    views = Views(None)
+    views = fresh_views()
     with pytest.raises(BadInput, match="attestation"):
         rebuild(views, store_of(whole_history()), ["monies"])
     views.close()

@@ -14,10 +14,11 @@ import pytest
 
 from proofroom.adapters.projector import root_at
 from proofroom.adapters.snapshots import publish
-from proofroom.adapters.views import ProjectionStopped, Views
+from proofroom.adapters.views import ProjectionStopped
 from proofroom.projections import PROJECTIONS
 from strategies.histories import History, key, store_of, whole_history
 from strategies.rooms import Spoiled, entries_of, forge, make_folder, soak
+from strategies.viewing import fresh_views
 from strategies.worlds import content
 
 
@@ -26,7 +27,7 @@ def test_a_copy_is_the_read_models(tmp_path: Path) -> None:
     store = store_of(whole_history())
     made = publish(store, tmp_path / "out")
     assert (made.made, made.position, made.root) == (True, store.size(), root_at(store, store.size()))
-    views = Views(None)
+    views = fresh_views()
     views.project(store)
     found = content(views)
     with duckdb.connect(tmp_path / "out" / "latest" / "views.duckdb", read_only=True) as connection:
@@ -51,7 +52,7 @@ def test_parquet_by_era_and_cluster(tmp_path: Path) -> None:
     history.write(history.cast.found_cluster(), history.cast.deposit(key("rich").keyid, 10**36 - 1))
     whole, large = store_of(whole_history()), store_of(history)
     for store, made in ((s, publish(s, tmp_path)) for s in (whole, large)):
-        views = Views(None)
+        views = fresh_views()
         views.project(store)
         found, connection = content(views), duckdb.connect()
         for table in (t for p in PROJECTIONS for t in p.tables):

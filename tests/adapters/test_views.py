@@ -31,6 +31,7 @@ from proofroom.domain.ids import KeyId
 from proofroom.projections import PROJECTIONS
 from strategies.histories import History, store_of, whole_history
 from strategies.rooms import TESTS, Spoiled, copy_of, edit, entries_of, forge, soak
+from strategies.viewing import fresh_views
 from strategies.worlds import content, histories
 
 Content = dict[str, list[tuple[Any, ...]]]
@@ -41,7 +42,7 @@ EMPTY = {"queues", "unlocking"}
 
 def rebuilt(store: Store) -> Content:
     """What one pass over a log gives."""
-    views = Views(None)
+    views = fresh_views()
     views.project(store)
     found = content(views)
     views.close()
@@ -89,7 +90,7 @@ def test_any_split_gives_the_same_tables(tmp_path_factory: pytest.TempPathFactor
 def test_pages_of_the_whole_history(page: int) -> None:
     """Every kind of statement, in pages of every size."""
     store = store_of(whole_history())
-    views = Views(None, page=page)
+    views = fresh_views(page=page)
     positions: list[int] = []
     views.project(store, positions.append)
     assert positions[-1] == store.size()
@@ -189,7 +190,7 @@ def test_a_poison_entry_stops_its_projection_alone(page: int) -> None:
     """It is named, by SQL too; what came before it stays, the others go on, and once it is mended all goes on."""
     good, kinds = store_of(whole_history()), [e.statement.kind for e in whole_history().entries]
     bad = kinds.index("payout")
-    views = Views(None, page=page)
+    views = fresh_views(page=page)
     views.project(Spoiled(good, bad))
     (letter,) = views.stopped
     assert (letter.projection, letter.entry_index) == ("money", bad)
@@ -400,7 +401,7 @@ def test_a_relation_sees_the_moment_it_was_made() -> None:
 def test_threads_ask_while_the_log_is_taken_in() -> None:
     """Each sees whole pages only."""
     store = store_of(whole_history())
-    views = Views(None, page=20)
+    views = fresh_views(page=20)
     seen: list[tuple[int, int]] = []
     done = threading.Event()
 

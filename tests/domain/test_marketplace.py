@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from proofroom.adapters.cast import DAY_MS, Work
-from proofroom.adapters.views import Views
 from proofroom.domain.statements.settlement import EraPaid, Payout
 from strategies.histories import History, key, store_of
 from strategies.selling import TENTH, list_work, open_market, sell
 from strategies.spending import withdraw
+from strategies.viewing import fresh_views
 
 
 def market(deposit: int = 10**12) -> History:
@@ -92,7 +92,7 @@ def test_several_marketplaces_on_one_ledger() -> None:
     history.work(0, Work(cpu_ms=0), listing=list_work(history, price=500, **there))
     lines = settle(history)
     assert (lines["marketplace", "bazaar"], lines["marketplace", "fair"]) == (100, 100)
-    views = Views(None)
+    views = fresh_views()
     views.project(store_of(history))
     rows = views.sql("SELECT kind, party, amount FROM marketplace_revenue ORDER BY ALL").fetchall()
     assert [(kind, party, int(amount)) for kind, party, amount in rows] == [

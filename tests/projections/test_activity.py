@@ -9,18 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proofroom.adapters.cast import Work
-from proofroom.adapters.views import Views
 from proofroom.domain.activity import usage_of
 from proofroom.domain.ids import to_ms
 from proofroom.domain.statements.activity import Activity
 from strategies.histories import History, store_of, whole_history
 from strategies.rooms import forge, soak
+from strategies.viewing import fresh_views
 from strategies.worlds import histories, places_of, units
 
 
 def check_batches(history: History) -> None:
     """Batch membership against :func:`places_of`, and each record against its statement."""
-    views = Views(None, page=7)
+    views = fresh_views(page=7)
     views.project(store_of(history))
     rows = views.sql("SELECT entry_index, batch, position, batch_index FROM record_batches").fetchall()
     assert {index: tuple(place) for index, *place in rows} == places_of(history)
@@ -70,7 +70,7 @@ def test_gpu_units_are_exact(micros: list[int]) -> None:
     """Millionths come out as they were signed, from zero to a thousand million units."""
     history = whole_history()
     envelopes = [history.cast.activity(history.grant, 0, Work(gpu_units=units(micro))) for micro in micros]
-    views = Views(None)
+    views = fresh_views()
     views.project(forge([(history.clock, envelope) for envelope in envelopes]))
     assert [row[0] for row in views.sql("SELECT gpu_micro FROM records ORDER BY entry_index").fetchall()] == micros
     views.close()
@@ -81,7 +81,7 @@ def test_text_and_times_survive() -> None:
     history = whole_history()
     operation = "read\x00 \"'\\ é 😀 \u2028"
     times: dict[str, Any] = {"started_at": "1970-01-01T00:00:00.001Z", "ended_at": "9999-12-31T23:59:59.999Z"}
-    views = Views(None)
+    views = fresh_views()
     views.project(forge([(7, history.cast.activity(history.grant, 0, operation=operation, **times))]))
     (row,) = views.sql("SELECT operation, started_at, ended_at, recorded_at FROM records").fetchall()
     assert row[0] == operation

@@ -18,6 +18,7 @@ from proofroom.domain.transition import next_due
 from strategies.disputes import punished_history
 from strategies.histories import History, store_of, whole_history
 from strategies.rooms import soak
+from strategies.viewing import fresh_views
 from strategies.worlds import histories
 
 PARAMETERS = [name for name in Parameters._fields if name != "carries_late"]
@@ -33,7 +34,7 @@ def by_index(views: Views, query: str) -> dict[int, list[tuple[Any, ...]]]:
 
 def check_as_of(history: History) -> None:
     """All macros at all indexes: five queries."""
-    views = Views(None)
+    views = fresh_views()
     views.project(store_of(history))
     every = f"range({len(history.entries)}) t(i)"
     balances = by_index(views, f"SELECT i, account, balance FROM {every}, balances(i)")

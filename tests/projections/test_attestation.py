@@ -6,7 +6,6 @@ import base64
 
 from hypothesis import given, settings
 
-from proofroom.adapters.views import Views
 from proofroom.domain.statements.activity import Activity, BatchSealed
 from proofroom.domain.statements.attestation import RoundOpened, RoundTallied, VoteCommitted, VoteRevealed
 from proofroom.domain.statements.settlement import EraPaid, EraSealed
@@ -14,6 +13,7 @@ from strategies.carrying import carried_history
 from strategies.disputes import disputed_history
 from strategies.histories import History, store_of, whole_history
 from strategies.rooms import soak
+from strategies.viewing import fresh_views
 from strategies.worlds import eras_of, histories, places_of
 
 
@@ -57,7 +57,7 @@ def verdict_at(tallies: list[RoundTallied], position: int) -> str:
 
 def check_attestation(history: History) -> None:
     """Verdicts, votes and rounds against the statements."""
-    views = Views(None, page=11)
+    views = fresh_views(page=11)
     views.project(store_of(history))
     rows = views.sql("SELECT entry_index, verdict FROM record_verdicts").fetchall()
     assert dict(rows) == verdicts_of(history)
@@ -98,7 +98,7 @@ def test_verdicts_through_two_committees() -> None:
     check_attestation(history)
     verdicts = ["attested", "rejected", "attested", "rejected", "unattested", "pending"]
     assert list(verdicts_of(history).values()) == verdicts
-    views = Views(None)
+    views = fresh_views()
     views.project(store_of(history))
     query = "SELECT batch, level, round, status, records, len(committee), next_round FROM rounds ORDER BY 1, 2"
     assert views.sql(query).fetchall() == [
@@ -115,7 +115,7 @@ def test_verdicts_through_two_committees() -> None:
 def test_a_late_record_is_listed_under_the_era_that_counts_it() -> None:
     """Sealed in time, one era late, two eras late, refused at the end of era 2 (two of them), and waiting for an era 4."""
     check_attestation(carried_history())
-    views = Views(None)
+    views = fresh_views()
     views.project(store_of(carried_history()))
     rows = views.sql("SELECT era, verdict FROM record_verdicts ORDER BY entry_index").fetchall()
     judged, refused = "attested", "unattested"
@@ -127,7 +127,7 @@ def test_a_late_record_is_listed_under_the_era_that_counts_it() -> None:
 
 def test_rounds_and_reasons() -> None:
     """Every round is one row from its seal on; each reason of a vote is one row."""
-    views = Views(None)
+    views = fresh_views()
     views.project(store_of(whole_history()))
     rounds = views.sql("SELECT batch, round, status, committee IS NULL FROM rounds WHERE era = 0 ORDER BY 1").fetchall()
     assert rounds == [(0, 0, "final", False), (1, 1, "final", False), (2, 2, "final", True)]
@@ -140,7 +140,7 @@ def test_rounds_and_reasons() -> None:
 
 def test_a_batch_in_progress_is_pending() -> None:
     """Until the tally is in the log nothing is said about a record."""
-    whole, views = whole_history(), Views(None)
+    whole, views = whole_history(), fresh_views()
     for size in range(0, len(whole.entries), 17):
         history = History(seed="prefix")
         history.entries, history.states = whole.entries[:size], whole.states[: size + 1]

@@ -12,12 +12,13 @@ from proofroom.adapters.dictionary import markdown, pages
 from proofroom.adapters.views import Views
 from proofroom.projections import PROJECTIONS
 from proofroom.projections.base import Table
+from strategies.viewing import fresh_views
 
 
 @pytest.fixture(scope="module")
 def views() -> Iterator[Views]:
     """Empty read models."""
-    views = Views(None)
+    views = fresh_views()
     yield views
     views.close()
 

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 
 from proofroom.adapters.audit import Verdict, audit
 from proofroom.adapters.cast import Work
-from proofroom.adapters.views import Views
 from proofroom.domain.consent import grant_status
 from proofroom.domain.ids import from_ms
 from proofroom.domain.state import State
@@ -14,12 +13,13 @@ from proofroom.domain.statements.activity import Activity
 from strategies.consenting import erase
 from strategies.histories import History, key, store_of, whole_history, wire_grant
 from strategies.rooms import soak
+from strategies.viewing import fresh_views
 from strategies.worlds import histories
 
 
 def check_status(history: History) -> None:
     """Each grant's status after each entry, and just before and after its time, against the domain's own state."""
-    views = Views(None)
+    views = fresh_views()
     views.project(store_of(history))
     pairs = sorted(history.state.grants)
     for entry, state in zip(history.entries, history.states[1:], strict=True):
@@ -60,7 +60,7 @@ def test_wire_grant_in_any_layout_is_a_grant() -> None:
     history = History(seed="wire")
     wallet = key("wallet-3")
     history.write(wire_grant(history, wallet, "v-3"))
-    views = Views(None)
+    views = fresh_views()
     views.project(store_of(history))
     rows = views.sql("SELECT user_key, scopes, expires_at, limit_per, wire FROM grants").fetchall()
     assert rows == [(wallet.keyid, ["v-3 / mail"], None, None, True)]
@@ -69,7 +69,7 @@ def test_wire_grant_in_any_layout_is_a_grant() -> None:
 
 def test_every_version_with_its_limits() -> None:
     """What is not limited is null, and versions stand beside each other."""
-    views = Views(None)
+    views = fresh_views()
     views.project(store_of(whole_history()))
     query = "SELECT limit_cpu_ms, limit_gpu_micro, limit_per, operations, replaces, revoked, len(scopes) FROM grants WHERE NOT wire"
     rows = views.sql(query + " ORDER BY entry_index").fetchall()
@@ -91,7 +91,7 @@ def test_erasures_name_what_is_gone() -> None:
     assert isinstance(entry.statement, Activity)
     digest = entry.statement.input_commitment
     history.write(erase(history.cast, "epoch 3"), erase(history.cast, f"{digest} of {entry.statement.record_id}"))
-    views = Views(None)
+    views = fresh_views()
     views.project(store_of(history))
     rows = views.sql("SELECT vault_scope, epoch, record_id, digest FROM erasures ORDER BY entry_index").fetchall()
     scope = history.cast.vault_scope

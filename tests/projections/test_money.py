@@ -13,12 +13,13 @@ from proofroom.domain.statements.settlement import EraPaid
 from strategies.disputes import punished_history
 from strategies.histories import History, store_of, whole_history
 from strategies.rooms import soak
+from strategies.viewing import fresh_views
 from strategies.worlds import histories
 
 
 def check_money(history: History) -> None:
     """Journal and balances against the domain's own state."""
-    views = Views(None)
+    views = fresh_views()
     views.project(store_of(history))
     assert views.sql("SELECT entry_index FROM journal GROUP BY 1 HAVING sum(amount) <> 0").fetchall() == []
     assert views.sql("SELECT entry_index FROM journal GROUP BY 1 HAVING count(*) <> 2").fetchall() == []
@@ -69,7 +70,7 @@ def test_balances_of_the_whole_history() -> None:
 
 def test_an_era_that_is_not_paid_has_no_balances() -> None:
     """Neither one that is open, nor one that never was; the view without an argument is that of now."""
-    views = Views(None)
+    views = fresh_views()
     views.project(store_of(whole_history()))
     assert views.sql("FROM balances_of_era('dragon-1', 99)").fetchall() == []
     assert views.sql("FROM balances_at(TIMESTAMP '1970-01-01')").fetchall() == []
@@ -87,7 +88,7 @@ def test_balances_with_slashes() -> None:
 
 def test_eras_agree_with_their_lines() -> None:
     """The totals that the ledger stated are the sums of its payout lines."""
-    views = Views(None)
+    views = fresh_views()
     views.project(store_of(whole_history()))
     query = """
         SELECT e.era, e.status, e.collected = p.collected, e.treasury = p.treasury, e.debt = p.debt, e.charged = p.charged
@@ -109,7 +110,7 @@ def test_the_largest_amount_is_exact() -> None:
     """10^36 - 1 comes out as it went in, and sums as it should."""
     history = History(seed="large")
     history.write(history.cast.found_cluster(), history.cast.deposit(history.cast.user.keyid, 10**36 - 1))
-    views = Views(None)
+    views = fresh_views()
     views.project(store_of(history))
     assert views.sql("SELECT amount FROM deposits").fetchall() == [(Decimal(10**36 - 1),)]
     assert views.sql("SELECT amount FROM journal ORDER BY 1").fetchall() == [

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from proofroom.adapters.views import Views
 from proofroom.domain.statements.offences import Slashed
 from strategies.disputes import punished_history, statements
 from strategies.histories import store_of
+from strategies.viewing import fresh_views
 
 
 def test_offences_of_a_history_full_of_them() -> None:
     """Each slash is a row; every validator stands as the state says."""
     history = punished_history()
-    views = Views(None)
+    views = fresh_views()
     views.project(store_of(history))
     rows = views.sql(
         "SELECT offence, amount::VARCHAR, node, validator, evidence FROM slashes ORDER BY entry_index"

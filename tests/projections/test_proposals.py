@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from proofroom.adapters.views import Views
 from proofroom.domain.proposals import seats_of
 from proofroom.domain.statements.governance import EraOpened
 from proofroom.domain.transition import next_due
 from strategies.governing import admission, leave, next_era, pass_all, propose, seated, settings, validation, vote
 from strategies.histories import History, key, store_of, whole_history, with_parameters
+from strategies.viewing import fresh_views
 
 
 def course() -> History:
@@ -34,7 +34,7 @@ def course() -> History:
 def test_seats_at_any_entry() -> None:
     """After every entry, those of the domain; a change that an era's opening makes is told by the statements right after it."""
     for history in (course(), whole_history()):
-        views = Views(None)
+        views = fresh_views()
         views.project(store_of(history))
         for index, state in enumerate(history.states[1:]):
             stated = next_due(state, state.recorded_at_ms) is None
@@ -47,7 +47,7 @@ def test_seats_at_any_entry() -> None:
 def test_the_parameters_of_every_era() -> None:
     """The rows name the eras in which they held: each era has the parameters it was bound to."""
     for history in (course(), whole_history()):
-        views = Views(None)
+        views = fresh_views()
         views.project(store_of(history))
         for entry, state in zip(history.entries, history.states[1:], strict=True):
             if isinstance(entry.statement, EraOpened):
@@ -62,7 +62,7 @@ def test_the_parameters_of_every_era() -> None:
 
 def test_what_became_of_each_proposal() -> None:
     """Open, rejected, passed, enacted or lapsed, with the count and the era."""
-    views = Views(None)
+    views = fresh_views()
     views.project(store_of(course()))
     query = "SELECT proposal, what, status, seats, ayes, from_era FROM proposal_outcomes ORDER BY 1"
     assert views.sql(query).fetchall() == [
@@ -80,7 +80,7 @@ def test_what_became_of_each_proposal() -> None:
     assert views.sql(nodes).fetchall() == [("admitted",), ("validated",), ("left",)]
     assert views.sql("SELECT count(*) FROM nodes").fetchall() == [(4,)]
     views.close()
-    views = Views(None)
+    views = fresh_views()
     views.project(store_of(whole_history()))
     lapsed = "SELECT proposal, lapsed FROM proposal_outcomes WHERE status = 'lapsed'"
     assert views.sql(lapsed).fetchall() == [(2, "bad-parameters")]
@@ -102,7 +102,7 @@ def test_a_removed_node_has_no_seat() -> None:
         history.sleep(1_000)
         history.attest(history.seal(era), *[{0: "overclaimed-cpu"}] * 5)
         history.write(cast.close_era(era))
-    views = Views(None)
+    views = fresh_views()
     views.project(store_of(history))
     assert views.sql("SELECT status FROM node_changes WHERE node = 'node-0'").fetchall() == [
         ("validated",),

@@ -11,6 +11,7 @@ import pytest
 from proofroom.adapters.views import Views
 from proofroom.domain.statements.activity import Activity
 from strategies.histories import store_of, whole_history
+from strategies.viewing import fresh_views
 
 QUESTIONS = re.findall(
     r"```sql\n(.*?)```", (Path(__file__).parents[2] / "docs" / "questions.md").read_text(), re.DOTALL
@@ -20,7 +21,7 @@ QUESTIONS = re.findall(
 @pytest.fixture(scope="module")
 def views() -> Iterator[Views]:
     """Read models of the whole history."""
-    views = Views(None)
+    views = fresh_views()
     views.project(store_of(whole_history()))
     yield views
     views.close()

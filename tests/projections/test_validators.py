@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 
-from proofroom.adapters.views import Views
 from proofroom.domain.statements.attestation import RoundOpened, VoteCommitted, VoteRevealed
 from strategies.disputes import disputed_history, punished_history
 from strategies.histories import History, store_of, whole_history
 from strategies.rooms import soak
+from strategies.viewing import fresh_views
 from strategies.worlds import histories
 
 
 def check_validators(history: History) -> None:
     """Seats and votes against the statements, records judged with the outcome against the state from which the era was settled."""
-    views = Views(None)
+    views = fresh_views()
     views.project(store_of(history))
     query = "SELECT era, validator, assigned, committed, revealed, with_outcome, withheld FROM validator_records"
     found = {(era, validator): tuple(rest) for era, validator, *rest in views.sql(query).fetchall()}
