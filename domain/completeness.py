@@ -14,7 +14,7 @@ from proofroom.domain import canonical, hashing, merkle
 from proofroom.domain.activity import usage_of
 from proofroom.domain.errors import BadProof
 from proofroom.domain.ids import Digest, KeyId
-from proofroom.domain.state import UsageSum
+from proofroom.domain.state import UsageSum, sum_usage
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.settlement import EraPaid
 
@@ -122,7 +122,7 @@ def find_omission_over(
         return f"{what} {recorded} records of {key}, the receipts hold {len(mine)}"
     if carried:
         return None  # any of them may be among those that the next era counts
-    held, told = UsageSum().plus(*map(usage_of, mine)), UsageSum().plus(*(leaf.usage for leaf in leaves))
+    held, told = sum_usage(map(usage_of, mine)), sum_usage(leaf.usage for leaf in leaves)
     for name, of_receipts, of_eras in zip(UsageSum._fields, held, told, strict=True):
         if of_receipts > of_eras:
             return f"{what} {of_eras} {name} of {key}, the receipts hold {of_receipts}"

@@ -15,13 +15,14 @@ from immutables import Map, MapMutation
 
 from proofroom.domain.claims import Terms
 from proofroom.domain.ids import KeyId
-from proofroom.domain.state import Era, Lot, Pending, Tally, UsageSum
+from proofroom.domain.state import Era, Lot, Pending, Tally, UsageSum, sum_usage
 from proofroom.domain.voting import all_positions, pick
 
 Key = TypeVar("Key", bound=Hashable)
 Tallies = Map[tuple[str, KeyId], Tally]
 
 
+_NOTHING = Tally()
 _PARTIES = attrgetter("agent", "customer", "node", "terms")
 
 
@@ -30,7 +31,7 @@ def lots_of(records: Iterable[Pending]) -> tuple[Lot, ...]:
     usages: defaultdict[tuple[KeyId, KeyId, str, Terms | None], list[UsageSum]] = defaultdict(list)
     for record in records:
         usages[_PARTIES(record)].append(record.usage)
-    return tuple(Lot(*parties, len(used), UsageSum().plus(*used)) for parties, used in usages.items())
+    return tuple(Lot(*parties, len(used), sum_usage(used)) for parties, used in usages.items())
 
 
 def lots_at(positions: int, records: Sequence[Pending], lots: Iterable[Lot]) -> tuple[Lot, ...]:
@@ -55,8 +56,8 @@ def count_recorded(era: Era, lots: Iterable[Lot]) -> Tallies:
     tallies = era.tallies.mutate()
     for lot in lots:
         for party in _parties_of(lot):
-            before = tallies.get(party, Tally())
-            tallies[party] = before._replace(recorded=before.recorded + lot.records, usage=before.usage.plus(lot.usage))
+            recorded, attested, usage = tallies.get(party, _NOTHING)
+            tallies[party] = Tally(recorded + lot.records, attested, usage.plus(lot.usage))
     return tallies.finish()
 
 
@@ -71,8 +72,8 @@ def count_attested(era: Era, lots: Iterable[Lot]) -> Era:
             _add(sold, sales, (lot.customer, lot.terms.digest), lot)
             terms[lot.terms.digest] = lot.terms
         for party in _parties_of(lot):
-            before = tallies[party]
-            tallies[party] = before._replace(attested=before.attested + lot.records)
+            recorded, attested, used = tallies[party]
+            tallies[party] = Tally(recorded, attested + lot.records, used)
     return era._replace(
         usage=usage.finish(),
         served=served.finish(),
@@ -97,7 +98,8 @@ def _parties_of(lot: Lot) -> tuple[tuple[str, KeyId], tuple[str, KeyId]]:
 
 
 def _add(usage: MapMutation[Key, UsageSum], counts: MapMutation[Key, int], key: Key, lot: Lot) -> None:
-    usage[key] = usage.get(key, UsageSum()).plus(lot.usage)
+    before = usage.get(key)
+    usage[key] = lot.usage if before is None else before.plus(lot.usage)
     counts[key] = counts.get(key, 0) + lot.records
 
 

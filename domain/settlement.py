@@ -8,7 +8,7 @@ credits to the unit. What a deposit does not cover is debt (:mod:`proofroom.doma
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from immutables import Map
@@ -19,7 +19,7 @@ from proofroom.domain.claims import Line, Terms
 from proofroom.domain.ids import Digest, KeyId
 from proofroom.domain.money import split
 from proofroom.domain.payouts import Collected, Shares, compute_payouts
-from proofroom.domain.state import Parameters, UsageSum
+from proofroom.domain.state import Parameters, UsageSum, sum_usage
 
 
 class Work(NamedTuple):
@@ -109,11 +109,6 @@ def compute_charge(customer: KeyId, usage: Mapping[str, UsageSum], listings: lis
         tuple(fee._replace(collected=part) for fee, part in zip(fees, parts[len(charged) :], strict=True)),
         {node: sum(charge(used, work.parameters, work.seconds)) for node, used in usage.items()},
     )
-
-
-def sum_usage(usages: Iterable[UsageSum]) -> UsageSum:
-    """The sum of all."""
-    return UsageSum(*map(sum, zip(UsageSum(), *usages, strict=True)))
 
 
 def _owed(customer: KeyId, listing: Digest, work: Work) -> Fee:

@@ -9,6 +9,7 @@ each party, vault, key, delegation, erasure and deposit.
 from __future__ import annotations
 
 from bisect import bisect
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from immutables import Map
@@ -46,9 +47,16 @@ class UsageSum(NamedTuple):
     puts: int = 0
     gets: int = 0
 
-    def plus(self, *others: UsageSum) -> UsageSum:
-        """The sum of all."""
-        return UsageSum(*map(sum, zip(self, *others, strict=True)))
+    def plus(self, other: UsageSum) -> UsageSum:
+        """The sum of both."""
+        a, b, c, d, e, f = self
+        u, v, w, x, y, z = other
+        return UsageSum(a + u, b + v, c + w, d + x, e + y, f + z)
+
+
+def sum_usage(usages: Iterable[UsageSum]) -> UsageSum:
+    """The sum of all."""
+    return UsageSum(*map(sum, zip(UsageSum(), *usages, strict=True)))
 
 
 Majority = Literal["unanimous", "two-thirds"]
