@@ -454,7 +454,7 @@ def test_any_byte_of_an_entry(at: int, change: int) -> None:
 @given(st.integers(0, len(ENTRY) - 1))
 @example(len(ENTRY) - 97)
 def test_cut_entries(length: int) -> None:
-    """No part of an entry is an entry, nor is one with more behind. Without its last signatures it lacks signers, which every kind asks for."""
+    """No part of an entry is one, nor is one with more behind; without its last signatures it lacks signers that its kind asks for."""
     whole = v_entry.parse_entry(ENTRY)
     for data in (ENTRY[:length], ENTRY + ENTRY[length:], ENTRY + bytes(97)):
         try:
