@@ -77,7 +77,9 @@ def print_sample(seconds: float, cpu_seconds: float) -> None:
 def _peak_mib(pid: str) -> float:
     """The most memory a process held since it began. ``ru_maxrss`` would count what its parent held before it."""
     status = Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024  # type: ignore[index]  # Linux always has the line
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    assert found is not None, "Linux always has the line"
+    return int(found[1]) / 1024
 
 
 def _helpers() -> list[str]:

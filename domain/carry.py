@@ -17,6 +17,11 @@ def get_recorded(era: Era) -> int:
     return len(era.ids) + era.carried
 
 
+def get_left(era: Era) -> int:
+    """The late records that a sealed era left to the next: it does not count them."""
+    return era.late if era.parameters.carries_late else 0
+
+
 def leave(cluster: Cluster, era: Era) -> Cluster:
     """The cluster with the unsealed records of an era, for its next one."""
     waiting = {key: queue for key, queue in era.queues.items() if queue.records}

@@ -12,7 +12,7 @@ from proofroom.domain import hashing, merkle, penalties
 from proofroom.domain.accounts import customer_account
 from proofroom.domain.activity import unsealed
 from proofroom.domain.canonical import encode
-from proofroom.domain.carry import get_recorded, leave
+from proofroom.domain.carry import get_left, get_recorded, leave
 from proofroom.domain.counting import count_recorded, judges_of, lots_of
 from proofroom.domain.debts import arise
 from proofroom.domain.doubt import take_back
@@ -128,7 +128,8 @@ def apply_payout(state: State, entry: Entry, s: Payout) -> State:
 
 
 def _paid(state: State, due: Due, era: Era) -> EraPaid:
-    recorded = get_recorded(era) - (era.late if era.parameters.carries_late else 0)
+    left = get_left(era)
+    recorded = get_recorded(era) - left
     return EraPaid(
         ledger=state.ledger,
         cluster=due.cluster,
@@ -145,7 +146,7 @@ def _paid(state: State, due: Due, era: Era) -> EraPaid:
             rejected=era.rejected,
             unattested=recorded - era.attested - era.rejected,
         ),
-        **({"carried": era.late} if era.late and era.parameters.carries_late else {}),
+        **({"carried": left} if left else {}),
         totals=totals_of(era.lines),
         lines_root=hashing.tagged(merkle.root(era.stated, merkle.INNER)),
         completeness_root=hashing.tagged(merkle.root_of(completeness_leaves(era.tallies))),

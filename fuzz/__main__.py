@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from fuzz.targets import TARGETS
 
@@ -46,8 +47,8 @@ def main() -> None:
     _print(done)
 
 
-def _run(done: dict[str, object], args: argparse.Namespace, end: float) -> None:
-    pieces: list[dict[str, object]] = done["pieces"]  # type: ignore[assignment]
+def _run(done: dict[str, Any], args: argparse.Namespace, end: float) -> None:
+    pieces = done["pieces"]
     wanted = {
         name: args.runs * share // 100 for name, (_, share) in TARGETS.items() if name in (args.targets or TARGETS)
     }
@@ -103,8 +104,8 @@ def _executions(pieces: list[dict[str, object]], name: str) -> int:
     return sum(int(str(piece["executions"])) for piece in pieces if piece["target"] == name)
 
 
-def _print(done: dict[str, object]) -> None:
-    pieces: list[dict[str, object]] = done["pieces"]  # type: ignore[assignment]
+def _print(done: dict[str, Any]) -> None:
+    pieces = done["pieces"]
     print(
         f"commit {done['commit']}, seeds {min((p['seed'] for p in pieces), default=0)} to {max((p['seed'] for p in pieces), default=0)}\n"
     )

@@ -138,7 +138,10 @@ def _log() -> v_note.Key:
 def _any_signature(run: Callable[[], object]) -> None:
     """With every signature taken as good, so that what lies behind one is reached too. Checking one is libsodium's."""
     real = v_note.is_signed
-    taken: Any = lambda public, message, signature: len(signature) == 64  # noqa: E731 -- it stands in for a function
+
+    def taken(public: bytes, message: bytes, signature: bytes) -> bool:
+        return len(signature) == 64
+
     for module in (v_note, v_entry):
         vars(module)["is_signed"] = taken
     try:

@@ -44,8 +44,8 @@ def annotations(source: str) -> Iterator[tuple[int, int, int, int]]:
     """Where annotations stand: nothing evaluates them, so a mutant in one is no mutant."""
     for node in ast.walk(ast.parse(source)):
         for part in (getattr(node, "annotation", None), getattr(node, "returns", None)):
-            if isinstance(part, ast.AST):
-                yield part.lineno, part.col_offset, part.end_lineno or 0, part.end_col_offset or 0  # type: ignore[attr-defined]
+            if isinstance(part, ast.expr):
+                yield part.lineno, part.col_offset, part.end_lineno or 0, part.end_col_offset or 0
 
 
 def is_in(spec: MutationSpec, places: list[tuple[int, int, int, int]]) -> bool:

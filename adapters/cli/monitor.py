@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from proofroom.adapters.cli.interrupts import on_interrupt
 from proofroom.adapters.cli.meter import Meter
 from proofroom.adapters.cli.options import json_option
 from proofroom.adapters.cli.output import json_text, plain, print_sentence, to_stderr
@@ -83,6 +83,5 @@ def monitor(
             tell(seen)
             return int(seen.verdict)
         stop = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
-        return int(mine.run(stop, poll_seconds=poll, tell=tell, fail=lambda e: to_stderr(f"error: {e}")))
+        with on_interrupt(stop.set):
+            return int(mine.run(stop, poll_seconds=poll, tell=tell, fail=lambda e: to_stderr(f"error: {e}")))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from proofroom.adapters.cli.interrupts import on_interrupt
 from proofroom.adapters.cli.options import json_option, open_to_write, room_option
 from proofroom.adapters.cli.output import json_text, one_line
 
@@ -85,9 +85,8 @@ def validator(
                 tell(act)
             return
         stop = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
-        mine.run(stop, poll_seconds=poll, tell=tell)
+        with on_interrupt(stop.set):
+            mine.run(stop, poll_seconds=poll, tell=tell)
 
 
 def _join(ledger: Ledger, mine: Validator, controller: Path) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from proofroom.adapters.cli.interrupts import on_interrupt
 from proofroom.adapters.cli.options import json_option, open_to_read, room_option
 from proofroom.adapters.cli.output import json_text, one_line, print_json, to_stderr
 
@@ -48,9 +48,10 @@ def witness(name: str, uri: str, state: Path, logs: tuple[str, ...], host: str, 
 
     watched = {key.name: keyid_of(key.public) for key in map(_key, logs)}
     mine = Witness(state, name, signer_from_uri(uri), watched)
-    with make_server(mine, host, port) as server:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
+    with (
+        make_server(mine, host, port) as server,
+        on_interrupt(lambda: threading.Thread(target=server.shutdown).start()),
+    ):
         address = f"http://{host}:{server.server_address[1]}"
         facts = {"name": name, "key": mine.key, "url": address, "logs": sorted(watched)}
         click.echo(json_text(facts, indent=None) if as_json else one_line(f"{mine.key} at {address}"))

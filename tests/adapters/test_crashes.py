@@ -18,7 +18,7 @@ import pytest
 
 from proofroom.adapters.audit import Verdict
 from proofroom.adapters.ledger import KEYS, LOG, Ledger
-from proofroom.adapters.signed_head import SIGNED_HEAD, SignedHead
+from proofroom.adapters.signed_head import SIGNED_HEAD, Signed, SignedHead
 from proofroom.domain.checkpoint import parse_note
 from proofroom.domain.envelope import Envelope, sign
 from proofroom.domain.ids import from_ms
@@ -61,8 +61,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Written:
         )
         real = SignedHead._write
 
-        def write(self: SignedHead, signed: object) -> None:
-            real(self, signed)  # type: ignore[arg-type]
+        def write(self: SignedHead, signed: Signed) -> None:
+            real(self, signed)
             heads.append(path.read_bytes())
 
         patch.setattr(SignedHead, "_write", write)

@@ -101,7 +101,7 @@ def test_an_accusation_must_be_the_logs_own_word(tmp_path: Path) -> None:
     look(tmp_path, log_of(size=LATER))
     for store in (log_of(size=EARLY), log_of(size=LATER, late=3), log_of(late=3)):
         forged = MemoryStore()
-        forged._recorder = store._recorder  # type: ignore[attr-defined]
+        forged._recorder = store._recorder  # type: ignore[attr-defined]  # of a MemoryStore, which log_of makes
         tree = parse_note(store.checkpoints()[-1][1])[0]
         stranger = note_of(_tree_of(store), key("stranger"))
         assert parse_note(stranger)[0] == tree
@@ -183,7 +183,7 @@ def test_the_checkpoint_key_may_change(tmp_path: Path) -> None:
     for trust in (first, newest):
         assert Monitor(source, tmp_path, trust=trust).look().verdict is Verdict.VALID
     store = room.ledger.store
-    store._checkpoints[store.size()] = note_of(_tree_of(store), key("checkpoint"))  # type: ignore[attr-defined]
+    store._checkpoints[store.size()] = note_of(_tree_of(store), key("checkpoint"))  # type: ignore[attr-defined]  # a MemoryStore
     assert Monitor(source, tmp_path, trust=first).look().verdict is Verdict.INVALID
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import orjson
@@ -73,7 +75,7 @@ class Forged(NamedTuple):
     file: Any
     """The honest one."""
     changes: dict[int, Change]
-    signers: dict[int, list[Signer]] = {}  # noqa: RUF012 -- never changed
+    signers: Mapping[int, Sequence[Signer]] = MappingProxyType({})
     without: int = -1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from blake3 import blake3
@@ -11,9 +12,9 @@ from proofroom.domain import hashing
 from proofroom.domain.entry import encode_signatures, entry_bytes, parse_entry
 from proofroom.domain.envelope import Envelope, Signature, join, sign, sign_rooted, verify
 from proofroom.domain.errors import ProofroomError
-from proofroom.domain.ids import KeyId
+from proofroom.domain.ids import Digest, KeyId
 from proofroom.domain.rooted import RootedPath
-from proofroom.domain.signing import pae
+from proofroom.domain.signing import Signer, pae
 from proofroom.domain.verifier import entry as verifier
 from proofroom.domain.verifier.verdict import Fault
 from strategies.histories import History, key
@@ -21,7 +22,7 @@ from strategies.histories import History, key
 HISTORY = History(seed="rooted")
 CAST = HISTORY.cast
 DIRECT, ROOTED = sorted((key("a"), key("b")), key=lambda k: k.keyid)
-STATEMENTS = [CAST.record("blake3:" + "0" * 64, 0) for _ in range(5)]  # type: ignore[arg-type]
+STATEMENTS = [CAST.record(Digest("blake3:" + "0" * 64), 0) for _ in range(5)]
 ENVELOPES = sign_rooted(STATEMENTS, ROOTED)
 SIGNED = join(sign(STATEMENTS[1], DIRECT), ENVELOPES[1])
 """A record that one key signed by itself, and another by the root over five."""
@@ -32,11 +33,11 @@ def bytes_of(*signatures: Signature) -> bytes:
     return entry_bytes(7, 1_000, SIGNED.payload_type, SIGNED.payload, encode_signatures(signatures))
 
 
-def changed(**fields: object) -> bytes:
+def changed(**fields: Any) -> bytes:
     """The entry with another place or path in the tree."""
     direct, rooted = SIGNED.signatures
     assert rooted.rooted is not None
-    return bytes_of(direct, rooted._replace(rooted=rooted.rooted._replace(**fields)))  # type: ignore[arg-type]
+    return bytes_of(direct, rooted._replace(rooted=rooted.rooted._replace(**fields)))
 
 
 def path() -> bytes:
@@ -84,8 +85,8 @@ def _tail() -> bytes:
     return encode_signatures(SIGNED.signatures[1:])
 
 
-def _named(other: object) -> bytes:
-    rooted = SIGNED.signatures[1]._replace(keyid=KeyId(other.keyid))  # type: ignore[attr-defined]
+def _named(other: Signer) -> bytes:
+    rooted = SIGNED.signatures[1]._replace(keyid=other.keyid)
     return bytes_of(*sorted((SIGNED.signatures[0], rooted)))
 
 
