@@ -12,7 +12,7 @@ from proofroom.adapters.cli.options import MAX_NUMBER, open_to_read, room_option
 @click.command(
     epilog="""\b
 Example:
-  proofroom export 42 --key file:room/keys/ledger.json -o record.intoto.json
+  proofroom export 22 --key file:room/keys/ledger.json -o record.intoto.json
 
 docs/interchange.md says which field goes where, and what a reader can check with which tool.
 """
