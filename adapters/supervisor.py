@@ -271,7 +271,8 @@ class _Running:
     def _stop(self) -> None:
         """Ask the launcher to end the others and itself; when it does not, kill what is known."""
         with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(signal.SIGTERM)
+            # Popen.send_signal would reap a launcher that has just ended, and lose its accounts.
+            os.kill(self.process.pid, signal.SIGTERM)
         until = time.monotonic() + GRACE_SECONDS
         while not self._has_ended() and time.monotonic() < until:
             time.sleep(POLL_SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
 import time
 from pathlib import Path
@@ -19,7 +20,7 @@ from proofroom.adapters.storage import Meter
 from proofroom.adapters.supervisor import Agent, Finished, Limits, run_agent
 from proofroom.adapters.vault import Vault
 from proofroom.domain.crosscheck import Claim, Tolerances, cross_check
-from proofroom.domain.errors import AgentFailed, VaultUnavailable
+from proofroom.domain.errors import AgentFailed, AgentOverCpu, VaultUnavailable
 from proofroom.domain.state import UsageSum
 
 WALLET, AGENT = Key(bytes([1]) * 32), Key(bytes([2]) * 32)
@@ -196,6 +197,18 @@ def test_interrupt_leaves_no_process(agents: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run_agent(Agent("agents_here:hang"), b"", Limits(), paths=[str(agents), mark], watch=interrupt)
     assert_none_left(mark)
+
+
+def test_what_ended_a_run_is_told_though_its_processes_have_just_gone(agents: Path) -> None:
+    """A limit may be passed in the moment in which the kernel ends the run for the same cause: the limit is what is told."""
+
+    def end_it_first(pid: int) -> None:
+        os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # it has ended, and is not reaped
+        raise AgentOverCpu(why="it took more than 1 s of processor time")
+
+    with pytest.raises(AgentOverCpu):
+        run_agent(Agent("agents_here:hang"), b"", Limits(), paths=[str(agents)], watch=end_it_first)
 
 
 def test_messages_go_where_the_host_says(agents: Path, tmp_path: Path) -> None:
