@@ -2,19 +2,18 @@
 
 The ledger is made once and kept in ``build/bench``. Its records are stamped from one template and not signed anew (their signatures are not
 looked at when a snapshot covers them); transition, tree, store, checkpoints and attestation rounds are the real ones. Eras have
-50,000 records; the last era is open, with 20,000 records that no batch has sealed yet.
+50,000 records and an hour of the room's own time; the last is open, with 20,000 records that no batch has sealed yet.
 """
 
 from __future__ import annotations
 
 import statistics
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.compare import measure, run_side
-from benchmarks.room import attest, build, cast_of, grant_of
+from benchmarks.room import HOUR_MS, Clock, attest, build, cast_of, grant_of
 from proofroom.adapters.cast import Cast, Work
 from proofroom.adapters.ledger import Ledger
 from proofroom.domain import hashing, ids
@@ -28,11 +27,12 @@ OPEN = 20_000
 """Records that are unsealed in the open era when the ledger is closed: the snapshot holds each of them."""
 
 
-def stamped(cast: Cast, ledger: Ledger, era: int, count: int) -> Iterator[Verified]:
-    """Records that differ in ids, results and usage."""
+def stamped(cast: Cast, ledger: Ledger, clock: Clock, era: int, count: int) -> Iterator[Verified]:
+    """Records that differ in ids, results and usage, each some moments after the one before."""
     record = cast.record(grant_of(ledger, cast), era, Work(cpu_ms=123_456, gpu_units=0.83))
     envelope = sign(record, cast.derived, cast.orchestrator, cast.runtimes[0])
     for i in range(count):
+        clock.ms += HOUR_MS // ERA
         fresh = ids.record_id(cast.clock(), cast.randomness(10)).encode()
         result = hashing.tagged(cast.randomness(32)).encode()
         payload = envelope.payload.replace(record.record_id.encode(), fresh).replace(
@@ -48,20 +48,20 @@ def prepare(folder: Path, entries: int) -> None:
     """The ledger, unless it is there."""
     if (folder / "done").exists():
         return
-    build(folder)
-    with Ledger.open(folder) as ledger:
+    clock = Clock()
+    build(folder, clock)
+    with Ledger.open(folder, clock=clock) as ledger:
         cast, era = cast_of(ledger, folder), 0
         while ledger.size < entries:
             for _ in range(ERA // BATCH):
-                for _ in ledger.append_stream(stamped(cast, ledger, era, BATCH)):
+                for _ in ledger.append_stream(stamped(cast, ledger, clock, era, BATCH)):
                     pass
                 attest(ledger, cast, era)
-            time.sleep(max(0.0, 1.1 - time.time() % 1))
             ledger.append(cast.close_era(era))
             era += 1
             ledger.append(cast.open_era(era))
             print(f"\r  {ledger.size:,} of {entries:,} entries", end="", file=sys.stderr)
-        for _ in ledger.append_stream(stamped(cast, ledger, era, OPEN)):
+        for _ in ledger.append_stream(stamped(cast, ledger, clock, era, OPEN)):
             pass
         print(file=sys.stderr)
     (folder / "done").touch()

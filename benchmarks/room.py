@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 from proofroom.adapters.cast import Cast
@@ -15,6 +16,23 @@ from proofroom.domain.voting import make_vote
 PLENTY = 10**30
 """A deposit that covers any benchmark."""
 
+START_MS = 1_767_225_600_000
+"""When a room with a clock of its own is founded: the first moment of 2026."""
+HOUR_MS = 3_600_000
+
+
+class Clock:
+    """A room's own time, which passes only when it is moved, so that eras of an hour need not last one.
+
+    Turning an era each second would leave all records within the minutes in which an id may come again, and each of them in the state.
+    """
+
+    def __init__(self, ms: int = START_MS) -> None:
+        self.ms = ms
+
+    def __call__(self) -> int:
+        return self.ms
+
 
 def key_of(folder: Path, name: str) -> Key:
     """The bank's key of the room; the others from their names."""
@@ -22,14 +40,14 @@ def key_of(folder: Path, name: str) -> Key:
 
 
 def cast_of(ledger: Ledger, folder: Path) -> Cast:
-    """The cast of a room."""
+    """The cast of a room, in its time."""
     keys: dict[str, Key] = {}
-    return Cast(ledger.id, now_ms, lambda name: keys.setdefault(name, key_of(folder, name)))
+    return Cast(ledger.id, ledger.store.clock, lambda name: keys.setdefault(name, key_of(folder, name)))
 
 
-def build(folder: Path) -> None:
+def build(folder: Path, clock: Callable[[], int] = now_ms) -> None:
     """A founded room with consent, deposit and an open era 0."""
-    with Ledger.create(folder) as ledger:
+    with Ledger.create(folder, clock=clock) as ledger:
         cast = cast_of(ledger, folder)
         ledger.append_many([*cast.founding(), *cast.consent(), cast.deposit(cast.user.keyid, PLENTY)])
         ledger.append(cast.open_era(0))
