@@ -12,7 +12,8 @@ from proofroom.adapters.keys import save_key
 from proofroom.domain.envelope import Envelope
 from proofroom.domain.errors import BadInput, NoOffence
 from proofroom.domain.voting import make_vote
-from strategies.histories import key, resign
+from proofroom.testing.histories import resign
+from proofroom.testing.keys import key
 from strategies.rooms import Room, make_folder
 from strategies.shell import Ran, proofroom
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from proofroom.adapters.agents import WEEKDAYS, summarise_calendar
 from proofroom.domain.errors import AgentFailed
-from strategies.bytes import mutated
+from proofroom.testing.bytes import mutated
 
 SAMPLE = resources.files("proofroom.adapters").joinpath("sample.ics").read_bytes()
 

@@ -10,7 +10,8 @@ import pytest
 from proofroom.adapters.ledger import LOG, Ledger
 from proofroom.adapters.mapper import originator_id
 from proofroom.domain.errors import AlreadyRecorded, ProofroomError, QueryFailed
-from strategies.histories import History, key
+from proofroom.testing.histories import History
+from proofroom.testing.keys import key
 
 
 def test_a_query_reads_no_file_and_writes_none(tmp_path: Path) -> None:

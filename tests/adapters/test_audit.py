@@ -14,9 +14,9 @@ from proofroom.adapters.ledger import LOG, Ledger
 from proofroom.adapters.stores import MemoryStore
 from proofroom.domain import merkle
 from proofroom.domain.errors import BadNote
-from strategies.histories import key, whole_history
+from proofroom.testing.clocks import Clock
+from proofroom.testing.keys import key
 from strategies.rooms import (
-    Clock,
     audit_file,
     copy_of,
     edit,
@@ -28,6 +28,7 @@ from strategies.rooms import (
     signers,
     whole_checkpoints,
 )
+from strategies.whole import whole_history
 
 SIZE = len(whole_history().entries)
 

@@ -18,8 +18,10 @@ from proofroom.domain.envelope import Envelope, Signature, sign
 from proofroom.domain.errors import ProofroomError
 from proofroom.domain.ids import from_ms
 from proofroom.domain.signing import pae
-from strategies.histories import key, make_genesis, resign
-from strategies.rooms import Clock, Room, make_room, signers
+from proofroom.testing.clocks import Clock
+from proofroom.testing.histories import make_genesis, resign
+from proofroom.testing.keys import key
+from strategies.rooms import Room, make_room, signers
 
 START = 1_772_355_600_000
 

@@ -16,7 +16,8 @@ from proofroom.domain.checkpoint import parse_note, verifier_key
 from proofroom.domain.cosigning import add_cosignatures, cosign, witness_key
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.verifier import Verdict
-from strategies.histories import ORIGIN, key
+from proofroom.testing.histories import ORIGIN
+from proofroom.testing.keys import key
 from strategies.rooms import make_folder
 from strategies.shell import settle
 

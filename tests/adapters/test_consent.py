@@ -15,9 +15,11 @@ from proofroom.adapters.stores import MemoryStore
 from proofroom.domain.authorisation import Chain, authorise, chain_status
 from proofroom.domain.errors import GrantAbsent, GrantRevoked, NoSuchEntry, Refused
 from proofroom.domain.ids import KeyId, from_ms
+from proofroom.testing.clocks import Clock
+from proofroom.testing.histories import History, store_of
+from proofroom.testing.keys import key
 from strategies.consenting import compromise, delegate, rotate, set_recovery
-from strategies.histories import History, key, store_of
-from strategies.rooms import Clock, make_folder, make_room
+from strategies.rooms import make_folder, make_room
 from strategies.viewing import fresh_views
 
 SUBS = [key("sub-1"), key("sub-2")]

@@ -23,7 +23,7 @@ from proofroom.domain.checkpoint import parse_note
 from proofroom.domain.envelope import Envelope, sign
 from proofroom.domain.ids import from_ms
 from proofroom.domain.statements.consent import VaultOpened
-from strategies.histories import key
+from proofroom.testing.keys import key
 from strategies.rooms import audit_file, rows_of
 
 FRAME_HEADER, PAGE, WAL_HEADER = 24, 8192, 32

@@ -12,9 +12,10 @@ from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.stores import MemoryStore, Store
 from proofroom.adapters.views import ProjectionBehind, ProjectionStopped
 from proofroom.domain.errors import StoreUnavailable
-from strategies.histories import store_of, whole_history
+from proofroom.testing.histories import store_of
 from strategies.rooms import Spoiled, make_folder
 from strategies.viewing import fresh_views
+from strategies.whole import whole_history
 from strategies.worlds import content
 
 

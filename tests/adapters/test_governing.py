@@ -9,7 +9,7 @@ import pytest
 
 from proofroom.adapters.keys import save_key
 from proofroom.domain.errors import BadField, BadInput, NodeStatus, NoSeat, Unregistered
-from strategies.histories import key
+from proofroom.testing.keys import key
 from strategies.rooms import Room, make_folder
 from strategies.shell import Ran, proofroom
 

@@ -50,10 +50,11 @@ from proofroom.domain.receipt import Receipt, verify_receipt
 from proofroom.domain.signing import pae
 from proofroom.domain.snapshot import encode_state
 from proofroom.domain.statements import GRANT_WIRE
-from strategies.histories import ORIGIN, key, whole_history
+from proofroom.testing.clocks import Clock
+from proofroom.testing.histories import ORIGIN
+from proofroom.testing.keys import key
 from strategies.rooms import (
     TESTS,
-    Clock,
     Room,
     Worker,
     copy_of,
@@ -70,6 +71,7 @@ from strategies.rooms import (
     whole_checkpoints,
     write_history,
 )
+from strategies.whole import whole_history
 
 START = 1_772_355_600_000
 

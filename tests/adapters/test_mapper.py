@@ -20,8 +20,10 @@ from proofroom.domain.envelope import Envelope, sign, verify
 from proofroom.domain.errors import BadEntry, BadSignature, Malformed, UnknownKind
 from proofroom.domain.statements import KINDS, LedgerStatement, payload_type_of
 from proofroom.domain.statements.activity import Activity
-from strategies.histories import key, resign, whole_history
+from proofroom.testing.histories import resign
+from proofroom.testing.keys import key
 from strategies.rooms import copy_of, rows_of
+from strategies.whole import whole_history
 
 
 def stored(entry: Entry) -> StoredEntry:

@@ -31,10 +31,12 @@ from proofroom.domain.tiles import Tile, read_bundle, write_bundle
 from proofroom.domain.transition import next_due
 from proofroom.domain.verifier import Trust, Verdict
 from proofroom.domain.verifier.note import parse_key
-from strategies.histories import ORIGIN, key, whole_history
+from proofroom.testing.histories import ORIGIN
+from proofroom.testing.keys import key
 from strategies.rooms import entries_of, forge, make_folder, make_room, note_of, soak, whole_checkpoints
 from strategies.serving import serve
 from strategies.shell import proofroom_process
+from strategies.whole import whole_history
 
 HISTORY = whole_history()
 ENTRIES = tuple(entries_of(HISTORY))

@@ -21,7 +21,7 @@ from prompt_toolkit.output import DummyOutput
 from proofroom.adapters.cli import main
 from proofroom.adapters.cli.shell import Shell, history_path, is_whole
 from proofroom.adapters.ledger import LOG, Ledger
-from strategies.histories import History
+from proofroom.testing.histories import History
 from strategies.rooms import write_history
 
 LARGEST = 10**36 - 1

@@ -17,8 +17,10 @@ from proofroom.domain.errors import NoSuchEntry
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.consent import Grant, WireGrant
 from proofroom.domain.voting import make_vote
-from strategies.histories import START_MS, store_of, whole_history
-from strategies.rooms import Clock, Room, make_room
+from proofroom.testing.clocks import Clock
+from proofroom.testing.histories import START_MS, store_of
+from strategies.rooms import Room, make_room
+from strategies.whole import whole_history
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ from proofroom.domain.entry import entry_bytes
 from proofroom.domain.errors import NoSuchEntry, ProofImpossible, PublishedOther
 from proofroom.domain.merkle import SHA256, Tree
 from proofroom.domain.tiles import read_bundle, read_tile, tile_path, tiles_between
-from strategies.histories import ORIGIN, key
+from proofroom.testing.histories import ORIGIN
+from proofroom.testing.keys import key
 
 KIND = "application/vnd.proofroom.tick.v1+json"
 

@@ -22,10 +22,12 @@ from proofroom.adapters.query_receipts import (
 from proofroom.adapters.stores import Store
 from proofroom.adapters.views import Views
 from proofroom.domain.errors import BadInput, QueryFailed
-from strategies.histories import History, key, store_of, whole_history
+from proofroom.testing.histories import History, store_of
+from proofroom.testing.keys import key
+from proofroom.testing.worlds import histories
 from strategies.rooms import entries_of, forge, soak
 from strategies.viewing import fresh_views
-from strategies.worlds import histories
+from strategies.whole import whole_history
 
 QUERIES = [
     "SELECT account, balance FROM balances",

@@ -13,10 +13,12 @@ from proofroom.adapters.rebuild import content_of, rebuild
 from proofroom.adapters.views import ProjectionStopped, Views
 from proofroom.domain.errors import BadInput
 from proofroom.projections import PROJECTIONS
-from strategies.histories import History, store_of, whole_history
+from proofroom.testing.histories import History, store_of
+from proofroom.testing.worlds import histories
 from strategies.rooms import Spoiled, entries_of, forge, soak
 from strategies.viewing import fresh_views
-from strategies.worlds import content, histories
+from strategies.whole import whole_history
+from strategies.worlds import content
 
 
 @settings(max_examples=soak(2, 100))

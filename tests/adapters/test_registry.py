@@ -12,8 +12,10 @@ from proofroom.domain.envelope import sign
 from proofroom.domain.errors import Distrusted, GrantAbsent, GrantRevoked, NotNarrower, OutOfScope
 from proofroom.domain.ids import from_ms
 from proofroom.domain.statements.consent import Limits
-from strategies.histories import START_MS, key, make_genesis
-from strategies.rooms import Clock, signers
+from proofroom.testing.clocks import Clock
+from proofroom.testing.histories import START_MS, make_genesis
+from proofroom.testing.keys import key
+from strategies.rooms import signers
 
 WALLET, AGENT, HELPER = key("wallet"), key("agent-service"), key("helper")
 

@@ -17,7 +17,7 @@ from proofroom.adapters.writer import Recorded
 from proofroom.domain.envelope import Envelope, join, sign, sign_rooted
 from proofroom.domain.errors import BadSignature, MissingRole
 from proofroom.domain.receipt import verify_receipt
-from strategies.histories import ORIGIN
+from proofroom.testing.histories import ORIGIN
 from strategies.rooms import Room, forge, make_folder, make_room, soak
 
 

@@ -16,9 +16,11 @@ from proofroom.adapters.stores import MemoryStore
 from proofroom.domain.checkpoint import parse_note, verify_checkpoint
 from proofroom.domain.errors import HistoryChanged, NoSigner
 from proofroom.domain.identity import checkpoint_key
+from proofroom.testing.clocks import Clock
+from proofroom.testing.histories import ORIGIN
+from proofroom.testing.keys import key
 from strategies.consenting import compromise
-from strategies.histories import ORIGIN, key
-from strategies.rooms import Clock, edit, make_folder, make_room, note_of
+from strategies.rooms import edit, make_folder, make_room, note_of
 from strategies.shell import proofroom
 
 

@@ -24,9 +24,11 @@ from proofroom.domain.errors import BadInput, Unregistered
 from proofroom.domain.signing import Signer
 from proofroom.domain.statements.settlement import EraPaid
 from proofroom.domain.voting import make_vote
+from proofroom.testing.clocks import Clock
+from proofroom.testing.histories import HOUR_MS, START_MS, resign
+from proofroom.testing.keys import key
 from strategies.governing import new_manager, propose, settings, vote
-from strategies.histories import HOUR_MS, START_MS, key, resign
-from strategies.rooms import TESTS, Clock, Room, make_folder, make_room, signers
+from strategies.rooms import TESTS, Room, make_folder, make_room, signers
 from strategies.shell import proofroom
 
 ALL = (key("manager"), key("orchestrator"))
@@ -226,8 +228,9 @@ from proofroom.adapters import settler as module
 from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.settler import Pace, Settled, Settler
 from proofroom.adapters.sqlite import SqliteStore
-from strategies.histories import key
-from strategies.rooms import Clock, signers
+from proofroom.testing.keys import key
+from proofroom.testing.clocks import Clock
+from strategies.rooms import signers
 
 folder, point, now = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 passed = 0

@@ -16,9 +16,11 @@ from proofroom.adapters.projector import root_at
 from proofroom.adapters.snapshots import publish
 from proofroom.adapters.views import ProjectionStopped
 from proofroom.projections import PROJECTIONS
-from strategies.histories import History, key, store_of, whole_history
+from proofroom.testing.histories import History, store_of
+from proofroom.testing.keys import key
 from strategies.rooms import Spoiled, entries_of, forge, make_folder, soak
 from strategies.viewing import fresh_views
+from strategies.whole import whole_history
 from strategies.worlds import content
 
 

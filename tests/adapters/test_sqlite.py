@@ -31,8 +31,9 @@ from proofroom.domain.errors import (
     StoreUnavailable,
 )
 from proofroom.domain.statements import KINDS
-from strategies.histories import key, whole_history
+from proofroom.testing.keys import key
 from strategies.rooms import TESTS, Worker, audit_file, copy_of, edit, locked, make_folder, make_room, rows_of, signers
+from strategies.whole import whole_history
 
 
 def pragmas(store: SqliteStore, *, commit: bool) -> dict[str, Any]:
@@ -231,7 +232,8 @@ def test_a_store_opened_for_reading_writes_nothing(tmp_path: Path) -> None:
 
 _AS_NOBODY = """
 import os, sys
-from strategies.histories import key, whole_history
+from proofroom.testing.keys import key
+from strategies.whole import whole_history
 from strategies.rooms import signers
 from proofroom.adapters.ledger import Ledger
 from proofroom.domain.errors import ProofroomError

@@ -21,9 +21,11 @@ from proofroom.domain.ids import KeyId
 from proofroom.domain.rounds import phase_of
 from proofroom.domain.statements.attestation import RoundTallied, VoteCommitted, VoteRevealed
 from proofroom.domain.voting import read_bitmap
-from strategies.histories import START_MS, key
+from proofroom.testing.clocks import Clock
+from proofroom.testing.histories import START_MS
+from proofroom.testing.keys import key
 from strategies.juries import Chamber, Pen, make_validator, observe
-from strategies.rooms import TESTS, Clock, make_folder, signers
+from strategies.rooms import TESTS, make_folder, signers
 from strategies.shell import proofroom
 
 
@@ -183,7 +185,8 @@ from proofroom.adapters.keys import load_key
 from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.sqlite import SqliteStore
 from strategies.juries import Pen, make_validator
-from strategies.rooms import Clock, signers
+from proofroom.testing.clocks import Clock
+from strategies.rooms import signers
 
 folder, i, point, now = Path(sys.argv[1]), *map(int, sys.argv[2:])
 passed = 0

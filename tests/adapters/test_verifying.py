@@ -18,8 +18,8 @@ from proofroom.adapters.verifying import AHEAD, CHUNK, AnyEnvelope, VerifyingPoo
 from proofroom.adapters.writer import Recorded
 from proofroom.domain.envelope import Envelope, Verified
 from proofroom.domain.errors import BadSignature, Malformed, ProofroomError
-from strategies.histories import whole_history
 from strategies.rooms import make_folder
+from strategies.whole import whole_history
 
 ENVELOPES = [e.verified.envelope for e in whole_history().entries]
 

@@ -29,10 +29,12 @@ from proofroom.domain.errors import (
 )
 from proofroom.domain.ids import KeyId
 from proofroom.projections import PROJECTIONS
-from strategies.histories import History, store_of, whole_history
+from proofroom.testing.histories import History, store_of
+from proofroom.testing.worlds import histories
 from strategies.rooms import TESTS, Spoiled, copy_of, edit, entries_of, forge, soak
 from strategies.viewing import fresh_views
-from strategies.worlds import content, histories
+from strategies.whole import whole_history
+from strategies.worlds import content
 
 Content = dict[str, list[tuple[Any, ...]]]
 

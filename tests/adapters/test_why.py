@@ -14,10 +14,11 @@ from proofroom.domain.errors import NoSuchEntry
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.consent import GrantFields
 from proofroom.domain.statements.settlement import Payout
+from proofroom.testing.histories import History, store_of
 from strategies.carrying import carried_history, records
-from strategies.histories import History, store_of, whole_history
 from strategies.rooms import make_folder
 from strategies.shell import proofroom, settle
+from strategies.whole import whole_history
 from strategies.worlds import eras_of
 
 

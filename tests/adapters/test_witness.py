@@ -26,8 +26,10 @@ from proofroom.domain.checkpoint import parse_note, sign_checkpoint, verifier_ke
 from proofroom.domain.cosigning import Request, write_request
 from proofroom.domain.errors import BadProof, HeadMoved, ProofroomError, StoreUnavailable, UnknownLog, UnknownLogKey
 from proofroom.domain.verifier import note as notes
-from strategies.histories import ORIGIN, key
-from strategies.rooms import TESTS, Clock, Room, make_folder, make_room
+from proofroom.testing.clocks import Clock
+from proofroom.testing.histories import ORIGIN
+from proofroom.testing.keys import key
+from strategies.rooms import TESTS, Room, make_folder, make_room
 from strategies.shell import proofroom
 
 NAME = "witness.example/w1"
@@ -145,7 +147,8 @@ CHILD = """
 import os, signal, sys
 from pathlib import Path
 from proofroom.adapters import witness as module
-from strategies.histories import ORIGIN, key
+from proofroom.testing.histories import ORIGIN
+from proofroom.testing.keys import key
 honest = module.cosign
 def killed(*args):
     os.kill(os.getpid(), signal.SIGKILL)

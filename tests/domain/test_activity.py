@@ -15,7 +15,8 @@ from proofroom.domain.errors import BatchMismatch, WrongNumber
 from proofroom.domain.ids import SKEW_MS, from_ms, record_id
 from proofroom.domain.state import UsageSum
 from proofroom.domain.statements.activity import Signers
-from strategies.histories import START_MS, History, key, resign
+from proofroom.testing.histories import START_MS, History, resign
+from proofroom.testing.keys import key
 
 
 def started(**cluster: Any) -> History:

@@ -22,8 +22,8 @@ from proofroom.domain.assurance import (
     threshold,
 )
 from proofroom.domain.committee import compute_committee
+from proofroom.testing.keys import signer
 from strategies.chances import seeds
-from strategies.keys import signer
 
 ONE = 10**18
 

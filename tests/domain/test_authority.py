@@ -15,7 +15,9 @@ from proofroom.domain.ids import KeyId
 from proofroom.domain.state import State
 from proofroom.domain.statements import KINDS, payload_type_of
 from proofroom.domain.transition import transition
-from strategies.histories import key, key_of, resign, whole_history
+from proofroom.testing.histories import resign
+from proofroom.testing.keys import key, key_of
+from strategies.whole import whole_history
 
 ROLES = {
     "vault-opened": {"wallet"},

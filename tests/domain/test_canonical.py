@@ -24,7 +24,7 @@ from proofroom.domain.errors import (
     TooDeep,
     TooLarge,
 )
-from strategies.bytes import EXACT_MILLIONTHS, json_ish, json_values, micro, mutated, statement_like
+from proofroom.testing.bytes import EXACT_MILLIONTHS, json_ish, json_values, micro, mutated, statement_like
 from strategies.statements import example_statement
 
 UNICODE_KEYS = st.text(max_size=4) | st.sampled_from(["\ue000", "\uffff", "\U00010000", "😀", "é", "z"])

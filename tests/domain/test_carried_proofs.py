@@ -18,9 +18,9 @@ from proofroom.domain.recount import verify
 from proofroom.domain.signing import Signer
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.verifier import Verdict
+from proofroom.testing.keys import key
 from strategies.carrying import carried_history, records
 from strategies.forging import Change, forge, set_to
-from strategies.histories import key
 
 HISTORY = carried_history()
 CLUSTER = HISTORY.cast.cluster

@@ -13,7 +13,8 @@ from proofroom.domain.ids import Digest
 from proofroom.domain.state import UsageSum
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.settlement import EraPaid, EraSealed, Payout
-from strategies.histories import History, key
+from proofroom.testing.histories import History
+from proofroom.testing.keys import key
 from strategies.selling import list_work, open_market
 
 CARRYING = PARAMETERS.model_copy(update={"late_records": "next-era"})

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from naive_settlement import PARTS, naive_charge, naive_charge_at_most
 from proofroom.adapters.cast import PARAMETERS
 from proofroom.domain.charging import (
     MONTH_SECONDS,
@@ -21,6 +20,7 @@ from proofroom.domain.charging import (
 )
 from proofroom.domain.governance import read_parameters
 from proofroom.domain.state import UsageSum
+from proofroom.testing.naive_settlement import PARTS, naive_charge, naive_charge_at_most
 
 PLAIN = read_parameters(PARAMETERS)
 COUNTS = (

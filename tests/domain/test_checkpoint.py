@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proofroom.adapters.keys import Key
 from proofroom.domain.checkpoint import (
     MAX_NOTE,
     ORIGIN_PATTERN,
@@ -21,8 +22,8 @@ from proofroom.domain.checkpoint import (
 )
 from proofroom.domain.errors import BadNote
 from proofroom.domain.signing import verify_signature
-from strategies.bytes import mutated
-from strategies.keys import SeedSigner, signer, signers
+from proofroom.testing.bytes import mutated
+from proofroom.testing.keys import signer, signers
 
 ORIGINS = st.from_regex(ORIGIN_PATTERN.removeprefix("^").removesuffix(r"\z"), fullmatch=True)
 CHECKPOINTS = st.builds(Checkpoint, ORIGINS, st.integers(0, 10**19 - 1), st.binary(min_size=32, max_size=32))
@@ -38,7 +39,7 @@ AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=
 — example.org/room iIqRN1yKostGIdfXxZcUCI7miDpj1rRGhp43mnGMrKbNDb1JLlPvarEKffLWvK6veQ9CQ0ML+uGVLZDL3IGyh8P9YA8=
 """
 
-PETER = SeedSigner(base64.b64decode("AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz")[1:])
+PETER = Key(base64.b64decode("AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz")[1:])
 PETER_KEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
 PETER_TEXT = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
 PETER_SIGNATURE = "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM="
@@ -64,7 +65,7 @@ def cosignature(name: str, blob: bytes) -> str:
 
 
 @given(CHECKPOINTS, signers())
-def test_round_trip(checkpoint: Checkpoint, key: SeedSigner) -> None:
+def test_round_trip(checkpoint: Checkpoint, key: Key) -> None:
     """A signed checkpoint verifies to the same checkpoint, and is printed from its parts to the same text."""
     note = sign_checkpoint(checkpoint, key)
     assert verify_checkpoint(note, checkpoint.origin, key.keyid) == checkpoint
@@ -85,7 +86,7 @@ def test_changed_note_is_refused_or_the_same(changed: bytes) -> None:
 
 
 @given(CHECKPOINTS, signers(), signers())
-def test_wrong_key_is_refused(checkpoint: Checkpoint, key: SeedSigner, other: SeedSigner) -> None:
+def test_wrong_key_is_refused(checkpoint: Checkpoint, key: Key, other: Key) -> None:
     """A note that another key signed is not this log's, even under the name and key id of the right one."""
     if key.keyid == other.keyid:
         return

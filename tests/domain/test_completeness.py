@@ -22,9 +22,11 @@ from proofroom.domain.ids import Digest, KeyId
 from proofroom.domain.merkle import root_of
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.settlement import EraPaid
+from proofroom.testing.histories import History
+from proofroom.testing.keys import key
 from strategies.carrying import carried_history
-from strategies.histories import History, key, whole_history
 from strategies.rooms import soak
+from strategies.whole import whole_history
 
 
 def paid_eras(history: History) -> list[tuple[EraPaid, list[bytes], dict[Digest, Activity]]]:

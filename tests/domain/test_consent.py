@@ -25,7 +25,9 @@ from proofroom.domain.ids import SKEW_MS, Digest, from_ms
 from proofroom.domain.permits import GrantVersion
 from proofroom.domain.statements.consent import Limits, Metadata, ScopeContext, ScopeName
 from proofroom.domain.transition import transition
-from strategies.histories import START_MS, History, deterministic_randomness, key, resign, whole_history, wire_grant
+from proofroom.testing.histories import START_MS, History, resign, wire_grant
+from proofroom.testing.keys import deterministic_randomness, key
+from strategies.whole import whole_history
 
 
 def started() -> History:

@@ -22,7 +22,7 @@ from proofroom.domain.cosigning import (
 )
 from proofroom.domain.errors import BadNote, BadProof, BadRequest, HeadMoved, ProofroomError
 from proofroom.domain.verifier import note as notes
-from strategies.histories import key
+from proofroom.testing.keys import key
 
 ORIGIN, NAME = "example.org/room", "witness.example/w1"
 LEAVES = [merkle.SHA256.leaf(bytes([i])) for i in range(40)]

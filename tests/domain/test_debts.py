@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from naive_settlement import naive_split
 from proofroom.adapters.cast import DAY_MS, Work
 from proofroom.domain.claims import Claim, Debt, Line, Terms
 from proofroom.domain.debts import compute_repayment, get_debt
 from proofroom.domain.ids import Digest, KeyId
 from proofroom.domain.statements.settlement import Payout, Repayment
 from proofroom.domain.voting import make_vote
-from strategies.histories import History, key
-from strategies.keys import signer
+from proofroom.testing.histories import History
+from proofroom.testing.keys import key, signer
+from proofroom.testing.naive_settlement import naive_split
 
 ONE = 10**18
 CUSTOMER = signer(1).keyid

@@ -26,8 +26,9 @@ from proofroom.domain.errors import (
 from proofroom.domain.ids import SKEW_MS, Digest
 from proofroom.domain.statements.activity import Signers
 from proofroom.domain.statements.consent import AgentKey, Limits
+from proofroom.testing.histories import History
+from proofroom.testing.keys import key
 from strategies.consenting import delegate
-from strategies.histories import History, key
 
 CALENDAR = "v-7c21 / calendar"
 SUBS = [key("sub-1"), key("sub-2"), key("sub-3")]

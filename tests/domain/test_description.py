@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from naive_settlement import PARTS, Offer, Settlement, add
 from proofroom.domain.canonical import number_text
 from proofroom.domain.description import parse_description, settle, settled_facts
 from proofroom.domain.errors import BadField, DuplicateKey, Malformed
+from proofroom.testing.naive_settlement import PARTS, Offer, Settlement, add
 from vectors import settlement as vectors
 
 USAGE = ("cpu_ms", "byte_seconds", "bytes_streamed", "puts", "gets")

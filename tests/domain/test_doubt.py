@@ -11,8 +11,9 @@ from proofroom.adapters.keys import Key
 from proofroom.domain.statements.attestation import RoundTallied
 from proofroom.domain.statements.settlement import EraPaid, Payout
 from proofroom.domain.voting import make_vote
+from proofroom.testing.histories import HOUR_MS, History
+from proofroom.testing.keys import key
 from strategies.consenting import compromise, set_recovery
-from strategies.histories import HOUR_MS, History, key
 
 RECOVERY, NEW = key("recovery"), key("successor")
 

@@ -18,9 +18,10 @@ from proofroom.domain.entry import (
 from proofroom.domain.envelope import Envelope, Signature, verify
 from proofroom.domain.errors import BadEntry, TooLarge
 from proofroom.domain.rooted import RootedPath
-from strategies.bytes import bit_flipped, mutated
-from strategies.envelopes import envelopes, example_envelope, example_verified
-from strategies.keys import signer
+from proofroom.testing.bytes import bit_flipped, mutated
+from proofroom.testing.keys import signer
+from proofroom.testing.statements import envelopes
+from strategies.statements import example_envelope, example_verified
 
 U64 = st.integers(0, 2**64 - 1)
 HASHES = st.binary(min_size=32, max_size=32)

@@ -18,6 +18,7 @@ from securesystemslib.signer._key import SSlibKey
 from securesystemslib.signer._signature import Signature as TheirSignature
 from securesystemslib.signer._signer import Signer as TheirPort
 
+from proofroom.adapters.keys import Key
 from proofroom.domain import canonical
 from proofroom.domain import envelope as module
 from proofroom.domain.envelope import (
@@ -50,10 +51,10 @@ from proofroom.domain.errors import (
 )
 from proofroom.domain.signing import pae
 from proofroom.domain.statements import GRANT_WIRE, KINDS, payload_type_of
-from strategies.bytes import bit_flipped, mutated
-from strategies.envelopes import envelopes, example_envelope, example_verified, payload_types
-from strategies.keys import SeedSigner, distinct_signers, signer, signers
-from strategies.statements import example, example_statement, statements
+from proofroom.testing.bytes import bit_flipped, mutated
+from proofroom.testing.keys import distinct_signers, signer, signers
+from proofroom.testing.statements import envelopes, payload_types, statements
+from strategies.statements import example, example_envelope, example_statement, example_verified
 
 ENVELOPE = example_envelope()
 JSON = ENVELOPE.to_json()
@@ -63,7 +64,7 @@ TICK = payload_type_of("tick")
 class TheirSigner(TheirPort):
     """Our keys behind securesystemslib's port, so that its own code encodes, signs and prints."""
 
-    def __init__(self, key: SeedSigner) -> None:
+    def __init__(self, key: Key) -> None:
         self._key = key
 
     @property
@@ -81,7 +82,7 @@ class TheirSigner(TheirPort):
         return TheirSignature(self._key.keyid, self._key.sign(payload).hex())
 
 
-def their_key(key: SeedSigner) -> SSlibKey:
+def their_key(key: Key) -> SSlibKey:
     """A key of ours as theirs."""
     return SSlibKey(key.keyid, "ed25519", "ed25519", {"public": key.keyid[8:]})
 
@@ -105,7 +106,7 @@ def wire_payload(**changes: Any) -> bytes:
     return json.dumps(value | changes, indent=1).encode()
 
 
-def wire(payload: bytes | None = None, key: SeedSigner | None = None, **changes: Any) -> dict[str, Any]:
+def wire(payload: bytes | None = None, key: Key | None = None, **changes: Any) -> dict[str, Any]:
     """The wallet wire form, with fields of the signature changed."""
     payload, key = payload or wire_payload(), key or signer(2)
     signature = {"algorithm": "ed25519", "signer": key.keyid[8:], "value": "0x" + key.sign(payload).hex()}
@@ -146,9 +147,7 @@ def test_order_and_layout_of_the_json_do_not_matter(envelope: Envelope, random: 
 
 
 @given(st.data(), distinct_signers(), distinct_signers())
-def test_statement_id_does_not_depend_on_signatures(
-    data: st.DataObject, some: list[SeedSigner], others: list[SeedSigner]
-) -> None:
+def test_statement_id_does_not_depend_on_signatures(data: st.DataObject, some: list[Key], others: list[Key]) -> None:
     """The same statement with other signatures has the same id; another statement has another."""
     statement = data.draw(payload_types().flatmap(statements))
     one, other = verify(sign(statement, *some)), verify(sign(statement, *others))
@@ -184,7 +183,7 @@ def test_statement_id_is_frozen() -> None:
 
 
 @given(st.data(), distinct_signers(most=3))
-def test_their_envelope_is_accepted(data: st.DataObject, keys: list[SeedSigner]) -> None:
+def test_their_envelope_is_accepted(data: st.DataObject, keys: list[Key]) -> None:
     """An envelope that securesystemslib encodes, signs and prints is parsed and verifies here."""
     payload_type = data.draw(payload_types())
     statement = data.draw(statements(payload_type))
@@ -399,7 +398,7 @@ def test_largest_payload_with_most_signatures_fits() -> None:
 
 
 @given(signers(), st.binary(min_size=64, max_size=64))
-def test_invalid_second_signature_by_one_key(key: SeedSigner, other: bytes) -> None:
+def test_invalid_second_signature_by_one_key(key: Key, other: bytes) -> None:
     """A key that stands twice is refused, with the same signature or with another."""
     envelope = sign(example_statement("tick"), key, signer(99))
     for value in (key.sign(pae(TICK, envelope.payload)), other):
@@ -473,7 +472,7 @@ def _decoded(text: str) -> bytes | None:
 
 
 @given(signers(), st.sampled_from(["", "ed25519:", "0x"]), st.booleans(), st.booleans())
-def test_wire_form_is_accepted(key: SeedSigner, prefix: str, padded: bool, urlsafe: bool) -> None:
+def test_wire_form_is_accepted(key: Key, prefix: str, padded: bool, urlsafe: bool) -> None:
     """A wallet signs its own bytes, blanks and all; they are kept as they are, and printed in the wire form again."""
     payload = wire_payload(user_pub_key=key.keyid)
     value = wire(payload, key, signer=prefix + key.keyid[8:])

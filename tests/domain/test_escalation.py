@@ -16,8 +16,8 @@ from proofroom.domain.ids import Digest
 from proofroom.domain.statements.attestation import Assurance, RoundOpened, RoundTallied
 from proofroom.domain.statements.settlement import EraPaid
 from proofroom.domain.voting import all_positions, make_vote, read_bitmap, write_bitmap
+from proofroom.testing.keys import key
 from strategies.disputes import UNSEEN, doubt, sealed, statements
-from strategies.histories import key
 
 CLUSTER = "dragon-1"
 

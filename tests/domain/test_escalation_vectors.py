@@ -15,8 +15,8 @@ from blake3 import blake3
 
 from proofroom.domain.statements.attestation import RoundOpened
 from proofroom.domain.voting import make_vote
+from proofroom.testing.histories import History
 from strategies.disputes import UNSEEN, doubt, sealed
-from strategies.histories import History
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "escalation.json"
 

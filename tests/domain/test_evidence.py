@@ -23,9 +23,11 @@ from proofroom.domain.rounds import MAX_BEACON_STEPS
 from proofroom.domain.statements.attestation import BeaconRevealed, VoteCommitted, VoteRevealed
 from proofroom.domain.statements.offences import Equivocation, Slashed
 from proofroom.domain.voting import make_vote
+from proofroom.testing.histories import History, resign
+from proofroom.testing.keys import key
 from strategies.accusing import accuse, accuse_beacon
 from strategies.disputes import disputed_history, sealed, statements
-from strategies.histories import History, key, resign, whole_history
+from strategies.whole import whole_history
 
 CLUSTER = "dragon-1"
 

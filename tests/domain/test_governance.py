@@ -8,7 +8,8 @@ from proofroom.adapters.cast import PARAMETERS, Work
 from proofroom.domain.governance import read_parameters
 from proofroom.domain.money import RATIO_ONE
 from proofroom.domain.statements.settlement import EraPaid, EraSealed
-from strategies.histories import HOUR_MS, START_MS, History, key, resign
+from proofroom.testing.histories import HOUR_MS, START_MS, History, resign
+from proofroom.testing.keys import key
 
 
 def founded() -> History:

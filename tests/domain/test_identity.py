@@ -16,8 +16,9 @@ from proofroom.domain.errors import (
 )
 from proofroom.domain.identity import checkpoint_key, key_in_force, keyring
 from proofroom.domain.keyring import Keyring
+from proofroom.testing.histories import History, resign
+from proofroom.testing.keys import key
 from strategies.consenting import compromise, rotate, set_recovery
-from strategies.histories import History, key, resign
 
 
 def started() -> History:

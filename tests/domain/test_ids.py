@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from proofroom.domain import ids
 from proofroom.domain.errors import BadKeyId
-from strategies.statements import times
+from proofroom.testing.statements import times
 
 MS = st.integers(0, 2**48 - 1)
 LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z

@@ -16,8 +16,10 @@ from proofroom.domain.errors import NoSuchEntry
 from proofroom.domain.interchange import IN_TOTO, sign_in_toto, to_in_toto
 from proofroom.domain.receipt import verify_receipt
 from proofroom.domain.statements.activity import Activity
-from strategies.histories import ORIGIN, key, store_of, whole_history
+from proofroom.testing.histories import ORIGIN, store_of
+from proofroom.testing.keys import key
 from strategies.rooms import signers
+from strategies.whole import whole_history
 
 
 def test_another_library_verifies_it_and_finds_the_record_inside() -> None:

@@ -21,8 +21,9 @@ from proofroom.domain.verifier import Trust, Verdict
 from proofroom.domain.verifier.note import parse_key, witnessed_by
 from proofroom.domain.verifier.note import parse_note as read_note
 from proofroom.domain.verifier.tree import check_consistency, check_inclusion
+from proofroom.testing.histories import ORIGIN
+from proofroom.testing.keys import key
 from strategies.forging import forge
-from strategies.histories import ORIGIN, key
 
 theirs: Any = import_module("proofbundle.checkpoint")
 their_tree: Any = import_module("proofbundle.merkle")

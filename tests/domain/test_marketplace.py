@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from proofroom.adapters.cast import DAY_MS, Work
 from proofroom.domain.statements.settlement import EraPaid, Payout
-from strategies.histories import History, key, store_of
+from proofroom.testing.histories import History, store_of
+from proofroom.testing.keys import key
 from strategies.selling import TENTH, list_work, open_market, sell
 from strategies.spending import withdraw
 from strategies.viewing import fresh_views

@@ -26,7 +26,8 @@ from proofroom.domain.observing import verify_observation
 from proofroom.domain.statements import BESIDE, parse
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.observation import Observed
-from strategies.histories import START_MS, History, key
+from proofroom.testing.histories import START_MS, History
+from proofroom.testing.keys import key
 
 COUNTS = st.none() | st.integers(0, 2**53 - 1)
 HISTORY = History()

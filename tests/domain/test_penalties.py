@@ -15,8 +15,9 @@ from proofroom.domain.errors import AlreadyRecorded, DueFirst, NodeStatus, NotAs
 from proofroom.domain.penalties import compute_slash, recent
 from proofroom.domain.statements.offences import NodeRemoved, Slashed, ValidatorSuspended
 from proofroom.domain.statements.settlement import Payout
+from proofroom.testing.histories import History, with_parameters
+from proofroom.testing.keys import key
 from strategies.disputes import FALSE, UNSEEN, sealed, statements
-from strategies.histories import History, key, with_parameters
 from strategies.spending import withdraw
 
 CLUSTER = "dragon-1"

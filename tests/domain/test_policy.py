@@ -8,8 +8,9 @@ from proofroom.domain.checkpoint import verifier_key
 from proofroom.domain.policy import parse_policy
 from proofroom.domain.verifier import BadTrust
 from proofroom.domain.verifier.note import Trust, key_id, parse_note, witnessed_by
+from proofroom.testing.histories import ORIGIN
+from proofroom.testing.keys import key
 from strategies.forging import forge
-from strategies.histories import ORIGIN, key
 
 
 def witness(name: str) -> str:

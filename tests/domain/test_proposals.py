@@ -15,6 +15,8 @@ from proofroom.domain.proposals import PRICE_NOTICE_MS, is_passed, seats_of
 from proofroom.domain.state import Cluster
 from proofroom.domain.statements.governance import Parameters
 from proofroom.domain.statements.proposals import ProposalDecided, ProposalEnacted
+from proofroom.testing.histories import HOUR_MS, START_MS, History
+from proofroom.testing.keys import key
 from strategies.governing import (
     DAY_MS,
     admission,
@@ -29,7 +31,6 @@ from strategies.governing import (
     validation,
     vote,
 )
-from strategies.histories import HOUR_MS, START_MS, History, key
 
 
 def running() -> History:

@@ -19,10 +19,12 @@ from proofroom.domain.signing import Signer
 from proofroom.domain.statements.settlement import Payout
 from proofroom.domain.verifier import Verdict
 from proofroom.domain.voting import make_vote
+from proofroom.testing.histories import History, resign, store_of
+from proofroom.testing.keys import key
 from strategies.consenting import rotate
 from strategies.forging import Change, body_at, forge, id_at, indexes, proven_history, set_to
-from strategies.histories import History, key, resign, store_of, whole_history
 from strategies.selling import TENTH, list_work, open_market
+from strategies.whole import whole_history
 
 CLUSTER = proven_history().cast.cluster
 PAID = indexes("era-paid")[0]

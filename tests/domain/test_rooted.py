@@ -30,7 +30,7 @@ from proofroom.domain.rooted import MAX_ROOTED, SIGNED_ROOT, RootedPath, root_me
 from proofroom.domain.signing import pae
 from proofroom.domain.statements import GRANT_WIRE, KINDS
 from proofroom.domain.statements.ledger import Tick
-from strategies.keys import signer
+from proofroom.testing.keys import signer
 from strategies.statements import example
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "rooted.json"

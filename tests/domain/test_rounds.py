@@ -30,7 +30,8 @@ from proofroom.domain.state import Due, Round
 from proofroom.domain.statements.attestation import BeaconRevealed, RoundOpened, RoundTallied
 from proofroom.domain.verdicts import derive_round
 from proofroom.domain.voting import make_vote
-from strategies.histories import START_MS, History, key, resign
+from proofroom.testing.histories import START_MS, History, resign
+from proofroom.testing.keys import key
 
 CLUSTER = "dragon-1"
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from naive_settlement import PARTS, Offer, Settlement
 from proofroom.adapters.cast import PARAMETERS
 from proofroom.domain.claims import Line, Terms
 from proofroom.domain.governance import read_parameters
@@ -16,7 +15,8 @@ from proofroom.domain.ids import Digest, KeyId
 from proofroom.domain.money import AMOUNT_LIMIT
 from proofroom.domain.settlement import Work, compute_charges, compute_lines
 from proofroom.domain.state import Parameters, UsageSum
-from strategies.keys import signer
+from proofroom.testing.keys import signer
+from proofroom.testing.naive_settlement import PARTS, Offer, Settlement
 
 ONE = 10**18
 PLAIN = read_parameters(PARAMETERS)

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nacl import bindings
 
+from proofroom.adapters.keys import Key
 from proofroom.domain.errors import BadKeyId, BadSignature
 from proofroom.domain.ids import KeyId, keyid_of
 from proofroom.domain.signing import verify_signature
-from strategies.bytes import bit_flipped
-from strategies.keys import SeedSigner, signer, signers
+from proofroom.testing.bytes import bit_flipped
+from proofroom.testing.keys import signer, signers
 
 ORDER = 2**252 + 27742317777372353535851937790883648493
 
@@ -73,9 +74,9 @@ def forged(public_key: bytes, r: bytes, secret: int, message: bytes) -> bytes:
     return r + scalar(challenge * secret % ORDER)
 
 
-def secret_scalar(key: SeedSigner) -> int:
+def secret_scalar(key: Key) -> int:
     """The scalar behind a key (RFC 8032 5.1.5)."""
-    digest = bytearray(sha512(key.seed).digest()[:32])
+    digest = bytearray(sha512(key.seed_for_saving()).digest()[:32])
     digest[0] &= 248
     digest[31] &= 127
     digest[31] |= 64
@@ -85,20 +86,20 @@ def secret_scalar(key: SeedSigner) -> int:
 @pytest.mark.parametrize(("seed", "public_key", "message", "signature"), RFC_8032)
 def test_rfc_8032_vectors(seed: str, public_key: str, message: str, signature: str) -> None:
     """The RFC's signatures verify, and our signer makes the same bytes."""
-    key = SeedSigner(bytes.fromhex(seed))
+    key = Key(bytes.fromhex(seed))
     assert key.keyid == "ed25519:" + public_key
     assert key.sign(bytes.fromhex(message)).hex() == signature
     verify_signature(key.keyid, bytes.fromhex(message), bytes.fromhex(signature))
 
 
 @given(signers(), st.binary(max_size=200))
-def test_signature_verifies(key: SeedSigner, message: bytes) -> None:
+def test_signature_verifies(key: Key, message: bytes) -> None:
     """What a key signs verifies under its key id."""
     verify_signature(key.keyid, message, key.sign(message))
 
 
 @given(signers(), st.binary(max_size=50), st.binary(max_size=50))
-def test_signature_is_of_one_message_and_one_key(key: SeedSigner, message: bytes, other: bytes) -> None:
+def test_signature_is_of_one_message_and_one_key(key: Key, message: bytes, other: bytes) -> None:
     """A signature serves neither another message nor another key."""
     signature = key.sign(message)
     if other != message:
@@ -109,7 +110,7 @@ def test_signature_is_of_one_message_and_one_key(key: SeedSigner, message: bytes
 
 
 @given(signers(), st.binary(min_size=1, max_size=50), st.data())
-def test_turned_bit_is_seen(key: SeedSigner, message: bytes, data: st.DataObject) -> None:
+def test_turned_bit_is_seen(key: Key, message: bytes, data: st.DataObject) -> None:
     """One bit turned in the signature, the message or the key, and it does not verify."""
     signature = key.sign(message)
     with pytest.raises(BadSignature) as refusal:
@@ -123,7 +124,7 @@ def test_turned_bit_is_seen(key: SeedSigner, message: bytes, data: st.DataObject
 
 
 @given(signers(), st.binary(max_size=20), st.integers(0, 200).filter(lambda n: n != 64))
-def test_invalid_length(key: SeedSigner, message: bytes, length: int) -> None:
+def test_invalid_length(key: Key, message: bytes, length: int) -> None:
     """A signature has 64 bytes; what is cut off or added is not taken for a part of the message."""
     signature = key.sign(message)
     stretched = (signature + message + signature * 4)[:length]
@@ -132,7 +133,7 @@ def test_invalid_length(key: SeedSigner, message: bytes, length: int) -> None:
 
 
 @given(signers(), st.binary(min_size=1, max_size=20), st.integers(1, 20))
-def test_invalid_border_between_signature_and_message(key: SeedSigner, message: bytes, shift: int) -> None:
+def test_invalid_border_between_signature_and_message(key: Key, message: bytes, shift: int) -> None:
     """The border between signature and message cannot be moved, though the bytes of both together stay the same."""
     joined = key.sign(message) + message
     for at in (64 - shift, min(64 + shift, len(joined))):
@@ -141,7 +142,7 @@ def test_invalid_border_between_signature_and_message(key: SeedSigner, message: 
 
 
 @given(signers(), st.binary(max_size=20))
-def test_invalid_s_not_below_the_order(key: SeedSigner, message: bytes) -> None:
+def test_invalid_s_not_below_the_order(key: Key, message: bytes) -> None:
     """S + L satisfies the same equation and would give every statement a second signature; it is refused."""
     signature = key.sign(message)
     s = int.from_bytes(signature[32:], "little")

@@ -13,8 +13,8 @@ from proofroom.domain.errors import BadEntry
 from proofroom.domain.snapshot import decode_state, encode_state
 from proofroom.domain.state import State
 from proofroom.domain.transition import transition
-from strategies.bytes import bit_flipped, mutated
-from strategies.histories import whole_history
+from proofroom.testing.bytes import bit_flipped, mutated
+from strategies.whole import whole_history
 
 ROOT = bytes(range(32))
 

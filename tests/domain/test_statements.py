@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from proofroom.domain.canonical import encode
 from proofroom.domain.errors import BadField, BadNumber, NotCanonical, UnknownKind
 from proofroom.domain.statements import GRANT_WIRE, KINDS, LedgerStatement, parse, payload_type_of
-from strategies.statements import example, example_statement, statement_values, statements
+from proofroom.testing.statements import statement_values, statements
+from strategies.statements import example, example_statement
 from vectors import schemas
 
 TYPES = sorted(KINDS)

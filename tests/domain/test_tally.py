@@ -10,8 +10,8 @@ from immutables import Map
 from proofroom.domain.state import Ballot, Due, Round, State
 from proofroom.domain.verdicts import compute_tally
 from proofroom.domain.voting import all_positions, read_bitmap, set_of
+from proofroom.testing.keys import key
 from strategies.disputes import sealed
-from strategies.histories import key
 
 CLUSTER = "dragon-1"
 

@@ -41,16 +41,9 @@ from proofroom.domain.statements.ledger import Tick
 from proofroom.domain.statements.settlement import Payout
 from proofroom.domain.transition import next_due, transition
 from proofroom.domain.voting import make_vote
-from strategies.histories import (
-    HOUR_MS,
-    START_MS,
-    History,
-    key,
-    key_of,
-    make_genesis,
-    resign,
-    whole_history,
-)
+from proofroom.testing.histories import HOUR_MS, START_MS, History, make_genesis, resign
+from proofroom.testing.keys import key, key_of
+from strategies.whole import whole_history
 
 DERIVED = sorted(kind for kind, rule in AUTHORITY.items() if rule.derived)
 Place = tuple[State, Entry]
@@ -312,7 +305,7 @@ def test_states_do_not_depend_on_hash_order() -> None:
     tests = Path(__file__).parents[1]
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from strategies.histories import whole_history\n"
+        "from strategies.whole import whole_history\n"
         "from proofroom.domain.snapshot import encode_state\n"
         "history = whole_history()\n"
         "payloads = b''.join(entry.verified.envelope.payload for entry in history.entries)\n"

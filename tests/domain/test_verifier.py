@@ -27,8 +27,9 @@ from proofroom.domain.verifier import entry as v_entry
 from proofroom.domain.verifier import note as v_note
 from proofroom.domain.verifier import tree as v_tree
 from proofroom.domain.verifier.verdict import Fault
+from proofroom.testing.histories import ORIGIN
+from proofroom.testing.keys import key
 from strategies.forging import forge, indexes, proven_history, set_to
-from strategies.histories import ORIGIN, key
 
 PACKAGE = Path(proofroom.domain.verifier.__file__).parent
 LOG = v_note.parse_key(verifier_key(ORIGIN, key("checkpoint").keyid))

@@ -18,10 +18,11 @@ from proofroom.domain.recount import verify
 from proofroom.domain.signing import Signer
 from proofroom.domain.verifier import Verdict
 from proofroom.domain.voting import write_bitmap
+from proofroom.testing.histories import ORIGIN, History, store_of
+from proofroom.testing.keys import key
 from strategies.changing import DERIVED, SUBS, changed_history
 from strategies.consenting import rotate
 from strategies.forging import Body, Change, forge, id_at, set_to
-from strategies.histories import ORIGIN, History, key, store_of
 
 HISTORY = changed_history()
 CAST = HISTORY.cast

@@ -27,8 +27,8 @@ from proofroom.domain.verifier.entry import parse_entry
 from proofroom.domain.verifier.record import _two_thirds
 from proofroom.domain.verifier.verdict import Fault
 from proofroom.domain.voting import at_least, count_votes, write_bitmap
+from proofroom.testing.keys import key, key_of
 from strategies.forging import Body, Change, become, body_at, forge, id_at, indexes, proven_history, set_to
-from strategies.histories import key, key_of
 
 ACTIVITIES, SEALS, OPENINGS, TALLIES = map(indexes, ("activity", "batch-sealed", "round-opened", "round-tallied"))
 GRANT, RENEWED, REVOKED_AT = indexes("grant")

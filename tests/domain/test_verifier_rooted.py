@@ -17,7 +17,8 @@ from proofroom.domain.rooted import RootedPath
 from proofroom.domain.signing import Signer, pae
 from proofroom.domain.verifier import entry as verifier
 from proofroom.domain.verifier.verdict import Fault
-from strategies.histories import History, key
+from proofroom.testing.histories import History
+from proofroom.testing.keys import key
 
 HISTORY = History(seed="rooted")
 CAST = HISTORY.cast

@@ -24,7 +24,7 @@ from proofroom.domain.voting import (
     set_of,
     write_bitmap,
 )
-from strategies.keys import signer
+from proofroom.testing.keys import signer
 
 
 def naive_at_least(ballots: Sequence[int], least: int, count: int) -> int:

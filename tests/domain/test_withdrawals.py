@@ -11,7 +11,8 @@ from proofroom.domain.claims import Chunk
 from proofroom.domain.state import State
 from proofroom.domain.statements.withdrawals import WithdrawalPaid
 from proofroom.domain.unlocking import DEPOSIT_MS, get_chunks, get_free, trim
-from strategies.histories import History, key
+from proofroom.testing.histories import History
+from proofroom.testing.keys import key
 from strategies.spending import withdraw
 
 DAY_MS = 86_400_000

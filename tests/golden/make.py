@@ -11,8 +11,8 @@ from contextlib import closing
 from pathlib import Path
 
 from proofroom.adapters.sqlite import SqliteStore
-from strategies.histories import whole_history
 from strategies.rooms import write_history
+from strategies.whole import whole_history
 
 GOLDEN = Path(__file__).parent
 NAME = "rules-1"

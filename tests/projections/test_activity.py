@@ -12,10 +12,12 @@ from proofroom.adapters.cast import Work
 from proofroom.domain.activity import usage_of
 from proofroom.domain.ids import to_ms
 from proofroom.domain.statements.activity import Activity
-from strategies.histories import History, store_of, whole_history
+from proofroom.testing.histories import History, store_of
+from proofroom.testing.worlds import histories, units
 from strategies.rooms import forge, soak
 from strategies.viewing import fresh_views
-from strategies.worlds import histories, places_of, units
+from strategies.whole import whole_history
+from strategies.worlds import places_of
 
 
 def check_batches(history: History) -> None:

@@ -15,11 +15,12 @@ from proofroom.domain.permits import GrantVersion
 from proofroom.domain.proposals import seats_of
 from proofroom.domain.state import Parameters, State
 from proofroom.domain.transition import next_due
+from proofroom.testing.histories import History, store_of
+from proofroom.testing.worlds import histories
 from strategies.disputes import punished_history
-from strategies.histories import History, store_of, whole_history
 from strategies.rooms import soak
 from strategies.viewing import fresh_views
-from strategies.worlds import histories
+from strategies.whole import whole_history
 
 PARAMETERS = [name for name in Parameters._fields if name != "carries_late"]
 

@@ -9,12 +9,14 @@ from hypothesis import given, settings
 from proofroom.domain.statements.activity import Activity, BatchSealed
 from proofroom.domain.statements.attestation import RoundOpened, RoundTallied, VoteCommitted, VoteRevealed
 from proofroom.domain.statements.settlement import EraPaid, EraSealed
+from proofroom.testing.histories import History, store_of
+from proofroom.testing.worlds import histories
 from strategies.carrying import carried_history
 from strategies.disputes import disputed_history
-from strategies.histories import History, store_of, whole_history
 from strategies.rooms import soak
 from strategies.viewing import fresh_views
-from strategies.worlds import eras_of, histories, places_of
+from strategies.whole import whole_history
+from strategies.worlds import eras_of, places_of
 
 
 def verdicts_of(history: History) -> dict[int, str]:

@@ -10,11 +10,13 @@ from proofroom.domain.consent import grant_status
 from proofroom.domain.ids import from_ms
 from proofroom.domain.state import State
 from proofroom.domain.statements.activity import Activity
+from proofroom.testing.histories import History, store_of, wire_grant
+from proofroom.testing.keys import key
+from proofroom.testing.worlds import histories
 from strategies.consenting import erase
-from strategies.histories import History, key, store_of, whole_history, wire_grant
 from strategies.rooms import soak
 from strategies.viewing import fresh_views
-from strategies.worlds import histories
+from strategies.whole import whole_history
 
 
 def check_status(history: History) -> None:

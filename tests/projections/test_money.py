@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from proofroom.adapters.views import Views
 from proofroom.domain.accounts import TREASURY
 from proofroom.domain.statements.settlement import EraPaid
+from proofroom.testing.histories import History, store_of
+from proofroom.testing.worlds import histories
 from strategies.disputes import punished_history
-from strategies.histories import History, store_of, whole_history
 from strategies.rooms import soak
 from strategies.viewing import fresh_views
-from strategies.worlds import histories
+from strategies.whole import whole_history
 
 
 def check_money(history: History) -> None:

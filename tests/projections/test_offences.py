@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from proofroom.domain.statements.offences import Slashed
+from proofroom.testing.histories import store_of
 from strategies.disputes import punished_history, statements
-from strategies.histories import store_of
 from strategies.viewing import fresh_views
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from proofroom.domain.proposals import seats_of
 from proofroom.domain.statements.governance import EraOpened
 from proofroom.domain.transition import next_due
+from proofroom.testing.histories import History, store_of, with_parameters
+from proofroom.testing.keys import key
 from strategies.governing import admission, leave, next_era, pass_all, propose, seated, settings, validation, vote
-from strategies.histories import History, key, store_of, whole_history, with_parameters
 from strategies.viewing import fresh_views
+from strategies.whole import whole_history
 
 
 def course() -> History:

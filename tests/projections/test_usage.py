@@ -10,8 +10,9 @@ import pytest
 
 from proofroom.adapters.views import Views
 from proofroom.domain.statements.activity import Activity
-from strategies.histories import store_of, whole_history
+from proofroom.testing.histories import store_of
 from strategies.viewing import fresh_views
+from strategies.whole import whole_history
 
 QUESTIONS = re.findall(
     r"```sql\n(.*?)```", (Path(__file__).parents[2] / "docs" / "questions.md").read_text(), re.DOTALL

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings
 
 from proofroom.domain.statements.attestation import RoundOpened, VoteCommitted, VoteRevealed
+from proofroom.testing.histories import History, store_of
+from proofroom.testing.worlds import histories
 from strategies.disputes import disputed_history, punished_history
-from strategies.histories import History, store_of, whole_history
 from strategies.rooms import soak
 from strategies.viewing import fresh_views
-from strategies.worlds import histories
+from strategies.whole import whole_history
 
 
 def check_validators(history: History) -> None:

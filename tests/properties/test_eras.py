@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from naive_settlement import USAGE, Settlement, add, naive_charge_at_most
 from proofroom.adapters.cast import PARAMETERS, Work
 from proofroom.domain import merkle
 from proofroom.domain.entry import Entry
@@ -22,7 +21,10 @@ from proofroom.domain.statements.attestation import RoundTallied, Vote
 from proofroom.domain.statements.governance import Parameters
 from proofroom.domain.statements.settlement import EraPaid, Payout
 from proofroom.domain.voting import make_vote
-from strategies.histories import HOUR_MS, START_MS, History, key, whole_history
+from proofroom.testing.histories import HOUR_MS, START_MS, History
+from proofroom.testing.keys import key
+from proofroom.testing.naive_settlement import USAGE, Settlement, add, naive_charge_at_most
+from strategies.whole import whole_history
 
 ONE = 10**18
 REASONS = ["overclaimed-cpu", "result-mismatch", "unobserved", "observation-conflict"]

@@ -15,6 +15,8 @@ from proofroom.domain.governance import read_parameters
 from proofroom.domain.proposals import seats_of
 from proofroom.domain.statements.governance import Parameters
 from proofroom.domain.statements.proposals import ProposalDecided, ProposalEnacted
+from proofroom.testing.histories import HOUR_MS, History
+from proofroom.testing.keys import key
 from strategies.governing import (
     admission,
     leave,
@@ -25,7 +27,6 @@ from strategies.governing import (
     validation,
     vote,
 )
-from strategies.histories import HOUR_MS, History, key
 from strategies.rooms import soak
 
 DAY = 24 * HOUR_MS

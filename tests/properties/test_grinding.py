@@ -16,9 +16,9 @@ from proofroom.domain.assurance import capture, chance_of_capture, draws_of_a_ho
 from proofroom.domain.committee import compute_committee, compute_seed
 from proofroom.domain.errors import WrongPhase
 from proofroom.domain.ids import KeyId
+from proofroom.testing.keys import signer
 from strategies.chances import seeds
 from strategies.disputes import sealed
-from strategies.keys import signer
 from strategies.rooms import soak
 
 ELIGIBLE, COLLUDING, COMMITTEE = 30, 10, 5

@@ -16,8 +16,8 @@ from proofroom.domain.errors import ProofroomError
 from proofroom.domain.statements.attestation import RoundTallied, Vote
 from proofroom.domain.statements.ledger import Genesis
 from proofroom.domain.voting import make_vote
+from proofroom.testing.histories import History
 from strategies.disputes import FALSE, UNSEEN, sealed, statements
-from strategies.histories import History
 from strategies.rooms import soak
 
 VALIDATORS, RECORDS = 16, 2

@@ -10,8 +10,9 @@ from proofroom.domain.envelope import Envelope, verify
 from proofroom.domain.errors import DueFirst, NotDerived, NotDue, ProofroomError
 from proofroom.domain.statements.settlement import EraPaid, Payout
 from proofroom.domain.transition import transition
-from strategies.histories import resign, whole_history
+from proofroom.testing.histories import resign
 from strategies.rooms import entries_of, forge, whole_checkpoints
+from strategies.whole import whole_history
 
 MONEY = ("payout", "repayment", "withdrawal-paid", "slashed")
 SETTLEMENT = (*MONEY, "era-sealed", "era-paid")

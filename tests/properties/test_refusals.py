@@ -56,6 +56,8 @@ from proofroom.domain.statements.ledger import Tick
 from proofroom.domain.statements.marketplace import Creator
 from proofroom.domain.statements.settlement import EraSealed
 from proofroom.domain.voting import make_vote
+from proofroom.testing.histories import HOUR_MS, START_MS, History, make_genesis, resign, with_parameters
+from proofroom.testing.keys import key
 from strategies.accusing import accuse_beacon
 from strategies.consenting import compromise, delegate, erase, rotate, set_recovery
 from strategies.governing import (
@@ -69,7 +71,6 @@ from strategies.governing import (
     validation,
     vote,
 )
-from strategies.histories import HOUR_MS, START_MS, History, key, make_genesis, resign, with_parameters
 from strategies.selling import list_work, open_market, sell
 from strategies.spending import withdraw
 

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from proofroom.adapters.audit import Report, Verdict, audit
 from proofroom.adapters.keys import Key
+from proofroom.adapters.lab.perturb import changes_of
 from proofroom.domain.authority import AUTHORITY
 from proofroom.domain.canonical import encode
 from proofroom.domain.checkpoint import Checkpoint, parse_note, sign_checkpoint
 from proofroom.domain.envelope import Envelope, Signature
 from proofroom.domain.errors import ProofroomError
-from proofroom.domain.ids import from_ms, to_ms
 from proofroom.domain.signing import pae
 from proofroom.domain.statements import parse
 from proofroom.domain.transition import next_due
-from strategies.histories import key, whole_history
+from proofroom.testing.keys import key
 from strategies.rooms import (
     audit_file,
     copy_of,
@@ -34,6 +34,7 @@ from strategies.rooms import (
     soak,
     whole_checkpoints,
 )
+from strategies.whole import whole_history
 
 SIZE = len(whole_history().entries)
 COLUMNS = ("originator_id", "originator_version", "topic", "state", "recorded_at_ms", "signatures", "nodes")
@@ -380,32 +381,6 @@ def test_a_derived_statement_that_stands_twice_is_found(data: st.DataObject, ind
     target = data.draw(st.integers(index + 1, SIZE))
     forged.insert(target, forged[index])
     assert_bad(audit_forged(forged, target), target)
-
-
-def one_off(value: Any) -> Any:
-    """The value changed by one unit: None where it has none."""
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, int):
-        return value + 1
-    if isinstance(value, str) and value.isdecimal():
-        return str(int(value) + 1)
-    if isinstance(value, str) and value.startswith(("blake3:", "ed25519:")):
-        return value[:-1] + ("0" if value[-1] != "0" else "1")
-    if isinstance(value, str) and value.endswith("Z"):
-        return from_ms(to_ms(value) + 1)
-    return None
-
-
-def changes_of(value: Any) -> list[Any]:
-    """All objects that differ from this one in one field by one unit."""
-    if isinstance(value, dict):
-        return [{**value, k: changed} for k, v in value.items() if k != "ledger" for changed in changes_of(v)]
-    if isinstance(value, list):
-        shorter = [value[:-1], value[1:] + value[:1]] if len(value) > 1 else []
-        return shorter + [[*value[:i], c, *value[i + 1 :]] for i, v in enumerate(value) for c in changes_of(v)]
-    changed = one_off(value)
-    return [] if changed is None else [changed]
 
 
 def by_ledger(payload_type: str, payload: bytes) -> Envelope:

@@ -14,7 +14,7 @@ from proofroom.domain.statements.offences import Equivocation, FalseBeacon
 from proofroom.domain.voting import make_vote
 
 if TYPE_CHECKING:
-    from strategies.histories import History
+    from proofroom.testing.histories import History
 
 
 def accuse(history: History, first: Envelope, second: Envelope, i: int, *, of: str = "vote-committed") -> Envelope:
@@ -54,7 +54,7 @@ def punish(history: History, node: int, absent: int) -> None:
 
     The node's two offences and the validator's absence before are the caller's.
     """
-    from strategies.histories import resign
+    from proofroom.testing.histories import resign
 
     cast, era = history.cast, history.state.clusters[history.cast.cluster].opened
     history.write(cast.grant())

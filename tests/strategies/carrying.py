@@ -6,8 +6,9 @@ from functools import cache
 
 from proofroom.adapters.cast import DAY_MS, Work
 from proofroom.domain.statements.activity import Activity
+from proofroom.testing.histories import History, with_parameters
+from proofroom.testing.keys import key
 from strategies.governing import pass_all, settings
-from strategies.histories import History, key, with_parameters
 
 
 @cache

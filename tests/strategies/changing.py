@@ -8,9 +8,10 @@ from proofroom.adapters.cast import Work
 from proofroom.domain.envelope import sign
 from proofroom.domain.statements.activity import Signers
 from proofroom.domain.statements.consent import AgentKey
+from proofroom.testing.histories import History, resign, with_parameters
+from proofroom.testing.keys import key
 from strategies.consenting import compromise, delegate, rotate, set_recovery
 from strategies.disputes import UNSEEN
-from strategies.histories import History, key, resign, with_parameters
 
 SUBS = (key("sub-1"), key("sub-2"), key("sub-3"))
 DERIVED = key("derived of sub-3")

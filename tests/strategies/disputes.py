@@ -10,8 +10,8 @@ from immutables import Map
 from proofroom.adapters.cast import Work
 from proofroom.domain.state import Round
 from proofroom.domain.voting import make_vote
+from proofroom.testing.histories import History, resign, with_parameters
 from strategies.accusing import accuse, accuse_beacon
-from strategies.histories import History, resign, with_parameters
 
 NO_ROUND = Round(0, 0, bytes(32), (), 0, (), 0, 0)
 UNSEEN, FALSE = "unobserved", "out-of-scope"

@@ -27,8 +27,9 @@ from proofroom.domain.signing import Signer, pae
 from proofroom.domain.statements import GRANT_WIRE, payload_type_of
 from proofroom.domain.statements.attestation import Vote
 from proofroom.domain.voting import commitment
+from proofroom.testing.histories import HOUR_MS, ORIGIN, History
+from proofroom.testing.keys import key, key_of
 from strategies.consenting import erase
-from strategies.histories import HOUR_MS, ORIGIN, History, key, key_of
 
 Body = dict[str, Any]
 Change = Callable[[Body], object]

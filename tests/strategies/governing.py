@@ -12,7 +12,7 @@ from proofroom.domain.signing import Signer
 from proofroom.domain.statements.proposals import NodeLeft, Proposal, ProposalVote
 
 if TYPE_CHECKING:
-    from strategies.histories import History
+    from proofroom.testing.histories import History
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
@@ -117,7 +117,7 @@ def next_era(history: History, opener: Key | None = None) -> None:
 
 def govern(history: History) -> None:
     """A short course with each kind of statement: changes that fit alone and not together; a node comes and goes; a new manager."""
-    from strategies.histories import key
+    from proofroom.testing.keys import key
 
     cast, provider, runtime, manager = history.cast, key("provider-9"), key("runtime-9"), key("manager-2")
     pass_all(

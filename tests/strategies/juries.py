@@ -16,8 +16,10 @@ from proofroom.domain.ids import from_ms
 from proofroom.domain.signing import Signer
 from proofroom.domain.state import Round
 from proofroom.domain.statements.activity import Activity
-from strategies.histories import START_MS, deterministic_randomness, key, make_genesis
-from strategies.rooms import Clock, signers
+from proofroom.testing.clocks import Clock
+from proofroom.testing.histories import START_MS, make_genesis
+from proofroom.testing.keys import deterministic_randomness, key
+from strategies.rooms import signers
 
 GATEWAY = key("gateway")
 

@@ -9,8 +9,8 @@ from proofroom.domain.entry import Entry
 from proofroom.domain.envelope import Envelope
 from proofroom.domain.ids import Digest, from_ms
 from proofroom.domain.statements.activity import Activity
+from proofroom.testing.keys import deterministic_randomness, key
 from strategies.consenting import delegate
-from strategies.histories import deterministic_randomness, key
 
 SUB = key("sub-agent")
 

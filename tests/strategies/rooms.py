@@ -31,7 +31,10 @@ from proofroom.domain.authority import AUTHORITY
 from proofroom.domain.envelope import Envelope, sign
 from proofroom.domain.ids import Digest, from_ms
 from proofroom.domain.signing import Signer
-from strategies.histories import ORIGIN, History, deterministic_randomness, key, make_genesis, whole_history
+from proofroom.testing.clocks import Clock
+from proofroom.testing.histories import ORIGIN, History, make_genesis
+from proofroom.testing.keys import deterministic_randomness, key
+from strategies.whole import whole_history
 
 TESTS = Path(__file__).parents[1]
 
@@ -39,16 +42,6 @@ TESTS = Path(__file__).parents[1]
 def soak(default: int, more: int) -> int:
     """How often to try something random: ``more`` in a soak."""
     return more if settings.get_current_profile_name() == "soak" else default
-
-
-class Clock:
-    """A clock that only moves when it is told to."""
-
-    def __init__(self, ms: int) -> None:
-        self.ms = ms
-
-    def __call__(self) -> int:
-        return self.ms
 
 
 def signers() -> list[Signer]:

@@ -12,7 +12,7 @@ from proofroom.domain.ids import Digest, KeyId
 from proofroom.domain.statements.marketplace import Creator, Listing, Marketplace
 
 if TYPE_CHECKING:
-    from strategies.histories import History
+    from proofroom.testing.histories import History
 
 TENTH = 10**17
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from naive_settlement import add, naive_charge_at_most
+from proofroom.testing.naive_settlement import add, naive_charge_at_most
 
 SKEW = 5 * 60 * 1000
 
