@@ -70,11 +70,11 @@ def originator_id(verified: Verified) -> str:
     return (head + verified.id).hex()
 
 
-def to_stored_entry(entry: Entry, signatures: bytes, nodes: bytes) -> StoredEntry:
-    """The entry as the store keeps it, with its encoded signatures and the tree nodes it completes."""
+def to_stored_entry(entry: Entry, originator: str, signatures: bytes, nodes: bytes) -> StoredEntry:
+    """The entry as the store keeps it, with its key, its encoded signatures and the tree nodes it completes."""
     envelope = entry.verified.envelope
     return StoredEntry(
-        originator_id=originator_id(entry.verified),
+        originator_id=originator,
         originator_version=1,
         topic=envelope.payload_type,
         state=envelope.payload,

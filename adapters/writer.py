@@ -63,7 +63,7 @@ class Writer:
         self.outcomes: list[Recorded | ProofroomError] = []
         self._store, self._chunks, self._signer, self._atomic = store, chunks, signer, atomic
         self._state, self._tree = head
-        self._new: list[Entry] = []
+        self._new: list[tuple[str, Entry]] = []
         self._entries: list[StoredEntry] = []
         self._places: dict[str, tuple[int, int, Envelope]] = {}
 
@@ -100,8 +100,8 @@ class Writer:
 
     def _grow(self) -> None:
         """Give the entries that are new their bytes, and the tree their leaves."""
-        for entry in self._new:
-            self._tree, stored = _store(entry, self._tree)
+        for key, entry in self._new:
+            self._tree, stored = _store(key, entry, self._tree)
             self._entries.append(stored)
         self._new.clear()
 
@@ -124,8 +124,9 @@ class Writer:
     def _apply(self, verified: Verified, now: int) -> Recorded:
         entry = Entry(self._state.size, now, verified)
         self._state = transition(self._state, entry)
-        self._new.append(entry)
-        self._places[originator_id(verified)] = (entry.index, now, verified.envelope)
+        key = originator_id(verified)
+        self._new.append((key, entry))
+        self._places[key] = (entry.index, now, verified.envelope)
         return Recorded(entry.index, verified.digest, now)
 
     def _first_place(self, verified: Verified) -> Recorded | None:
@@ -155,9 +156,9 @@ def _clamp(clock_ms: int, last_ms: int) -> int:
     return max(clock_ms, last_ms)
 
 
-def _store(entry: Entry, tree: merkle.Tree) -> tuple[merkle.Tree, StoredEntry]:
+def _store(key: str, entry: Entry, tree: merkle.Tree) -> tuple[merkle.Tree, StoredEntry]:
     """The entry as the store keeps it, and the tree with its leaf."""
     envelope, signatures = entry.verified.envelope, encode_signatures(entry.verified.envelope.signatures)
     data = entry_bytes(entry.index, entry.recorded_at_ms, envelope.payload_type, envelope.payload, signatures)
     tree, nodes = merkle.append(tree, merkle.SHA256.leaf(data))
-    return tree, to_stored_entry(entry, signatures, b"".join(nodes))
+    return tree, to_stored_entry(entry, key, signatures, b"".join(nodes))

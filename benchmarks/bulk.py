@@ -1,8 +1,8 @@
 """Bulk append of records with three signatures (A) against bare PyNaCl verification of the same signatures (B), same workers.
 
 A reads envelopes in JSON from a file, verifies, runs the transition, encodes, hashes, and commits durably; each 10,000 records are
-sealed and taken through an attestation round, each 20,000 are an era that is settled. B has keys, messages and signatures in memory and
-only verifies.
+sealed and taken through an attestation round, each 20,000 are an era of an hour, which is settled. B has keys, messages and signatures in
+memory and only verifies.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import pickle
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -19,17 +19,19 @@ from pathlib import Path
 from nacl.signing import VerifyKey
 
 from benchmarks.compare import Sample, compare, measure, run_side
-from benchmarks.room import attest, build, cast_of, grant_of
+from benchmarks.room import HOUR_MS, Clock, attest, build, cast_of, grant_of
 from proofroom.adapters.cast import Cast, Work
 from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.verifying import CHUNK
 from proofroom.adapters.writer import Recorded
 from proofroom.domain.envelope import parse_envelope, signed_message
-from proofroom.domain.ids import from_ms, public_key_of
+from proofroom.domain.ids import public_key_of
 
 BATCH = 10_000
 ERA = 20_000
 """Records of an era: what is kept of them leaves the state when it is paid."""
+EVERY_MS = HOUR_MS // ERA
+"""From one record to the next."""
 WORKERS = 2
 
 Jobs = list[tuple[bytes, list[tuple[bytes, bytes]]]]
@@ -37,12 +39,13 @@ Jobs = list[tuple[bytes, list[tuple[bytes, bytes]]]]
 
 def prepare(folder: Path, records: int) -> None:
     """The room, the envelopes one a line, and the bare signatures."""
-    build(folder / "room")
-    jobs: Jobs = []
-    with Ledger.open(folder / "room") as ledger, (folder / "records.jsonl").open("wb") as lines:
+    clock, jobs = Clock(), Jobs()
+    build(folder / "room", clock)
+    with Ledger.open(folder / "room", clock=clock) as ledger, (folder / "records.jsonl").open("wb") as lines:
         cast = cast_of(ledger, folder / "room")
         grant = grant_of(ledger, cast)
         for i in range(records):
+            clock.ms += EVERY_MS
             line = cast.activity(grant, i // ERA, Work(cpu_ms=i % 1000, gpu_units=0.83), node=i % 3).to_json()
             lines.write(line + b"\n")
             envelope = parse_envelope(line)
@@ -55,7 +58,8 @@ def append_all(folder: Path, records: int, form: str = "records", workers: int =
     """Side A, on a copy of the room: one stream, and at each full batch a round, while the processes go on with what comes next."""
     room = Path(tempfile.mkdtemp(dir=folder)) / "room"
     shutil.copytree(folder / "room", room)
-    with Ledger.open(room, workers=workers) as ledger, (folder / f"{form}.jsonl").open("rb") as lines:
+    clock = Clock()
+    with Ledger.open(room, workers=workers, clock=clock) as ledger, (folder / f"{form}.jsonl").open("rb") as lines:
         cast = cast_of(ledger, room)
         for i in range(len(cast.validators)):
             cast.beacon(i, 0)  # the chains are made once
@@ -64,30 +68,31 @@ def append_all(folder: Path, records: int, form: str = "records", workers: int =
         def work() -> None:
             for era, first in enumerate(range(0, records, ERA)):
                 if era:
-                    turn_era(ledger, cast, era)
-                append_era(ledger, cast, era, islice(lines, min(ERA, records - first)))
+                    ledger.append(cast.close_era(era - 1))
+                    ledger.append(cast.open_era(era))
+                append_era(ledger, cast, era, in_time(islice(lines, min(ERA, records - first)), clock))
 
         measure(work)
     shutil.rmtree(room.parent)
 
 
+def in_time(lines: Iterable[bytes], clock: Clock) -> Iterator[bytes]:
+    """The records, each when its time has come."""
+    for line in lines:
+        clock.ms += EVERY_MS
+        yield line.rstrip()
+
+
 def append_era(ledger: Ledger, cast: Cast, era: int, lines: Iterable[bytes]) -> None:
     """One stream, and a round at each full batch."""
     count = 0
-    for count, outcome in enumerate(ledger.append_stream(line.rstrip() for line in lines), 1):
+    for count, outcome in enumerate(ledger.append_stream(lines), 1):
         assert isinstance(outcome, Recorded)
         assert not outcome.repeated
         if count % BATCH == 0:
             attest(ledger, cast, era)
     if count % BATCH:
         attest(ledger, cast, era)
-
-
-def turn_era(ledger: Ledger, cast: Cast, era: int) -> None:
-    """End the era before, which is then settled, and open this one: a second each, so that all records are of their time."""
-    end = ledger.state.eras[cast.cluster, era - 1].start + 1
-    ledger.append(cast.close_era(era - 1, end=from_ms(end * 1000)))
-    ledger.append(cast.open_era(era, start=from_ms(end * 1000)))
 
 
 def _verify(chunk: Jobs) -> None:

@@ -14,9 +14,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.bulk import ERA, append_all
+from benchmarks.bulk import ERA, EVERY_MS, append_all
 from benchmarks.compare import compare
-from benchmarks.room import build, cast_of, grant_of
+from benchmarks.room import Clock, build, cast_of, grant_of
 from proofroom.adapters.cast import Cast, Work
 from proofroom.adapters.ledger import Ledger
 from proofroom.domain.envelope import sign, sign_rooted
@@ -25,24 +25,27 @@ from proofroom.domain.statements.activity import Activity
 TREE = 1_024
 
 
-def statements(cast: Cast, ledger: Ledger, first: int, end: int) -> Iterator[Activity]:
+def statements(cast: Cast, ledger: Ledger, clock: Clock, first: int, end: int) -> Iterator[Activity]:
     """Records of one node, so that all have the same three signers."""
     grant = grant_of(ledger, cast)
-    return (cast.record(grant, i // ERA, Work(cpu_ms=i % 1000, gpu_units=0.83)) for i in range(first, end))
+    for i in range(first, end):
+        clock.ms += EVERY_MS
+        yield cast.record(grant, i // ERA, Work(cpu_ms=i % 1000, gpu_units=0.83))
 
 
 def prepare(folder: Path, records: int) -> None:
     """The room, and the same records signed in both forms."""
-    build(folder / "room")
+    clock = Clock()
+    build(folder / "room", clock)
     with (
-        Ledger.open(folder / "room") as ledger,
+        Ledger.open(folder / "room", clock=clock) as ledger,
         (folder / "records.jsonl").open("wb") as direct,
         (folder / "rooted.jsonl").open("wb") as rooted,
     ):
         cast = cast_of(ledger, folder / "room")
         signers = (cast.derived, cast.orchestrator, cast.runtimes[0])
         for first in range(0, records, TREE):
-            batch = list(statements(cast, ledger, first, min(first + TREE, records)))
+            batch = list(statements(cast, ledger, clock, first, min(first + TREE, records)))
             direct.writelines(sign(statement, *signers).to_json() + b"\n" for statement in batch)
             rooted.writelines(envelope.to_json() + b"\n" for envelope in sign_rooted(batch, *signers, tree=TREE))
 

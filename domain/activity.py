@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from functools import lru_cache
+from operator import attrgetter
 from typing import TypeVar
 
 from proofroom.domain import charging, hashing, merkle
@@ -80,9 +81,7 @@ def apply_activity(state: State, entry: Entry, s: Activity) -> State:
     record_id = record_id_bytes(s.record_id)
     if get_recorded(era) >= MAX_ERA_RECORDS:
         raise EraFull(cluster=s.cluster, era=s.era, limit=MAX_ERA_RECORDS)
-    unpaid = (state.eras[s.cluster, number].ids for number in cluster.unpaid)
-    if record_id in cluster.recent or any(record_id in ids for ids in unpaid):
-        raise AlreadyRecorded(what="record", key=s.record_id)
+    _check_new(state, cluster, s, record_id)
     ended_at_ms = _check_times(s, record_id, era, entry.recorded_at_ms)
     node = cluster.nodes.get(s.node)
     if node is None:
@@ -97,7 +96,7 @@ def apply_activity(state: State, entry: Entry, s: Activity) -> State:
     check_agent_key(state, s, ended_at_ms)
     chain = chain_in_force(state, user, s.agent, s.grant, ended_at_ms)
     check_covered(chain, s.vault_scope, s.operation)
-    newest = max(chain, key=lambda version: version.created_at_ms)
+    newest = max(chain, key=_created)
     if to_ms(s.started_at) + SKEW_MS < newest.created_at_ms:
         raise TimesOutOfOrder(what=f"the work started at {s.started_at}, before the grant of {newest.created_at}")
     usage, before = usage_of(s), era
@@ -122,6 +121,9 @@ def apply_activity(state: State, entry: Entry, s: Activity) -> State:
     return state._replace(eras=state.eras.set((s.cluster, s.era), era))
 
 
+_created = attrgetter("created_at_ms")
+
+
 def _signatures(
     state: State, s: Activity, user: KeyId, chain: Chain
 ) -> tuple[tuple[KeyId, ...], tuple[tuple[KeyId, int], ...]]:
@@ -131,6 +133,15 @@ def _signatures(
     if s.customer != user:
         relied.append((s.customer, state.payers[s.customer, s.agent, s.cluster].log_index))
     return (s.signers.agent_derived_key, s.signers.orchestrator, s.signers.agent_runtime), tuple(relied)
+
+
+def _check_new(state: State, cluster: Cluster, s: Activity, record_id: bytes) -> None:
+    """No record of an era that is not paid has the id, nor one of a paid era that is young enough to be tried again."""
+    taken = record_id in cluster.recent
+    for number in cluster.unpaid:
+        taken = taken or record_id in state.eras[s.cluster, number].ids
+    if taken:
+        raise AlreadyRecorded(what="record", key=s.record_id)
 
 
 @lru_cache(maxsize=4_096)

@@ -119,11 +119,12 @@ def check_authority(state: State, rule: Rule, verified: Verified) -> None:
     if len(required) < len(roles):
         keys = list(roles.values())
         raise SharedKey(kind=verified.kind, keyid=next(k for k in keys if keys.count(k) > 1))
+    if required == verified.keys:
+        return
     for role, key in roles.items():
         if key not in verified.keys:
             raise MissingRole(kind=verified.kind, role=role, keyid=key)
-    if len(verified.keys) > len(required):
-        raise ExtraSignature(kind=verified.kind, keyid=min(verified.keys - required))
+    raise ExtraSignature(kind=verified.kind, keyid=min(verified.keys - required))
 
 
 def _recovering(state: State, s: idn.Identity) -> dict[str, KeyId]:

@@ -20,6 +20,7 @@ from proofroom.domain.keyring import Keyring
 from proofroom.domain.merkle import Tree
 from proofroom.domain.permits import AgentKeyFacts, GrantVersion, PayerFacts, Spent
 from proofroom.domain.standing import Penalty, ValidatorFacts
+from proofroom.domain.values import cheap_to_replace
 
 RULES = 1
 """The rules version that this release writes."""
@@ -162,6 +163,7 @@ class Queue(NamedTuple):
     records: Map[int, Pending] = Map()
 
 
+@cheap_to_replace
 class Cluster(NamedTuple):
     """A cluster between its eras."""
 
@@ -222,6 +224,7 @@ class Judged(NamedTuple):
     votes: Map[KeyId, Ballot]
 
 
+@cheap_to_replace
 class Era(NamedTuple):
     """An era that is not paid yet."""
 
@@ -273,6 +276,7 @@ class Era(NamedTuple):
     """Inner tree over the statement ids of the lines already stated."""
 
 
+@cheap_to_replace
 class Round(NamedTuple):
     """An attestation round that is not final."""
 
@@ -317,6 +321,7 @@ class Due(NamedTuple):
     number: int
 
 
+@cheap_to_replace
 class State(NamedTuple):
     """The state after ``size`` entries."""
 

@@ -27,7 +27,8 @@ from strategies.whole import whole_history
 
 
 def stored(entry: Entry) -> StoredEntry:
-    return to_stored_entry(entry, encode_signatures(entry.verified.envelope.signatures), b"nodes")
+    signatures = encode_signatures(entry.verified.envelope.signatures)
+    return to_stored_entry(entry, originator_id(entry.verified), signatures, b"nodes")
 
 
 ENTRIES = whole_history().entries

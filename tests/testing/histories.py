@@ -18,7 +18,7 @@ import orjson
 
 from proofroom.adapters.cast import PARAMETERS, Cast, Work
 from proofroom.adapters.keys import Key
-from proofroom.adapters.mapper import StoredEntry, to_stored_entry
+from proofroom.adapters.mapper import StoredEntry, originator_id, to_stored_entry
 from proofroom.adapters.stores import Batch, MemoryStore
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import Checkpoint, sign_checkpoint
@@ -211,7 +211,7 @@ def store_of(history: History) -> MemoryStore:
         data = entry_bytes(entry.index, entry.recorded_at_ms, kind, payload, signed)
         tree, nodes = merkle.append(tree, merkle.SHA256.leaf(data))
         note = sign_checkpoint(Checkpoint(ORIGIN, tree.size, merkle.root(tree)), key("checkpoint"))
-        _append(store, to_stored_entry(entry, signed, b"".join(nodes)), note)
+        _append(store, to_stored_entry(entry, originator_id(entry.verified), signed, b"".join(nodes)), note)
     return store
 
 
