@@ -18,6 +18,7 @@ from proofroom.adapters.stores import Store, from_nodes
 from proofroom.domain import merkle
 from proofroom.domain.activity import usage_of
 from proofroom.domain.checkpoint import parse_note, verifier_key
+from proofroom.domain.counting import Tally
 from proofroom.domain.envelope import statement_id
 from proofroom.domain.eras import completeness_leaves
 from proofroom.domain.errors import NoSuchEntry, ProofImpossible
@@ -25,7 +26,6 @@ from proofroom.domain.hashing import tagged
 from proofroom.domain.ids import KeyId
 from proofroom.domain.merkle import INNER
 from proofroom.domain.receipt import Receipt, write_proof
-from proofroom.domain.state import Tally
 from proofroom.domain.statements import KINDS
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.voting import read_bitmap

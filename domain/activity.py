@@ -12,7 +12,7 @@ from proofroom.domain.authorisation import Chain, chain_in_force, check_covered,
 from proofroom.domain.carry import get_recorded
 from proofroom.domain.claims import Terms
 from proofroom.domain.consent import check_agent_key, payer_cap
-from proofroom.domain.counting import count_recorded, lots_of
+from proofroom.domain.counting import count
 from proofroom.domain.entry import Entry
 from proofroom.domain.errors import (
     AlreadyRecorded,
@@ -29,7 +29,7 @@ from proofroom.domain.errors import (
 )
 from proofroom.domain.ids import SKEW_MS, KeyId, record_id_bytes, to_ms
 from proofroom.domain.marketplace import fee_at_most, terms_in_force
-from proofroom.domain.state import Cluster, Era, Lot, Pending, Queue, State, UsageSum
+from proofroom.domain.state import Cluster, Era, Pending, Queue, State, UsageSum
 from proofroom.domain.statements.activity import Activity, BatchSealed
 
 T = TypeVar("T", bound=Hashable)
@@ -181,8 +181,8 @@ def _check_cap(
     return era._replace(capped=era.capped.set(key, total), capped_fees=era.capped_fees.set(key, fees))
 
 
-def seal_batch(state: State, s: BatchSealed) -> tuple[State, tuple[Pending, ...], tuple[Lot, ...]]:
-    """Take the oldest unsealed records of the orchestrator out of its queue, when the batch matches them; and sum them.
+def seal_batch(state: State, s: BatchSealed) -> tuple[State, tuple[Pending, ...]]:
+    """Take the oldest unsealed records of the orchestrator out of its queue, when the batch matches them, and count them.
 
     Raises:
         KeyNotInForce: the signer is no orchestrator of the cluster.
@@ -205,11 +205,8 @@ def seal_batch(state: State, s: BatchSealed) -> tuple[State, tuple[Pending, ...]
         for i in range(queue.head, queue.head + s.count):
             del rest[i]
         queue = Queue(queue.head + s.count, queue.tail, rest.finish())
-    lots = lots_of(records)
-    era = era._replace(
-        queues=era.queues.set(s.orchestrator, queue), batches=era.batches + 1, tallies=count_recorded(era, lots)
-    )
-    return state._replace(eras=state.eras.set((s.cluster, s.era), era)), records, lots
+    era = count(era, records)._replace(queues=era.queues.set(s.orchestrator, queue), batches=era.batches + 1)
+    return state._replace(eras=state.eras.set((s.cluster, s.era), era)), records
 
 
 def batch_root(statement_ids: list[bytes]) -> str:

@@ -216,8 +216,8 @@ def _apply_era_opened(state: State, entry: Entry, s: go.EraOpened) -> State:
 
 
 def _apply_batch(state: State, entry: Entry, s: ac.BatchSealed) -> State:
-    state, records, lots = activity.seal_batch(state, s)
-    return rounds.start_round(state, entry, s, records, lots)
+    state, records = activity.seal_batch(state, s)
+    return rounds.start_round(state, entry, s, records)
 
 
 def _apply_tick(state: State, entry: Entry, s: le.Tick) -> State:

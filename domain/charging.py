@@ -43,13 +43,14 @@ class Rates(NamedTuple):
 
 def charge(usage: UsageSum, parameters: Parameters | Rates, seconds: int) -> Parts:
     """What ``usage`` in an era of ``seconds`` costs."""
+    cpu_ms, gpu_micro, byte_seconds, bytes_streamed, puts, gets = usage
     return Parts(
-        cpu=cpu_charge(usage.cpu_ms, parameters.cpu_second),
-        gpu=gpu_charge(usage.gpu_micro, parameters.gpu_unit),
-        streamed=streamed_charge(usage.bytes_streamed, parameters.mib_streamed),
-        stored=stored_charge(usage.byte_seconds, parameters.mib_stored_month, seconds),
-        puts=usage.puts * parameters.put,
-        gets=usage.gets * parameters.get,
+        cpu_charge(cpu_ms, parameters.cpu_second),
+        gpu_charge(gpu_micro, parameters.gpu_unit),
+        streamed_charge(bytes_streamed, parameters.mib_streamed),
+        stored_charge(byte_seconds, parameters.mib_stored_month, seconds),
+        puts * parameters.put,
+        gets * parameters.get,
     )
 
 

@@ -1,106 +1,122 @@
 """Records, counted and summed for the settlement of their era (protocol 6).
 
-Sums are kept by party and not by record: by customer and node for charges, by customer and listing for fees, and by agent and by customer
-for the completeness root. Most records of a batch are of the same few parties, so they are summed at the seal, and a verdict adds sums.
+A record is counted once, when it leaves its queue: at the seal of its batch, or with what the era refuses as late. What a round then
+leaves out, since it was rejected or could not be decided, is counted apart. So a verdict costs what it leaves out; and what an era
+attested, is what it counted less that. Sums are kept by :data:`~proofroom.domain.state.Parties` and not by record.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
-from operator import attrgetter, sub
-from typing import TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from operator import sub
+from typing import NamedTuple, TypeVar
 
-from immutables import Map, MapMutation
+from immutables import Map
 
-from proofroom.domain.claims import Terms
-from proofroom.domain.ids import KeyId
-from proofroom.domain.state import Era, Lot, Pending, Tally, UsageSum, sum_usage
-from proofroom.domain.voting import all_positions, pick
+from proofroom.domain.ids import Digest, KeyId
+from proofroom.domain.state import Counts, Era, Lot, Parties, Pending, UsageSum, sum_usage
 
-Key = TypeVar("Key", bound=Hashable)
-Tallies = Map[tuple[str, KeyId], Tally]
+Key = TypeVar("Key")
 
-
-_NOTHING = Tally()
-_PARTIES = attrgetter("agent", "customer", "node", "terms")
+_UNLISTED = Digest("")
+_NOTHING: Counts = (0, 0, 0, 0, 0, 0, 0)
 
 
-def lots_of(records: Iterable[Pending]) -> tuple[Lot, ...]:
-    """The records, summed by who they are of."""
-    usages: defaultdict[tuple[KeyId, KeyId, str, Terms | None], list[UsageSum]] = defaultdict(list)
-    for record in records:
-        usages[_PARTIES(record)].append(record.usage)
-    return tuple(Lot(*parties, len(used), sum_usage(used)) for parties, used in usages.items())
+class Tally(NamedTuple):
+    """Counts and sums of a party's records in an era, which the completeness root commits to."""
+
+    recorded: int = 0
+    attested: int = 0
+    usage: UsageSum = UsageSum()
+    """Of all recorded."""
 
 
-def lots_at(positions: int, records: Sequence[Pending], lots: Iterable[Lot]) -> tuple[Lot, ...]:
-    """The records at these positions of a batch, summed, when ``lots`` are all of it.
-
-    Where most of a batch is meant, as it mostly is, the others are taken from the sums: it costs what the smaller part costs.
-    """
-    if 2 * positions.bit_count() <= len(records):
-        return lots_of(pick(records, positions))
-    others = {lot[:4]: lot for lot in lots_of(pick(records, all_positions(len(records)) & ~positions))}
-    return tuple(rest for lot in lots if (rest := _without(lot, others.get(lot[:4]))).records)
+def count(era: Era, records: Sequence[Pending]) -> Era:
+    """The era with these records counted, which leave their queue now."""
+    listings = {record.terms.digest: record.terms for record in records if record.terms is not None}
+    return era._replace(counted=_add(era.counted, records), terms=era.terms.update(listings))
 
 
-def _without(lot: Lot, part: Lot | None) -> Lot:
-    if part is None:
-        return lot
-    return lot._replace(records=lot.records - part.records, usage=UsageSum(*map(sub, lot.usage, part.usage)))
+def leave_out(era: Era, records: Iterable[Pending]) -> Era:
+    """The era with these of its counted records left out for good: no round attested them."""
+    return era._replace(unattested=_add(era.unattested, records))
 
 
-def count_recorded(era: Era, lots: Iterable[Lot]) -> Tallies:
-    """The counts and sums of the parties with these records, which leave their queue now."""
-    tallies = era.tallies.mutate()
-    for lot in lots:
-        for party in _parties_of(lot):
-            recorded, attested, usage = tallies.get(party, _NOTHING)
-            tallies[party] = Tally(recorded + lot.records, attested, usage.plus(lot.usage))
-    return tallies.finish()
-
-
-def count_attested(era: Era, lots: Iterable[Lot]) -> Era:
-    """The era with these records, which a round attested, in its sums."""
-    usage, served = era.usage.mutate(), era.served.mutate()
-    sold, sales, terms = era.sold.mutate(), era.sales.mutate(), era.terms.mutate()
-    tallies = era.tallies.mutate()
-    for lot in lots:
-        _add(usage, served, (lot.customer, lot.node), lot)
-        if lot.terms is not None:
-            _add(sold, sales, (lot.customer, lot.terms.digest), lot)
-            terms[lot.terms.digest] = lot.terms
-        for party in _parties_of(lot):
-            recorded, attested, used = tallies[party]
-            tallies[party] = Tally(recorded, attested + lot.records, used)
-    return era._replace(
-        usage=usage.finish(),
-        served=served.finish(),
-        sold=sold.finish(),
-        sales=sales.finish(),
-        terms=terms.finish(),
-        tallies=tallies.finish(),
-    )
-
-
-def count_rejected(era: Era, lots: Iterable[Lot]) -> Era:
+def count_rejected(era: Era, records: Iterable[Pending]) -> Era:
     """The era with these records finally rejected: what its offences are made of."""
     misreported = era.misreported.mutate()
-    for lot in lots:
-        count, usage = misreported.get(lot.node, (0, UsageSum()))
-        misreported[lot.node] = (count + lot.records, usage.plus(lot.usage))
+    for record in records:
+        misreported[record.node] = misreported.get(record.node, Lot()).plus(Lot(1, record.usage))
     return era._replace(misreported=misreported.finish())
 
 
-def _parties_of(lot: Lot) -> tuple[tuple[str, KeyId], tuple[str, KeyId]]:
-    return ("agent", lot.agent), ("customer", lot.customer)
+def _add(sums: Map[Parties, Counts], records: Iterable[Pending]) -> Map[Parties, Counts]:
+    """The sums with these records, which mostly are of the same few parties, or all of others: both are fast."""
+    usages: dict[Parties, list[UsageSum]] = {}
+    for record in records:
+        listing = _UNLISTED if record.terms is None else record.terms.digest
+        of = record.agent, record.customer, record.node, listing
+        if of in usages:
+            usages[of].append(record.usage)
+        else:
+            usages[of] = [record.usage]
+    changed = sums.mutate()
+    for of, used in usages.items():
+        number, (u, v, w, x, y, z) = len(used), used[0] if len(used) == 1 else sum_usage(used)
+        n, a, b, c, d, e, f = changed.get(of, _NOTHING)
+        changed[of] = n + number, a + u, b + v, c + w, d + x, e + y, f + z
+    return changed.finish()
 
 
-def _add(usage: MapMutation[Key, UsageSum], counts: MapMutation[Key, int], key: Key, lot: Lot) -> None:
-    before = usage.get(key)
-    usage[key] = lot.usage if before is None else before.plus(lot.usage)
-    counts[key] = counts.get(key, 0) + lot.records
+def attested_of(era: Era) -> dict[Parties, Lot]:
+    """What was attested: all that was counted, less what no round attested. Once all rounds are final, this is what pays."""
+    attested = {}
+    for of, counts in era.counted.items():
+        if of in era.unattested:
+            counts = tuple(map(sub, counts, era.unattested[of]))
+        if counts[0]:
+            attested[of] = Lot(counts[0], UsageSum(*counts[1:]))
+    return attested
+
+
+def by_node(attested: Mapping[Parties, Lot]) -> dict[tuple[KeyId, str], Lot]:
+    """By (customer, node): what charges and payouts are made of."""
+    return _sums(((customer, node), lot) for (_, customer, node, _), lot in attested.items())
+
+
+def by_listing(attested: Mapping[Parties, Lot]) -> dict[tuple[KeyId, Digest], Lot]:
+    """By (customer, listing), where there is one: what fees are made of."""
+    return _sums(((customer, listing), lot) for (_, customer, _, listing), lot in attested.items() if listing)
+
+
+def _sums(pairs: Iterable[tuple[Key, Lot]]) -> dict[Key, Lot]:
+    sums: dict[Key, Lot] = {}
+    for key, lot in pairs:
+        sums[key] = sums[key].plus(lot) if key in sums else lot
+    return sums
+
+
+def tallies_of(era: Era) -> dict[tuple[str, KeyId], Tally]:
+    """By ("agent" | "customer", key): what the era counted for the party, and how much of it was attested."""
+    counted, unattested = _by_party(era.counted), _by_party(era.unattested)
+    return {
+        party: Tally(records, records - unattested.get(party, _NOTHING)[0], UsageSum(*usage))
+        for party, (records, *usage) in counted.items()
+    }
+
+
+def _by_party(sums: Map[Parties, Counts]) -> dict[tuple[str, KeyId], Counts]:
+    agents: defaultdict[KeyId, list[Counts]] = defaultdict(list)
+    customers: defaultdict[KeyId, list[Counts]] = defaultdict(list)
+    for (agent, customer, _, _), counts in sums.items():
+        agents[agent].append(counts)
+        customers[customer].append(counts)
+    return {
+        (party, key): tuple(map(sum, zip(*counts, strict=True)))
+        for party, found in (("agent", agents), ("customer", customers))
+        for key, counts in found.items()
+    }
 
 
 def judges_of(era: Era) -> dict[KeyId, int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from proofroom.domain.accounts import clearing_account, customer_account, market_account
 from proofroom.domain.charging import charge
 from proofroom.domain.claims import Claim, Debt, Line, Repaying
-from proofroom.domain.counting import judges_of
+from proofroom.domain.counting import attested_of, by_node, judges_of
 from proofroom.domain.entry import Entry
 from proofroom.domain.ids import KeyId
 from proofroom.domain.lines import basis_of
@@ -67,9 +67,10 @@ def _nodes(
 ) -> dict[KeyId, tuple[tuple[str, KeyId, int], ...]]:
     """The nodes that served each of these customers, their providers, and what their work costs."""
     found: dict[KeyId, list[tuple[str, KeyId, int]]] = {customer: [] for customer in customers}
-    for (customer, node), usage in era.usage.items():
+    served = by_node(attested_of(era)) if customers else {}
+    for (customer, node), lot in served.items():
         if customer in found:
-            value = sum(charge(usage, era.parameters, era.end - era.start))
+            value = sum(charge(lot.usage, era.parameters, era.end - era.start))
             found[customer].append((node, state.clusters[cluster].nodes[node].provider, value))
     return {customer: tuple(sorted(nodes)) for customer, nodes in found.items()}
 

@@ -19,7 +19,7 @@ from proofroom.domain.ids import Digest, KeyId, to_ms
 from proofroom.domain.lines import totals_of
 from proofroom.domain.money import RATIO_ONE, parse_amount, parse_ratio
 from proofroom.domain.settlement import Charge, Work, compute_charges, compute_lines
-from proofroom.domain.state import UsageSum
+from proofroom.domain.state import Lot, UsageSum
 from proofroom.domain.statements import first_fault
 from proofroom.domain.statements.fields import (
     Amount,
@@ -173,16 +173,15 @@ def compute_work(d: Description) -> Work:
     )
     if rates.treasury_share + rates.reserve_share + rates.validators_share > RATIO_ONE:
         raise BadField(kind=KIND, field="shares", why="they sum to more than the whole")
+    sums = _Sums(d)
     return Work(
         parameters=rates,
         seconds=_seconds(d),
-        usage=(usage := _Sums(d)).usage,
-        served=usage.served,
+        served=sums.served,
         inspected={KeyId(v.validator): v.inspected for v in d.validators},
         deposits={KeyId(c.customer): parse_amount(c.balance) for c in d.customers},
         providers={n.node: KeyId(n.provider) for n in d.nodes},
-        sold=usage.sold,
-        sales=usage.sales,
+        sold=sums.sold,
         terms={Digest(listing.listing): _terms(listing) for listing in d.listings},
     )
 
@@ -208,10 +207,8 @@ class _Sums:
     def __init__(self, d: Description) -> None:
         known = {"customer": {c.customer for c in d.customers}, "node": {n.node for n in d.nodes}}
         known["listing"] = {listing.listing for listing in d.listings}
-        self.usage: dict[tuple[KeyId, str], UsageSum] = {}
-        self.served: dict[tuple[KeyId, str], int] = {}
-        self.sold: dict[tuple[KeyId, Digest], UsageSum] = {}
-        self.sales: dict[tuple[KeyId, Digest], int] = {}
+        self.served: dict[tuple[KeyId, str], Lot] = {}
+        self.sold: dict[tuple[KeyId, Digest], Lot] = {}
         for i, row in enumerate(d.usage):
             for what, names in known.items():
                 name = getattr(row, what)
@@ -228,13 +225,11 @@ class _Sums:
             row.puts,
             row.gets,
         )
-        place = (KeyId(row.customer), row.node)
-        self.usage[place] = self.usage.get(place, UsageSum()).plus(used)
-        self.served[place] = self.served.get(place, 0) + row.records
+        place, lot = (KeyId(row.customer), row.node), Lot(row.records, used)
+        self.served[place] = self.served.get(place, Lot()).plus(lot)
         if row.listing is not None:
             sale = (KeyId(row.customer), Digest(row.listing))
-            self.sold[sale] = self.sold.get(sale, UsageSum()).plus(used)
-            self.sales[sale] = self.sales.get(sale, 0) + row.records
+            self.sold[sale] = self.sold.get(sale, Lot()).plus(lot)
 
 
 def _terms(listing: Listing) -> Terms:

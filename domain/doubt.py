@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from immutables import Map
-
-from proofroom.domain.counting import count_attested, lots_of
+from proofroom.domain.counting import leave_out
 from proofroom.domain.identity import is_trusted
 from proofroom.domain.ids import KeyId
 from proofroom.domain.state import Ballot, Era, Pending, State
@@ -42,12 +40,8 @@ def take_back(state: State, era: Era) -> Era:
     """The era as its rounds would have left it, had what is in doubt by now been so then."""
     if state.last_compromise < era.first_index:
         return era
-    tallies = {party: tally._replace(attested=0) for party, tally in era.tallies.items()}
-    era = era._replace(
-        usage=Map(), served=Map(), sold=Map(), sales=Map(), terms=Map(), tallies=Map(tallies), attested=0
-    )
-    for _, (records, attested, least, votes) in sorted(era.judged.items()):
+    for records, attested, least, votes in era.judged.values():
         agree = count_votes(ballot.agree for ballot in trusted_votes(state, votes).values())
-        still = attested & at_least(agree, least, len(records)) & ~suspects(state, records)
-        era = count_attested(era, lots_of(pick(records, still)))._replace(attested=era.attested + still.bit_count())
+        taken = attested & ~(at_least(agree, least, len(records)) & ~suspects(state, records))
+        era = leave_out(era, pick(records, taken))._replace(attested=era.attested - taken.bit_count())
     return era

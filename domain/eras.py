@@ -6,6 +6,8 @@ Each transfer of the settlement is one ``payout`` statement, and ``era-paid`` cl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from immutables import Map
 
 from proofroom.domain import hashing, merkle, penalties
@@ -13,7 +15,7 @@ from proofroom.domain.accounts import customer_account
 from proofroom.domain.activity import unsealed
 from proofroom.domain.canonical import encode
 from proofroom.domain.carry import get_left, get_recorded, leave
-from proofroom.domain.counting import count_recorded, judges_of, lots_of
+from proofroom.domain.counting import Tally, attested_of, by_listing, by_node, count, judges_of, leave_out, tallies_of
 from proofroom.domain.debts import arise
 from proofroom.domain.doubt import take_back
 from proofroom.domain.entry import Entry
@@ -21,7 +23,7 @@ from proofroom.domain.ids import SKEW_MS, KeyId, from_ms
 from proofroom.domain.lines import basis_of, totals_of
 from proofroom.domain.money import parse_amount
 from proofroom.domain.settlement import Work, compute_lines
-from proofroom.domain.state import Due, Era, State, Tally, schedule, unschedule
+from proofroom.domain.state import Due, Era, State, schedule, unschedule
 from proofroom.domain.statements.settlement import (
     EraPaid,
     EraSealed,
@@ -40,23 +42,26 @@ def settle_if_final(state: State, cluster: str, number: int) -> State:
     if not era.sealed or era.open_rounds:
         return state
     era = take_back(state, era)
-    customers = {customer for customer, _ in era.usage}
-    work = Work(
-        parameters=era.parameters,
-        seconds=era.end - era.start,
-        usage=era.usage,
-        served=era.served,
-        inspected=judges_of(era),
-        deposits={c: state.balances.get(customer_account(cluster, c), 0) for c in customers},
-        providers={name: node.provider for name, node in state.clusters[cluster].nodes.items()},
-        sold=era.sold,
-        sales=era.sales,
-        terms=era.terms,
-    )
-    era = era._replace(lines=compute_lines(cluster, number, work))
+    era = era._replace(lines=compute_lines(cluster, number, _work_of(state, cluster, era)))
     agenda = schedule(state.agenda, Due(0, "era", cluster, number))
     state = state._replace(eras=state.eras.set((cluster, number), era), agenda=agenda)
     return penalties.enqueue(state, *penalties.misreports_of(cluster, number, era))
+
+
+def _work_of(state: State, cluster: str, era: Era) -> Work:
+    """What an era's settlement depends on, once its last round is final."""
+    attested = attested_of(era)
+    customers = {customer for _, customer, _, _ in attested}
+    return Work(
+        parameters=era.parameters,
+        seconds=era.end - era.start,
+        served=by_node(attested),
+        inspected=judges_of(era),
+        deposits={c: state.balances.get(customer_account(cluster, c), 0) for c in customers},
+        providers={name: node.provider for name, node in state.clusters[cluster].nodes.items()},
+        sold=by_listing(attested),
+        terms=era.terms,
+    )
 
 
 def derive_era(state: State, due: Due, now_ms: int) -> EraSealed | Payout | EraPaid:
@@ -92,7 +97,8 @@ def apply_era_sealed(state: State, entry: Entry, s: EraSealed) -> State:
     if era.parameters.carries_late:
         cluster = leave(cluster, era)
     else:
-        era = era._replace(tallies=count_recorded(era, lots_of(unsealed(era))))
+        late = unsealed(era)
+        era = leave_out(count(era, late), late)
     era = era._replace(sealed=True, late=s.late, queues=Map())
     state = state._replace(
         clusters=state.clusters.set(s.cluster, cluster),
@@ -149,12 +155,12 @@ def _paid(state: State, due: Due, era: Era) -> EraPaid:
         **({"carried": left} if left else {}),
         totals=totals_of(era.lines),
         lines_root=hashing.tagged(merkle.root(era.stated, merkle.INNER)),
-        completeness_root=hashing.tagged(merkle.root_of(completeness_leaves(era.tallies))),
+        completeness_root=hashing.tagged(merkle.root_of(completeness_leaves(tallies_of(era)))),
         note=None if era.attested else "no attested work",
     )
 
 
-def completeness_leaves(tallies: Map[tuple[str, KeyId], Tally]) -> list[bytes]:
+def completeness_leaves(tallies: Mapping[tuple[str, KeyId], Tally]) -> list[bytes]:
     """One canonical object for each agent and each customer, in key order: how many records, how many attested, and their sums."""
     return [
         encode(

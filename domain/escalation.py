@@ -41,7 +41,6 @@ def next_round(state: State, cluster: str, round: Round, disputed: int) -> Round
         eligible=eligible,
         size=size,
         colluding=min(round.colluding, len(eligible)),
-        lots=round.lots,
         level=round.level + 1,
         heard=Map({**round.heard, **round.votes}),
     )

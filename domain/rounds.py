@@ -14,7 +14,7 @@ from proofroom.domain.committee import compute_committee, compute_seed
 from proofroom.domain.entry import Entry
 from proofroom.domain.errors import AlreadyRecorded, FalseReveal, NotAssigned, WrongPhase
 from proofroom.domain.ids import from_ms
-from proofroom.domain.state import Due, Lot, Parameters, Pending, Round, State, schedule
+from proofroom.domain.state import Due, Parameters, Pending, Round, State, schedule
 from proofroom.domain.statements.activity import BatchSealed
 from proofroom.domain.statements.attestation import (
     Assurance,
@@ -32,9 +32,7 @@ MAX_BEACON_STEPS = 65_536
 MISSING_LISTED = 128
 
 
-def start_round(
-    state: State, entry: Entry, s: BatchSealed, records: tuple[Pending, ...], lots: tuple[Lot, ...]
-) -> State:
+def start_round(state: State, entry: Entry, s: BatchSealed, records: tuple[Pending, ...]) -> State:
     """The batch awaits the beacon; the eligible set is fixed now."""
     parameters = state.eras[s.cluster, s.era].parameters
     eligible = eligible_validators(state, s.cluster, s.era, records, parameters.validator_bond)
@@ -47,7 +45,6 @@ def start_round(
         eligible=eligible,
         size=parameters.committee,
         colluding=len(eligible) // 3,
-        lots=lots,
     )
     return await_beacon(state, entry, s.cluster, round)
 

@@ -8,6 +8,7 @@ credits to the unit. What a deposit does not cover is debt (:mod:`proofroom.doma
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from proofroom.domain.claims import Line, Terms
 from proofroom.domain.ids import Digest, KeyId
 from proofroom.domain.money import split
 from proofroom.domain.payouts import Collected, Shares, compute_payouts
-from proofroom.domain.state import Parameters, UsageSum, sum_usage
+from proofroom.domain.state import Lot, Parameters, sum_usage
 
 
 class Work(NamedTuple):
@@ -27,9 +28,7 @@ class Work(NamedTuple):
 
     parameters: Parameters | Rates
     seconds: int
-    usage: Mapping[tuple[KeyId, str], UsageSum]
-    """Attested usage by (customer, node)."""
-    served: Mapping[tuple[KeyId, str], int]
+    served: Mapping[tuple[KeyId, str], Lot]
     """Attested records by (customer, node)."""
     inspected: Mapping[KeyId, int]
     """Records that a validator judged as the round did."""
@@ -37,9 +36,7 @@ class Work(NamedTuple):
     """Balance by customer."""
     providers: Mapping[str, KeyId]
     """Provider by node."""
-    sold: Mapping[tuple[KeyId, Digest], UsageSum] = Map()
-    """Attested usage by (customer, listing)."""
-    sales: Mapping[tuple[KeyId, Digest], int] = Map()
+    sold: Mapping[tuple[KeyId, Digest], Lot] = Map()
     """Attested records by (customer, listing)."""
     terms: Mapping[Digest, Terms] = Map()
     """Of each listing in ``sold``."""
@@ -81,42 +78,42 @@ def compute_lines(cluster: str, number: int, work: Work) -> tuple[Line, ...]:
 
 
 def compute_charges(work: Work) -> list[Charge]:
-    """All charges in key order, in one pass over the usage."""
-    usage: dict[KeyId, dict[str, UsageSum]] = {}
-    for (customer, node), used in work.usage.items():
-        usage.setdefault(customer, {})[node] = used
+    """All charges in key order, in one pass over the work."""
+    served: defaultdict[KeyId, dict[str, Lot]] = defaultdict(dict)
+    for (customer, node), lot in work.served.items():
+        served[customer][node] = lot
     listings: dict[KeyId, list[Digest]] = {}
     for customer, listing in work.sold:
         listings.setdefault(customer, []).append(listing)
-    return [compute_charge(customer, usage[customer], listings.get(customer, []), work) for customer in sorted(usage)]
+    return [compute_charge(customer, served[customer], listings.get(customer, []), work) for customer in sorted(served)]
 
 
-def compute_charge(customer: KeyId, usage: Mapping[str, UsageSum], listings: list[Digest], work: Work) -> Charge:
-    """What a customer's usage costs, and how much of it the deposit covers: all, or all that is there.
+def compute_charge(customer: KeyId, served: Mapping[str, Lot], listings: list[Digest], work: Work) -> Charge:
+    """What the work of these nodes for a customer costs, and how much of it the deposit covers: all, or all that is there.
 
     Usage is summed before anything is rounded. A short deposit is split once, in proportion over the parts of the charge and the fees.
     """
-    charged = charge(sum_usage(usage.values()), work.parameters, work.seconds)
+    charged = charge(sum_usage(lot.usage for lot in served.values()), work.parameters, work.seconds)
     fees = [_owed(customer, listing, work) for listing in sorted(listings)]
     owed = [*charged, *(fee.charged for fee in fees)]
     paid = min(sum(owed), work.deposits.get(customer, 0))
     parts = split(paid, owed) if paid else [0] * len(owed)
     return Charge(
         customer,
-        sum(work.served[customer, node] for node in usage),
+        sum(lot.records for lot in served.values()),
         charged,
         Parts(*parts[: len(charged)]),
         tuple(fee._replace(collected=part) for fee, part in zip(fees, parts[len(charged) :], strict=True)),
-        {node: sum(charge(used, work.parameters, work.seconds)) for node, used in usage.items()},
+        {node: sum(charge(lot.usage, work.parameters, work.seconds)) for node, lot in served.items()},
     )
 
 
 def _owed(customer: KeyId, listing: Digest, work: Work) -> Fee:
     """The fee of a listing, before anything is collected."""
-    key = (customer, listing)
-    value = sum(charge(work.sold[key], work.parameters, work.seconds))
+    records, usage = work.sold[customer, listing]
+    value = sum(charge(usage, work.parameters, work.seconds))
     terms = work.terms[listing]
-    return Fee(listing, work.sales[key], listing_fee(work.sales[key], value, terms.price, terms.ratio), 0)
+    return Fee(listing, records, listing_fee(records, value, terms.price, terms.ratio), 0)
 
 
 def _charge_line(cluster: str, number: int, c: Charge) -> Line:
@@ -136,8 +133,8 @@ def _collected(work: Work, charges: list[Charge]) -> Collected:
     for fee in (fee for c in charges for fee in c.fees):
         fees[fee.listing] = fees.get(fee.listing, 0) + fee.collected
     records: dict[str, int] = {}
-    for (_, node), count in work.served.items():
-        records[node] = records.get(node, 0) + count
+    for (_, node), lot in work.served.items():
+        records[node] = records.get(node, 0) + lot.records
     return Collected(
         paid={c.customer: sum(c.collected) for c in charges},
         fees=fees,

@@ -20,7 +20,7 @@ from proofroom.domain import hashing
 from proofroom.domain.errors import BadEntry
 from proofroom.domain.state import RULES, State
 
-FORMAT = 10
+FORMAT = 11
 """Raised with every change of the state's types; a snapshot of another format is ignored."""
 
 DIGEST_BYTES = 32

@@ -60,6 +60,24 @@ def sum_usage(usages: Iterable[UsageSum]) -> UsageSum:
     return UsageSum(*map(sum, zip(UsageSum(), *usages, strict=True)))
 
 
+class Lot(NamedTuple):
+    """Some records: how many, and their usage, summed."""
+
+    records: int = 0
+    usage: UsageSum = UsageSum()
+
+    def plus(self, other: Lot) -> Lot:
+        """Both together."""
+        return Lot(self.records + other.records, self.usage.plus(other.usage))
+
+
+Counts = tuple[int, ...]
+"""A lot, flat: how many records, then the fields of their usage. Plain, since a batch makes one for each of its parties."""
+
+Parties = tuple[KeyId, KeyId, str, Digest]
+"""Agent, customer and node of a record, and the listing that it is sold under: empty where it is under none."""
+
+
 Majority = Literal["unanimous", "two-thirds"]
 
 
@@ -144,17 +162,6 @@ class Pending(NamedTuple):
     """Whether a payer's cap applies."""
 
 
-class Lot(NamedTuple):
-    """Records of the same parties under the same listing, summed."""
-
-    agent: KeyId
-    customer: KeyId
-    node: str
-    terms: Terms | None
-    records: int
-    usage: UsageSum
-
-
 class Queue(NamedTuple):
     """The unsealed records of an orchestrator, oldest first: keys ``head`` to ``tail - 1`` of ``records``."""
 
@@ -193,15 +200,6 @@ class Cluster(NamedTuple):
     """Proposals so far; the next has this number."""
     proposals: Map[int, Proposal] = Map()
     """Those that are not yet decided or not yet enacted."""
-
-
-class Tally(NamedTuple):
-    """Counts and sums of a party's records in an era, which the completeness root commits to."""
-
-    recorded: int = 0
-    attested: int = 0
-    usage: UsageSum = UsageSum()
-    """Of all recorded."""
 
 
 class Ballot(NamedTuple):
@@ -246,22 +244,16 @@ class Era(NamedTuple):
     carried: int = 0
     """Records that came from the era before."""
     late: int = 0
-    tallies: Map[tuple[str, KeyId], Tally] = Map()
-    """By ("agent" | "customer", key)."""
-    usage: Map[tuple[KeyId, str], UsageSum] = Map()
-    """Attested usage by (customer, node)."""
-    served: Map[tuple[KeyId, str], int] = Map()
-    """Attested records by (customer, node)."""
-    sold: Map[tuple[KeyId, Digest], UsageSum] = Map()
-    """Attested usage by (customer, listing)."""
-    sales: Map[tuple[KeyId, Digest], int] = Map()
-    """Attested records by (customer, listing)."""
+    counted: Map[Parties, Counts] = Map()
+    """The records that have left their queue: sealed in a batch, or refused as late."""
+    unattested: Map[Parties, Counts] = Map()
+    """Those of them that are final, and that no round attested."""
     terms: Map[Digest, Terms] = Map()
-    """Of each listing in ``sold``."""
+    """Of each listing in ``counted``."""
     inspected: Map[KeyId, int] = Map()
     """Records a validator judged as the round did."""
-    misreported: Map[str, tuple[int, UsageSum]] = Map()
-    """By node: finally rejected records, and their usage."""
+    misreported: Map[str, Lot] = Map()
+    """By node: finally rejected records."""
     forfeited: Map[KeyId, int] = Map()
     """Validators that withheld a beacon value, with the round, or were removed (-1): they earn nothing in this era."""
     capped: Map[tuple[KeyId, KeyId], UsageSum] = Map()
@@ -293,8 +285,6 @@ class Round(NamedTuple):
     """Of the committee to draw."""
     colluding: int
     """Assumed to collude: a third of those eligible at the seal, rounded down."""
-    lots: tuple[Lot, ...] = ()
-    """The records of the batch, summed."""
     level: int = 0
     """How many committees came before."""
     heard: Map[KeyId, Ballot] = Map()

@@ -10,12 +10,12 @@ from typing import Any
 
 from proofroom.domain import doubt, eras, escalation
 from proofroom.domain.assurance import capture, catch, threshold
-from proofroom.domain.counting import count_attested, count_rejected, lots_at
+from proofroom.domain.counting import count_rejected, leave_out
 from proofroom.domain.entry import Entry
 from proofroom.domain.rounds import await_beacon, compute_opening
 from proofroom.domain.state import Ballot, Due, Judged, Round, State, unschedule
 from proofroom.domain.statements.attestation import RoundOpened, RoundTallied
-from proofroom.domain.voting import at_least, count_votes, read_bitmap, write_bitmap
+from proofroom.domain.voting import at_least, count_votes, pick, read_bitmap, write_bitmap
 
 
 def derive_round(state: State, due: Due, now_ms: int) -> RoundOpened | RoundTallied:
@@ -72,15 +72,16 @@ def _escalated(state: State, cluster: str, round: Round, disputed: int) -> dict[
 
 
 def apply_round_tallied(state: State, entry: Entry, s: RoundTallied) -> State:
-    """The verdicts are final, but for what is escalated. Attested usage is summed for settlement, and the records leave the state.
+    """The verdicts are final, but for what is escalated. What is neither is left out of the settlement.
 
     Whoever judged a record as its verdict does, on this committee or an earlier one, has inspected it.
     """
     key, era_key = (s.cluster, s.round), (s.cluster, s.era)
     round, era = state.rounds[key], state.eras[era_key]
     attested, rejected = read_bitmap(s.attested, s.records), read_bitmap(s.rejected, s.records)
-    era = count_attested(era, lots_at(attested, round.records, round.lots))
-    era = count_rejected(era, lots_at(rejected, round.records, round.lots))
+    escalated = 0 if s.escalated is None else read_bitmap(s.escalated, s.records)
+    era = leave_out(era, pick(round.records, round.judged & ~attested & ~escalated))
+    era = count_rejected(era, pick(round.records, rejected))
     inspected = era.inspected
     votes = [*doubt.trusted_votes(state, round.heard).items(), *doubt.trusted_votes(state, round.votes).items()]
     for validator, ballot in sorted(votes):
@@ -101,8 +102,8 @@ def apply_round_tallied(state: State, entry: Entry, s: RoundTallied) -> State:
         eras=state.eras.set(era_key, era),
         agenda=unschedule(state.agenda, Due(0, "round", *key)),
     )
-    if s.escalated is not None:
-        following = escalation.next_round(state, s.cluster, round, read_bitmap(s.escalated, s.records))
+    if escalated:
+        following = escalation.next_round(state, s.cluster, round, escalated)
         assert following is not None
         return await_beacon(state, entry, s.cluster, following)
     return eras.settle_if_final(state, s.cluster, s.era)

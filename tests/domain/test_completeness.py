@@ -15,6 +15,7 @@ from proofroom.domain.completeness import (
     verify_leaf,
     verify_leaves,
 )
+from proofroom.domain.counting import tallies_of
 from proofroom.domain.eras import completeness_leaves
 from proofroom.domain.errors import BadProof
 from proofroom.domain.hashing import tagged
@@ -34,7 +35,7 @@ def paid_eras(history: History) -> list[tuple[EraPaid, list[bytes], dict[Digest,
     found = []
     for entry, state in zip(history.entries, history.states, strict=False):
         if isinstance(paid := entry.statement, EraPaid):
-            leaves = completeness_leaves(state.eras[paid.cluster, paid.era].tallies)
+            leaves = completeness_leaves(tallies_of(state.eras[paid.cluster, paid.era]))
             records = {
                 Digest(e.verified.digest): e.statement
                 for e in history.entries

@@ -1,84 +1,111 @@
-"""Records are summed by their parties first: the sums are those of adding one record after the other."""
+"""Records are counted when they leave their queue, and left out by verdicts: the sums are those of adding one record after the other."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proofroom.adapters.cast import PARAMETERS
 from proofroom.domain.claims import Terms
-from proofroom.domain.counting import count_attested, count_recorded, count_rejected, lots_at, lots_of
+from proofroom.domain.counting import (
+    Tally,
+    attested_of,
+    by_listing,
+    by_node,
+    count,
+    count_rejected,
+    leave_out,
+    tallies_of,
+)
 from proofroom.domain.governance import read_parameters
 from proofroom.domain.ids import Digest, KeyId
-from proofroom.domain.state import Era, Pending, Tally, UsageSum
-from proofroom.domain.voting import all_positions
+from proofroom.domain.state import Era, Lot, Pending, UsageSum
 from strategies.rooms import soak
 
 AGENTS, CUSTOMERS = [KeyId("agent 0"), KeyId("agent 1")], [KeyId("customer 0"), KeyId("customer 1"), KeyId("agent 0")]
 LISTINGS = [None, *(Terms(Digest(name), AGENTS[0], "", 1, 2, (), "m", AGENTS[1], 3) for name in ("d0", "d1"))]
+NOTHING = Era(read_parameters(PARAMETERS), 0, 0, 1)
+
+Fate = str
+"""``attested``, or in which part of the verdicts the record is left out: ``rejected`` ones are an offence of the node too."""
+
+FATES = st.sampled_from(["attested", "attested", "rejected", "undecided", "taken back"])
 
 
 @st.composite
-def records(draw: st.DrawFn) -> list[Pending]:
-    """Records of few parties."""
+def records(draw: st.DrawFn) -> Pending:
+    """A record of few parties."""
     usages = st.sampled_from([UsageSum(), UsageSum(1, 2, 3, 4, 5, 6), UsageSum(*[2**53] * 6), UsageSum(gets=1)])
     parties = (st.sampled_from(AGENTS), st.sampled_from(CUSTOMERS), st.sampled_from(["n0", "n1"]), usages)
-    drawn = draw(st.lists(st.tuples(*parties, st.sampled_from(LISTINGS)), max_size=8))
-    return [Pending(0, b"", *fields) for fields in drawn]
+    return Pending(0, b"", *draw(st.tuples(*parties, st.sampled_from(LISTINGS))))
 
 
-def plain_sums(found: list[Pending]) -> tuple[dict[tuple[str, ...], UsageSum], Counter[tuple[str, ...]]]:
-    """Usage and count of each party, pair and sale, one record after the other."""
-    sums: dict[tuple[str, ...], UsageSum] = {}
-    counts: Counter[tuple[str, ...]] = Counter()
+BATCHES = st.lists(st.lists(st.tuples(records(), FATES), max_size=6), max_size=4)
+
+
+def add(sums: dict[tuple[str, ...], tuple[int, list[int]]], key: tuple[str, ...], usage: UsageSum) -> None:
+    """One record more."""
+    number, before = sums.get(key, (0, [0] * 6))
+    sums[key] = number + 1, [a + b for a, b in zip(before, usage, strict=True)]
+
+
+def plain_sums(found: Iterable[Pending]) -> dict[tuple[str, ...], tuple[int, list[int]]]:
+    """Number and usage of each party, pair and sale, one record after the other."""
+    sums: dict[tuple[str, ...], tuple[int, list[int]]] = {}
     for r in found:
-        keys: list[tuple[str, ...]] = [
-            ("agent", r.agent),
-            ("customer", r.customer),
-            ("served", r.customer, r.node),
-            (r.node,),
-        ]
-        for key in keys + ([] if r.terms is None else [("sold", r.customer, r.terms.digest)]):
-            sums[key] = sums.get(key, UsageSum()).plus(r.usage)
-            counts[key] += 1
-    return sums, counts
+        add(sums, ("agent", r.agent), r.usage)
+        add(sums, ("customer", r.customer), r.usage)
+        add(sums, ("served", r.customer, r.node), r.usage)
+        add(sums, ("node", r.node), r.usage)
+        if r.terms is not None:
+            add(sums, ("sold", r.customer, r.terms.digest), r.usage)
+    return sums
 
 
-@settings(max_examples=soak(30, 1_000))
-@given(records(), records())
-def test_batches_are_counted_as_their_records(first: list[Pending], second: list[Pending]) -> None:
-    """Two batches, recorded and attested: each sum of the era is the plain one over all their records."""
-    era = Era(read_parameters(PARAMETERS), 0, 0, 1)
-    for batch in (first, second):
-        era = era._replace(tallies=count_recorded(era, lots_of(batch)))
-        era = count_attested(era, lots_of(batch))
-    sums, counts = plain_sums(first + second)
-    parties = {key for key in sums if len(key) == 2}
-    assert dict(era.tallies) == {p: Tally(counts[p], counts[p], sums[p]) for p in parties}
-    for name, usage, records_of in (("served", era.usage, era.served), ("sold", era.sold, era.sales)):
-        assert {(name, *key): used for key, used in usage.items()} == {k: u for k, u in sums.items() if k[0] == name}
-        assert {(name, *key): n for key, n in records_of.items()} == {k: n for k, n in counts.items() if k[0] == name}
-    assert dict(era.terms) == {r.terms.digest: r.terms for r in first + second if r.terms is not None}
+def named(kind: str, sums: dict[tuple[str, ...], tuple[int, list[int]]]) -> dict[tuple[str, ...], Lot]:
+    """The sums of one kind, by the rest of their key."""
+    return {key[1:]: Lot(number, UsageSum(*usage)) for key, (number, usage) in sums.items() if key[0] == kind}
 
 
-@settings(max_examples=soak(30, 1_000))
-@given(records(), records())
-def test_offences_are_counted_as_their_records(first: list[Pending], second: list[Pending]) -> None:
-    """Two batches with rejected records: for each node their number and their usage."""
-    era = Era(read_parameters(PARAMETERS), 0, 0, 1)
-    for batch in (first, second):
-        era = count_rejected(era, lots_of(batch))
-    sums, counts = plain_sums(first + second)
-    nodes = {r.node for r in first + second}
-    assert dict(era.misreported) == {node: (counts[node,], sums[node,]) for node in nodes}
+@settings(max_examples=soak(60, 2_000))
+@given(BATCHES, st.randoms(use_true_random=False))
+def test_an_era_sums_as_its_records_one_by_one(batches: list[list[tuple[Pending, Fate]]], chance: Random) -> None:
+    """Batches in order, their verdicts in any order, each in up to three parts: every sum of the era is the plain one."""
+    era, verdicts = NOTHING, []
+    for batch in batches:
+        era = count(era, [record for record, _ in batch])
+        verdicts += [(fate, [r for r, its in batch if its == fate]) for fate in ("rejected", "undecided", "taken back")]
+    chance.shuffle(verdicts)
+    for fate, left in verdicts:
+        era = leave_out(era, left)
+        era = count_rejected(era, left) if fate == "rejected" else era
+    everything = [pair for batch in batches for pair in batch]
+    recorded = plain_sums(r for r, _ in everything)
+    attested = plain_sums(r for r, fate in everything if fate == "attested")
+    rejected = plain_sums(r for r, fate in everything if fate == "rejected")
+    assert by_node(attested_of(era)) == named("served", attested)
+    assert by_listing(attested_of(era)) == named("sold", attested)
+    assert {(node,): lot for node, lot in era.misreported.items()} == named("node", rejected)
+    assert tallies_of(era) == {
+        (party, KeyId(key)): Tally(lot.records, attested[party, key][0] if (party, key) in attested else 0, lot.usage)
+        for party in ("agent", "customer")
+        for (key,), lot in named(party, recorded).items()
+    }
+    assert dict(era.terms) == {r.terms.digest: r.terms for r, _ in everything if r.terms is not None}
 
 
-@settings(max_examples=soak(30, 1_000))
-@given(records(), st.integers(0, 2**12 - 1))
-def test_sums_of_a_part_are_those_of_its_records(batch: list[Pending], chosen: int) -> None:
-    """Whether the part is summed or the rest is taken away: the same lots, none of them empty."""
-    positions = chosen & all_positions(len(batch))
-    part = [record for i, record in enumerate(batch) if positions >> i & 1]
-    assert sorted(map(repr, lots_at(positions, batch, lots_of(batch)))) == sorted(map(repr, lots_of(part)))
+@settings(max_examples=soak(20, 1_000))
+@given(BATCHES)
+def test_memory_is_that_of_parties(batches: list[list[tuple[Pending, Fate]]]) -> None:
+    """However many records of the same parties there are, the era keeps one sum of them; what is all left out is attested by none."""
+    era, everything = NOTHING, [record for batch in batches for record, _ in batch]
+    for batch in batches:
+        era = count(era, [record for record, _ in batch])
+    parties = Counter((r.agent, r.customer, r.node, "" if r.terms is None else r.terms.digest) for r in everything)
+    assert {of: counts[0] for of, counts in era.counted.items()} == parties
+    assert not era.unattested
+    assert attested_of(leave_out(era, everything)) == {}

@@ -9,10 +9,14 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from proofroom.domain.activity import usage_of
 from proofroom.domain.assurance import capture, catch
 from proofroom.domain.canonical import MAX_PAYLOAD
+from proofroom.domain.counting import attested_of
 from proofroom.domain.errors import BadVote, NotAssigned
 from proofroom.domain.ids import Digest
+from proofroom.domain.state import sum_usage
+from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.attestation import Assurance, RoundOpened, RoundTallied
 from proofroom.domain.statements.settlement import EraPaid
 from proofroom.domain.voting import all_positions, make_vote, read_bitmap, write_bitmap
@@ -76,6 +80,7 @@ def test_only_what_is_disputed_goes_on() -> None:
     assert read_bitmap(second.attested, 4) == 0b1010
     era = history.state.eras[CLUSTER, 0]
     assert (era.attested, era.rejected) == (3, 1)
+    assert sum(lot.records for lot in attested_of(era).values()) == 3
 
 
 def test_who_judged_as_the_last_committee_did_is_paid_for_it() -> None:
@@ -171,7 +176,7 @@ def plain_verdicts(behaviours: list[list[Behaviour | None]], count: int, committ
 )  # too slow to shrink
 @given(st.data(), st.sampled_from([(5, 2, 1), (16, 0, 1), (16, 2, 2), (20, 1, 2), (39, 2, 3)]), st.integers(1, 4))
 def test_verdicts_are_those_of_counting_by_hand(data: st.DataObject, world: tuple[int, int, int], count: int) -> None:
-    """Whatever the members of each committee say or fail to say: every record gets the verdict of a plain count, and one only."""
+    """Whatever the members of each committee say, or do not: each record gets one verdict, that of a plain count; what is attested pays."""
     validators, escalations, committees = world
     history = sealed(validators, escalations, count)
     said: list[list[Behaviour | None]] = []
@@ -207,6 +212,10 @@ def test_verdicts_are_those_of_counting_by_hand(data: st.DataObject, world: tupl
                 assert expected[i] == "rejected"
     assert seen == sum(1 << i for i, verdict in enumerate(expected) if verdict != "unattested")
     assert len(tallies) == len(said)
+    works = zip(statements(history, Activity), expected, strict=True)
+    pays = [usage_of(s) for s, verdict in works if verdict == "attested"]
+    lots = attested_of(history.state.eras[CLUSTER, 0]).values()
+    assert (sum(lot.records for lot in lots), sum_usage(lot.usage for lot in lots)) == (len(pays), sum_usage(pays))
 
 
 def test_the_largest_committee_fits_into_a_statement() -> None:

@@ -14,7 +14,7 @@ from proofroom.domain.governance import read_parameters
 from proofroom.domain.ids import Digest, KeyId
 from proofroom.domain.money import AMOUNT_LIMIT
 from proofroom.domain.settlement import Work, compute_charges, compute_lines
-from proofroom.domain.state import Parameters, UsageSum
+from proofroom.domain.state import Lot, Parameters, UsageSum
 from proofroom.testing.keys import signer
 from proofroom.testing.naive_settlement import PARTS, Offer, Settlement
 
@@ -29,6 +29,7 @@ PRICES = ("cpu_second", "gpu_unit", "mib_streamed", "mib_stored_month", "put", "
 _SIZES = st.sampled_from([0, 0, 1, 3]) | st.integers(0, 10**9)
 _HUGE = st.integers(0, 10**19)
 USAGES = st.builds(UsageSum, *[_SIZES] * 6) | st.builds(UsageSum, *[_HUGE] * 6) | st.just(UsageSum())
+LOTS = st.builds(Lot, st.integers(1, 9), USAGES)
 
 
 @st.composite
@@ -76,13 +77,11 @@ def works(draw: st.DrawFn) -> Work:
     return Work(
         parameters=draw(parameters()),
         seconds=draw(st.sampled_from([1, 60, 86_400, 2_630_016, 2_630_017, 366 * 86_400]) | st.integers(1, 10**7)),
-        usage={place: draw(USAGES) for place in places},
-        served={place: draw(st.integers(1, 9)) for place in places},
+        served={place: draw(LOTS) for place in places},
         inspected=draw(st.dictionaries(st.sampled_from(VALIDATORS), st.sampled_from([0, 1, 1, 2, 100]))),
         deposits={customer: draw(deposit) for customer in CUSTOMERS},
         providers=PROVIDERS,
-        sold={sale: draw(USAGES) for sale in sold},
-        sales={sale: draw(st.integers(1, 9)) for sale in sold},
+        sold={sale: draw(LOTS) for sale in sold},
         terms=terms,
     )
 
@@ -94,13 +93,13 @@ def naive(work: Work) -> Settlement:
         prices={name: getattr(p, name) for name in PRICES},
         shares=(p.treasury_share, p.reserve_share, p.validators_share),
         seconds=work.seconds,
-        usage={place: usage._asdict() for place, usage in work.usage.items()},
+        usage={place: lot.usage._asdict() for place, lot in work.served.items()},
         inspected={str(v): n for v, n in work.inspected.items()},
         deposits={str(c): a for c, a in work.deposits.items()},
         providers={n: str(p) for n, p in work.providers.items()},
         cluster="c",
         era=7,
-        sold={(str(c), str(d)): (work.sales[c, d], usage._asdict()) for (c, d), usage in work.sold.items()},
+        sold={(str(c), str(d)): (lot.records, lot.usage._asdict()) for (c, d), lot in work.sold.items()},
         offers={
             str(d): Offer(t.price, t.ratio, {str(c): w for c, w in t.creators}, t.marketplace, str(t.owner), t.share)
             for d, t in work.terms.items()
@@ -117,11 +116,11 @@ def test_lines_agree_with_the_naive_settlement(work: Work) -> None:
         if line.role == "charge":
             assert dict(zip(PARTS, line.charged, strict=True)) == expected.charged[line.party]
             assert dict(zip(PARTS, line.collected, strict=True)) == expected.collected[line.party]
-            assert line.records == sum(n for place, n in work.served.items() if place[0] == line.party)
+            assert line.records == sum(lot.records for place, lot in work.served.items() if place[0] == line.party)
         if line.role == "fee":
             assert line.charged == (expected.fees[line.party][line.listing],)
             assert line.collected == (line.amount,)
-            assert line.records == work.sales[KeyId(line.party), line.listing]
+            assert line.records == work.sold[KeyId(line.party), line.listing].records
 
 
 @given(works())
@@ -129,7 +128,7 @@ def test_lines_name_the_work_behind_them(work: Work) -> None:
     """A node's line counts the records attested on it, a validator's those that it judged as the rounds did."""
     for line in compute_lines("c", 7, work):
         if line.role == "provider":
-            assert line.records == sum(count for (_, node), count in work.served.items() if node == line.party)
+            assert line.records == sum(lot.records for (_, node), lot in work.served.items() if node == line.party)
         elif line.role == "validator":
             assert line.records == work.inspected[KeyId(line.party)]
 
@@ -185,7 +184,7 @@ def amount_of(lines: Lines, role: str, party: str, listing: str = "") -> int:
 
 def customers_of(work: Work, node: str) -> int:
     """How many customers a node served."""
-    return sum(name == node for _, name in work.usage)
+    return sum(name == node for _, name in work.served)
 
 
 def owed_by(customer: KeyId, lines: tuple[Line, ...]) -> int:
@@ -200,19 +199,16 @@ def test_more_attested_work_never_pays_a_provider_less(work: Work, data: st.Data
     """One record more on a node, not sold under a listing, or of a customer whose deposit covers it: two units less at most for each
     customer that it served, and two more (decision 30). Where that customer has nothing left to pay it with: not one less.
     """
-    if not work.usage:
+    if not work.served:
         return
-    customer, node = data.draw(st.sampled_from(sorted(work.usage)))
-    more, place = data.draw(USAGES), (customer, node)
+    customer, node = data.draw(st.sampled_from(sorted(work.served)))
+    more, place = Lot(1, data.draw(USAGES)), (customer, node)
     listing = data.draw(st.sampled_from([None, *sorted(work.terms)]))
     work = unsold(work, customer) if listing is None else rich(work, customer)
-    busier = work._replace(
-        usage={**work.usage, place: work.usage[place].plus(more)}, served={**work.served, place: work.served[place] + 1}
-    )
+    busier = work._replace(served={**work.served, place: work.served[place].plus(more)})
     if listing is not None:
         sale = (customer, listing)
-        sold = {**work.sold, sale: work.sold.get(sale, UsageSum()).plus(more)}
-        busier = busier._replace(sold=sold, sales={**work.sales, sale: work.sales.get(sale, 0) + 1})
+        busier = busier._replace(sold={**work.sold, sale: work.sold.get(sale, Lot()).plus(more)})
     before, after = by_party(work), by_party(busier)
     limit = 2 * customers_of(work, node) + 2
     if amount_of(after, "charge", customer) == amount_of(before, "charge", customer):
@@ -222,8 +218,7 @@ def test_more_attested_work_never_pays_a_provider_less(work: Work, data: st.Data
 
 def unsold(work: Work, customer: KeyId) -> Work:
     """The same without what a customer bought under listings."""
-    sold = {sale: usage for sale, usage in work.sold.items() if sale[0] != customer}
-    return work._replace(sold=sold, sales={sale: work.sales[sale] for sale in sold})
+    return work._replace(sold={sale: lot for sale, lot in work.sold.items() if sale[0] != customer})
 
 
 def rich(work: Work, customer: KeyId) -> Work:
@@ -247,19 +242,17 @@ def test_a_sold_record_that_the_deposit_does_not_cover_costs_a_provider() -> Non
     """Its fee takes part in the one split of a short deposit: of 1,000 units the node keeps 500, for twice the work."""
     work = era({(0, "alpha"): 1}, {0: 1_000})
     terms = Terms(LISTINGS[0], CUSTOMERS[0], "", 2_000, 0, ((VALIDATORS[0], 1),), "bazaar", CUSTOMERS[1], 0)
-    sale, second = (CUSTOMERS[0], LISTINGS[0]), UsageSum(cpu_ms=1_000)
-    busier = era({(0, "alpha"): 2}, {0: 1_000})._replace(
-        sold={sale: second}, sales={sale: 1}, terms={terms.digest: terms}
-    )
+    sale, second = (CUSTOMERS[0], LISTINGS[0]), Lot(1, UsageSum(cpu_ms=1_000))
+    busier = era({(0, "alpha"): 2}, {0: 1_000})._replace(sold={sale: second}, terms={terms.digest: terms})
     assert (amounts(work)["provider", "alpha"], amounts(busier)["provider", "alpha"]) == (1_000, 500)
 
 
 def test_a_larger_deposit_may_leave_one_part_a_unit_more_in_debt() -> None:
     """Parts of 1, 5 and 5, by largest remainder: of 5 units the first gets 1, of 6 none. The debt in all falls."""
     work = era({(0, "alpha"): 0}, {0: 0})
-    usage = UsageSum(cpu_ms=1_000, puts=5, gets=5)
+    lot = Lot(1, UsageSum(cpu_ms=1_000, puts=5, gets=5))
     work = work._replace(
-        usage={(CUSTOMERS[0], "alpha"): usage}, parameters=work.parameters._replace(cpu_second=1, put=1, get=1)
+        served={(CUSTOMERS[0], "alpha"): lot}, parameters=work.parameters._replace(cpu_second=1, put=1, get=1)
     )
     parts = [compute_lines("c", 0, work._replace(deposits={CUSTOMERS[0]: deposit}))[0].collected for deposit in (5, 6)]
     assert [(part[0], part[4], part[5]) for part in parts] == [(1, 2, 2), (0, 3, 3)]
@@ -272,7 +265,7 @@ def test_money_of_a_customer_stays_with_its_nodes(work: Work) -> None:
     paid = {line.party: line.amount for line in lines if line.role == "charge"}
     for line in lines:
         if line.role == "provider":
-            assert line.amount <= sum(paid[c] for c, node in work.usage if node == line.party)
+            assert line.amount <= sum(paid[c] for c, node in work.served if node == line.party)
 
 
 def era(usage: dict[tuple[int, str], int], deposits: dict[int, int], **changes: Any) -> Work:
@@ -280,8 +273,7 @@ def era(usage: dict[tuple[int, str], int], deposits: dict[int, int], **changes: 
     return Work(
         parameters=PLAIN._replace(cpu_second=1000, treasury_share=0, reserve_share=0, validators_share=0, **changes),
         seconds=60,
-        usage={(CUSTOMERS[c], node): UsageSum(cpu_ms=seconds * 1000) for (c, node), seconds in usage.items()},
-        served={(CUSTOMERS[c], node): 1 for c, node in usage},
+        served={(CUSTOMERS[c], node): Lot(1, UsageSum(seconds * 1000)) for (c, node), seconds in usage.items()},
         inspected={},
         deposits={CUSTOMERS[c]: amount for c, amount in deposits.items()},
         providers=PROVIDERS,
@@ -319,11 +311,9 @@ def test_lines_of_listings_are_in_the_order_of_digests() -> None:
     """Whoever bought which first."""
     places = {(0, "alpha"): 1, (1, "alpha"): 1}
     terms = [Terms(d, CUSTOMERS[0], "", 9, 0, ((CUSTOMERS[0], 1),), "bazaar", CUSTOMERS[1], ONE) for d in LISTINGS[:2]]
-    sold = {(CUSTOMERS[0], LISTINGS[1]): UsageSum(), (CUSTOMERS[1], LISTINGS[0]): UsageSum()}
+    sold = dict.fromkeys([(CUSTOMERS[0], LISTINGS[1]), (CUSTOMERS[1], LISTINGS[0])], Lot(1))
     work = era(places, dict.fromkeys(range(2), 10**6))
-    lines = compute_lines(
-        "c", 0, work._replace(sold=sold, sales=dict.fromkeys(sold, 1), terms={t.digest: t for t in terms})
-    )
+    lines = compute_lines("c", 0, work._replace(sold=sold, terms={t.digest: t for t in terms}))
     assert [line.listing for line in lines if line.role == "marketplace"] == LISTINGS[:2]
 
 
@@ -358,8 +348,6 @@ def test_an_era_without_work_has_no_lines() -> None:
 def test_work_that_no_node_can_be_paid_for_goes_to_the_reserve() -> None:
     """Half a unit on each of two nodes is a unit together: each of two customers owes it, and neither node has a value to be paid by."""
     places = [(customer, node) for customer in CUSTOMERS[:2] for node in ("alpha", "beta")]
-    work = era({}, {0: 10, 1: 10})._replace(
-        usage=dict.fromkeys(places, UsageSum(cpu_ms=500)), served=dict.fromkeys(places, 1)
-    )
+    work = era({}, {0: 10, 1: 10})._replace(served=dict.fromkeys(places, Lot(1, UsageSum(cpu_ms=500))))
     lines = amounts(work._replace(parameters=work.parameters._replace(cpu_second=1)))
     assert lines == {("charge", CUSTOMERS[0]): 1, ("charge", CUSTOMERS[1]): 1, ("reserve", ""): 2}
