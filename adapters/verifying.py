@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import marshal
 import os
 import queue
 import subprocess
@@ -119,7 +120,7 @@ class VerifyingPool:
             if not under_way:
                 return
             chunk, job = under_way.popleft()
-            yield _checked(chunk, job.answer.result())
+            yield _checked(chunk, _read_answer(job.answer.result(), len(chunk)))
 
     def close(self) -> None:
         """Stop threads and processes."""
@@ -127,6 +128,15 @@ class VerifyingPool:
             self._jobs.put(None)
         for worker in self._workers:
             worker.join()
+
+
+def _read_answer(frame: bytes, count: int) -> Sequence[Parts | None]:
+    """What a process answered to ``count`` envelopes: nothing of them is checked where it died."""
+    with contextlib.suppress(EOFError, ValueError):
+        answer: list[Parts | None] = marshal.loads(frame)
+        if len(answer) == count:
+            return answer
+    return [None] * count
 
 
 def _travelling(envelope: AnyEnvelope) -> bytes:
@@ -145,10 +155,10 @@ def _travelling(envelope: AnyEnvelope) -> bytes:
 def _made(checked: Parts | Verified | ProofroomError) -> Verified | ProofroomError:
     if not isinstance(checked, tuple):
         return checked
-    payload_type, payload, signatures = checked
+    payload_type, payload, signatures, id = checked
     signed = tuple([Signature(key, value, place and RootedPath(*place)) for key, value, place in signatures])
     try:
-        return _mint(Envelope(payload_type, payload, signed), parse_decoded(payload_type, payload))
+        return _mint(Envelope(payload_type, payload, signed), parse_decoded(payload_type, payload), id)
     except ProofroomError as e:
         return e
 
@@ -157,7 +167,9 @@ class _Job(NamedTuple):
     """A chunk on its way: what a process is to check, and its answer to come."""
 
     envelopes: list[bytes]
-    answer: Future[Sequence[Parts | None]]
+    answer: Future[bytes]
+    """Its frame, or nothing where the process died. It is read when its turn comes: as values, what waits would be looked at by
+    Python's cycle collector again and again."""
 
 
 class _Worker:
@@ -192,25 +204,22 @@ class _Worker:
                         sent.append(job)
                     continue
             job = sent.popleft()
-            answer: Sequence[Parts | None] = ()
+            answer = b""
             try:
                 answer = self._receive()
             finally:
-                # Where the process died, nothing of the chunk is checked.
-                whole = len(answer) == len(job.envelopes)
-                job.answer.set_result(answer if whole else [None] * len(job.envelopes))
+                job.answer.set_result(answer)
 
     def _send(self, job: _Job) -> None:
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             write_frame(self._process.stdin, job.envelopes)
 
-    def _receive(self) -> Sequence[Parts | None]:
+    def _receive(self) -> bytes:
         assert self._process.stdout is not None
-        with contextlib.suppress(OSError, EOFError, ValueError):
-            answer: list[Parts | None] = read_frame(self._process.stdout)
-            return answer
-        return ()
+        with contextlib.suppress(OSError, EOFError):
+            return read_frame(self._process.stdout)
+        return b""
 
     def join(self) -> None:
         """End the process, once the thread has stopped, and wait for it."""

@@ -17,13 +17,13 @@ import threading
 from collections.abc import Sequence
 from typing import IO, Any
 
-from proofroom.domain.envelope import Envelope, parse_envelope, verify_signatures
+from proofroom.domain.envelope import Envelope, parse_envelope, statement_id, verify_signatures
 from proofroom.domain.errors import ProofroomError
 from proofroom.domain.ids import KeyId
 from proofroom.domain.statements import decode
 
-Parts = tuple[str, bytes, tuple[tuple[KeyId, bytes, tuple[int, int, bytes] | None], ...]]
-"""An envelope as plain values: payload type, payload, and of each signature the key, the value, and where it stands in a tree."""
+Parts = tuple[str, bytes, tuple[tuple[KeyId, bytes, tuple[int, int, bytes] | None], ...], bytes]
+"""An envelope as plain values: payload type, payload, of each signature the key, the value, and where it stands in a tree; statement id."""
 
 
 def check_all(frame: Sequence[bytes | Envelope]) -> list[Parts | None]:
@@ -54,7 +54,7 @@ def _holds(envelope: Envelope) -> bool:
 
 def _parts(envelope: Envelope) -> Parts:
     signatures = tuple((key, value, place and (*place,)) for key, value, place in envelope.signatures)
-    return envelope.payload_type, envelope.payload, signatures
+    return envelope.payload_type, envelope.payload, signatures, statement_id(envelope.payload_type, envelope.payload)
 
 
 def write_frame(stream: IO[bytes], value: Any) -> None:
@@ -65,20 +65,21 @@ def write_frame(stream: IO[bytes], value: Any) -> None:
     stream.flush()
 
 
-def read_frame(stream: IO[bytes]) -> Any:
-    """The next frame.
+def read_frame(stream: IO[bytes]) -> bytes:
+    """The next frame, for ``marshal`` to load when its values are needed.
 
     Raises:
         EOFError: the other side is gone.
     """
     head = stream.read(4)
-    data = stream.read(struct.unpack(">I", head)[0]) if len(head) == 4 else b""
-    if not data:
+    size = struct.unpack(">I", head)[0] if len(head) == 4 else 0
+    data = stream.read(size)
+    if not data or len(data) < size:
         raise EOFError
-    return marshal.loads(data)
+    return data
 
 
-def _read_ahead(frames: queue.SimpleQueue[list[bytes] | None]) -> None:
+def _read_ahead(frames: queue.SimpleQueue[bytes | None]) -> None:
     """Take frames off the pipe at once: a parent that writes while we write must never wait for us."""
     try:
         while True:
@@ -91,10 +92,10 @@ def main() -> None:
     """Serve until the parent closes standard input. An interrupt at the terminal is for the parent to answer."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()  # what is made here is freed by its reference count
-    frames: queue.SimpleQueue[list[bytes] | None] = queue.SimpleQueue()
+    frames: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
     threading.Thread(target=_read_ahead, args=(frames,), daemon=True).start()
-    while (envelopes := frames.get()) is not None:
-        write_frame(sys.stdout.buffer, check_all(envelopes))
+    while (frame := frames.get()) is not None:
+        write_frame(sys.stdout.buffer, check_all(marshal.loads(frame)))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from benchmarks.room import HOUR_MS, Clock, attest, build, cast_of, grant_of
 from proofroom.adapters.cast import Cast, Work
 from proofroom.adapters.ledger import Ledger
 from proofroom.domain import hashing, ids
-from proofroom.domain.envelope import Envelope, Verified, _mint, sign
+from proofroom.domain.envelope import Envelope, Verified, _mint, sign, statement_id
 from proofroom.domain.statements import parse
 
 ENTRIES = 1_000_000
@@ -39,9 +39,8 @@ def stamped(cast: Cast, ledger: Ledger, clock: Clock, era: int, count: int) -> I
             record.result_hash.encode(), result
         )
         payload = payload.replace(b'"cpu_ms":123456', b'"cpu_ms":%d' % (i % 9999))
-        yield _mint(
-            Envelope(envelope.payload_type, payload, envelope.signatures), parse(envelope.payload_type, payload)
-        )
+        kind = envelope.payload_type
+        yield _mint(Envelope(kind, payload, envelope.signatures), parse(kind, payload), statement_id(kind, payload))
 
 
 def prepare(folder: Path, entries: int) -> None:

@@ -38,6 +38,9 @@ MAX_ERA_RECORDS = 10**7
 """Records of one era; with the bounds of the schema and of prices, no sum leaves the range of amounts."""
 
 
+_EMPTY = Queue()
+
+
 def open_era(state: State, cluster: str, number: int) -> tuple[Cluster, Era]:
     """The cluster and its era, when that is open.
 
@@ -115,7 +118,7 @@ def apply_activity(state: State, entry: Entry, s: Activity) -> State:
         relied=_same(relied),
         capped=era is not before,
     )
-    queue = era.queues.get(s.signers.orchestrator, Queue())
+    queue = era.queues.get(s.signers.orchestrator, _EMPTY)
     queue = Queue(queue.head, queue.tail + 1, queue.records.set(queue.tail, record))
     era = era._replace(ids=era.ids.set(record_id, entry.index), queues=era.queues.set(s.signers.orchestrator, queue))
     return state._replace(eras=state.eras.set((s.cluster, s.era), era))
@@ -194,7 +197,7 @@ def seal_batch(state: State, s: BatchSealed) -> tuple[State, tuple[Pending, ...]
         raise KeyNotInForce(keyid=s.orchestrator, role=f"orchestrator of {s.cluster}")
     if s.batch != era.batches:
         raise WrongNumber(what="the batch", number=s.batch, expected=era.batches)
-    queue = era.queues.get(s.orchestrator, Queue())
+    queue = era.queues.get(s.orchestrator, _EMPTY)
     if s.count > queue.tail - queue.head:
         raise BatchMismatch(what=f"it counts {s.count} records, {queue.tail - queue.head} are unsealed")
     records = tuple(queue.records[i] for i in range(queue.head, queue.head + s.count))

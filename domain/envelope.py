@@ -131,7 +131,7 @@ def verify(envelope: Envelope, kinds: Mapping[str, type[Statement]] = KINDS) -> 
     """
     statement = parse(envelope.payload_type, envelope.payload, kinds)
     verify_signatures(envelope)
-    return _mint(envelope, statement)
+    return _mint(envelope, statement, statement_id(envelope.payload_type, envelope.payload))
 
 
 def verify_signatures(envelope: Envelope) -> None:
@@ -154,9 +154,9 @@ def verify_signatures(envelope: Envelope) -> None:
         verify_root_signature(keyid, roots[place], value)
 
 
-def _mint(envelope: Envelope, statement: Statement) -> Verified:
+def _mint(envelope: Envelope, statement: Statement, id: bytes) -> Verified:
     """The verified statement. Besides :func:`verify`, only ``adapters.verifying`` calls this, after other processes checked the same."""
-    return Verified(envelope, statement, statement_id(envelope.payload_type, envelope.payload), Verified._pass)
+    return Verified(envelope, statement, id, Verified._pass)
 
 
 def check_form(envelope: Envelope) -> None:
