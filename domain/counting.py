@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 from immutables import Map
 
 from proofroom.domain.ids import Digest, KeyId
-from proofroom.domain.state import Counts, Era, Lot, Parties, Pending, UsageSum, sum_usage
+from proofroom.domain.state import Counts, Era, Lot, Parties, Pending, UsageSum
 
 Key = TypeVar("Key")
 
@@ -52,20 +52,13 @@ def count_rejected(era: Era, records: Iterable[Pending]) -> Era:
 
 
 def _add(sums: Map[Parties, Counts], records: Iterable[Pending]) -> Map[Parties, Counts]:
-    """The sums with these records, which mostly are of the same few parties, or all of others: both are fast."""
-    usages: dict[Parties, list[UsageSum]] = {}
+    changed = sums.mutate()
     for record in records:
         listing = _UNLISTED if record.terms is None else record.terms.digest
         of = record.agent, record.customer, record.node, listing
-        if of in usages:
-            usages[of].append(record.usage)
-        else:
-            usages[of] = [record.usage]
-    changed = sums.mutate()
-    for of, used in usages.items():
-        number, (u, v, w, x, y, z) = len(used), used[0] if len(used) == 1 else sum_usage(used)
         n, a, b, c, d, e, f = changed.get(of, _NOTHING)
-        changed[of] = n + number, a + u, b + v, c + w, d + x, e + y, f + z
+        u, v, w, x, y, z = record.usage
+        changed[of] = n + 1, a + u, b + v, c + w, d + x, e + y, f + z
     return changed.finish()
 
 

@@ -72,7 +72,7 @@ class Lot(NamedTuple):
 
 
 Counts = tuple[int, ...]
-"""A lot, flat: how many records, then the fields of their usage. Plain, since a batch makes one for each of its parties."""
+"""A lot, flat: how many records, then the fields of their usage. Plain, since one is made for each record."""
 
 Parties = tuple[KeyId, KeyId, str, Digest]
 """Agent, customer and node of a record, and the listing that it is sold under: empty where it is under none."""
