@@ -5,13 +5,18 @@ Audit and monitor go on with it from genesis, or from a head that they replayed 
 
 from __future__ import annotations
 
+import contextlib
+
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import Checkpoint, verify_checkpoint
 from proofroom.domain.entry import Entry, parse_entry
-from proofroom.domain.envelope import verify
-from proofroom.domain.identity import checkpoint_key
+from proofroom.domain.envelope import Envelope, Signature, Verified, _mint, statement_id, verify
+from proofroom.domain.errors import ProofroomError
+from proofroom.domain.identity import checkpoint_key, ledger_key
+from proofroom.domain.ids import MAX_TIME_MS
 from proofroom.domain.merkle import SHA256, Tree
 from proofroom.domain.state import State
+from proofroom.domain.statements import Statement, payload_type_of
 from proofroom.domain.transition import next_due, transition
 
 
@@ -34,6 +39,23 @@ class Replay:
         self.state = transition(self.state, entry)
         self.tree, _ = merkle.append(self.tree, leaf)
 
+    def pass_over(self, recorded_at_ms: int, verified: Verified | None) -> None:
+        """Go on behind an entry that does not hold: with what the ledger had to state there, and with what the entry did as far as the
+        rules allow that. The tree is left as it is.
+        """
+        state, index = self.state, self.state.size
+        at_ms = min(max(recorded_at_ms, state.recorded_at_ms), MAX_TIME_MS)
+        while (due := next_due(state, at_ms)) is not None:
+            state = transition(state, Entry(index, at_ms, _stated(state, due)))
+            if verified is None or verified.kind == due.kind:
+                self.state = state  # it stood in this one's place
+                return
+            state = state._replace(size=index)
+        self.state = state._replace(size=index + 1)
+        if verified is not None:
+            with contextlib.suppress(ProofroomError):
+                self.state = transition(state, Entry(index, at_ms, verified))
+
     def take_bytes(self, data: bytes) -> None:
         """The same, from the frozen bytes of an entry."""
         index, recorded_at_ms, envelope = parse_entry(data)
@@ -54,3 +76,10 @@ class Replay:
             raise Fault(f"the checkpoint of size {self.tree.size} signs another tree")
         if next_due(self.state, self.state.recorded_at_ms) is not None:
             raise Fault("a statement of the ledger is due and was left out before the checkpoint")
+
+
+def _stated(state: State, due: Statement) -> Verified:
+    """What the ledger had to state, as if it had: only a replay past a fault may use this."""
+    kind, payload = payload_type_of(due.kind), due.payload()
+    signed = Envelope(kind, payload, (Signature(ledger_key(state), bytes(64)),))
+    return _mint(signed, due, statement_id(kind, payload))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import marshal
+import os
 import queue
 import signal
 import struct
@@ -95,7 +96,10 @@ def main() -> None:
     frames: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
     threading.Thread(target=_read_ahead, args=(frames,), daemon=True).start()
     while (frame := frames.get()) is not None:
-        write_frame(sys.stdout.buffer, check_all(marshal.loads(frame)))
+        try:
+            write_frame(sys.stdout.buffer, check_all(marshal.loads(frame)))
+        except BrokenPipeError:
+            os._exit(0)  # whoever asked was killed; there is nobody to tell, and nothing to flush
 
 
 if __name__ == "__main__":

@@ -155,7 +155,9 @@ def verify_signatures(envelope: Envelope) -> None:
 
 
 def _mint(envelope: Envelope, statement: Statement, id: bytes) -> Verified:
-    """The verified statement. Besides :func:`verify`, only ``adapters.verifying`` calls this, after other processes checked the same."""
+    """The verified statement. Besides :func:`verify`, only ``adapters.verifying`` calls this, after other processes checked the same, and
+    ``adapters.replay``, to go on past an entry that does not hold.
+    """
     return Verified(envelope, statement, id, Verified._pass)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,12 +12,23 @@ import click
 
 from proofroom.adapters.cli.meter import Meter
 from proofroom.adapters.cli.options import json_option, read_checkpoint, room_option
-from proofroom.adapters.cli.output import plain, print_json, print_sentence
+from proofroom.adapters.cli.output import plain, print_json, print_sentence, print_table
 
 if TYPE_CHECKING:
     from proofroom.adapters.audit import Report
+    from proofroom.adapters.audit_fuzz import Trials
+    from proofroom.adapters.stores import Store
 
 _COLOURS = {"VALID": "green", "INVALID": "red", "INCOMPLETE": "yellow", "FORKED": "red"}
+
+MISSED = 20
+"""Exit status when a change was not caught."""
+
+LARGE = 2_000
+"""Entries from which on starting processes pays."""
+
+SHOWN = 50
+"""Findings in the table; ``--json`` has all that are kept."""
 
 
 @click.command(
@@ -23,7 +36,9 @@ _COLOURS = {"VALID": "green", "INVALID": "red", "INCOMPLETE": "yellow", "FORKED"
 Examples:
   proofroom checkpoint > elsewhere/room.checkpoint      today
   proofroom audit --against elsewhere/room.checkpoint   any later day
+  proofroom audit --resume elsewhere/room.audit         goes on where it was ended; next time reads only what is new
   proofroom audit --from-tiles https://logs.example/room --against elsewhere/room.checkpoint
+  proofroom audit --fuzz 1000                           and would it notice?
 """
 )
 @click.option(
@@ -38,32 +53,82 @@ Examples:
     metavar="PLACE",
     help="Audit a published log instead, with nothing else at hand: its folder, or its http:// or https:// address.",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(0, 256),
+    metavar="N",
+    help="Processes that check signatures; by default one for each processor, and none for a small log. The report does not depend on it.",
+)
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Keep the progress in this file and go on from it. Keep it where whoever keeps the log cannot write.",
+)
+@click.option("--first", is_flag=True, help="End at the first thing that does not hold.")
+@click.option(
+    "--fuzz",
+    type=click.IntRange(1, 10**7),
+    metavar="N",
+    help="When the log is VALID, change it in N ways, one at a time and in memory only, and say how many the audit catches.",
+)
+@click.option("--seed", type=int, metavar="N", help="Of --fuzz, to have the same changes again.")
 @room_option
 @json_option
-def audit(against: Path | None, tiles: str | None, room: Path, as_json: bool) -> int:
+def audit(
+    against: Path | None,
+    tiles: str | None,
+    workers: int | None,
+    resume: Path | None,
+    first: bool,
+    fuzz: int | None,
+    seed: int | None,
+    room: Path,
+    as_json: bool,
+) -> int:
     """Replay every entry from genesis and believe nothing.
 
     Signatures, tree, order, rules, what the ledger derived, and checkpoints are all recomputed. It needs no key and
-    writes nothing, so it works on a copy, and on a published log. On a damaged one it names the first entry that does not hold, and why.
+    writes nothing, so it works on a copy, and on a published log. On a damaged one it names the first entry that does not hold, and why,
+    and lists all that it finds behind it.
 
-    Exit status: 0 VALID, 10 INVALID, 11 INCOMPLETE, 12 FORKED.
+    Exit status: 0 VALID, 10 INVALID, 11 INCOMPLETE, 12 FORKED; 20 when a change of --fuzz was not caught.
     """
-    note = None if against is None else read_checkpoint(against).note
-    report = _of_room(room, note) if tiles is None else _of_tiles(tiles, note)
-    if as_json:
-        print_json({**report.to_json(), "exit_status": int(report.verdict), "sentence": report.sentence()})
-    else:
-        print_sentence(plain(report.sentence()), fg=_COLOURS[report.verdict.name])
-    return int(report.verdict)
-
-
-def _of_room(room: Path, note: str | None) -> Report:
-    from proofroom.adapters.audit import audit as replay
     from proofroom.adapters.ledger import LOG
     from proofroom.adapters.sqlite import SqliteStore
 
-    with closing(SqliteStore(room / LOG, read_only=True)) as store, Meter("auditing", store.size()) as meter:
-        return replay(store, against=note, progress=meter.update)
+    if tiles is not None and (workers is not None or resume or first or fuzz):
+        raise click.UsageError("--from-tiles goes with --against only")
+    note = None if against is None else read_checkpoint(against).note
+    trials: Trials | None = None
+    if tiles is not None:
+        report = _of_tiles(tiles, note)
+    else:
+        with closing(SqliteStore(room / LOG, read_only=True)) as store:
+            report = _of_store(store, note, workers, resume, first)
+            if fuzz and not report.verdict:
+                trials = _fuzzed(store, fuzz, secrets.randbits(32) if seed is None else seed)
+    if as_json:
+        shown = {**report.to_json(), "exit_status": _status(report, trials), "sentence": report.sentence()}
+        print_json(shown if trials is None else {**shown, "fuzz": trials.to_json()})
+    else:
+        _print(report)
+        if trials is not None:
+            _print_trials(trials)
+    return _status(report, trials)
+
+
+def _status(report: Report, trials: Trials | None) -> int:
+    return MISSED if trials is not None and trials.missed else int(report.verdict)
+
+
+def _of_store(store: Store, note: str | None, workers: int | None, resume: Path | None, first: bool) -> Report:
+    from proofroom.adapters.audit import audit as replay
+
+    size = store.size()
+    processes = (os.cpu_count() or 1 if size >= LARGE else 0) if workers is None else workers
+    with Meter("auditing", size) as meter:
+        return replay(store, against=note, progress=meter.update, workers=processes, resume=resume, first_only=first)
 
 
 def _of_tiles(place: str, note: str | None) -> Report:
@@ -71,3 +136,39 @@ def _of_tiles(place: str, note: str | None) -> Report:
 
     with Meter("auditing", None) as meter:
         return audit_published(PublishedLog(place), against=note, progress=meter.update)
+
+
+def _fuzzed(store: Store, count: int, seed: int) -> Trials:
+    from proofroom.adapters.audit_fuzz import fuzz
+
+    with Meter("changing", count) as meter:
+        return fuzz(store, count, seed, meter.update)
+
+
+def _print(report: Report) -> None:
+    print_sentence(plain(report.sentence()), fg=_COLOURS[report.verdict.name])
+    total = len(report.findings) + report.left_off
+    if total < 2:
+        return
+    click.echo()
+    shown = report.findings[:SHOWN]
+    rows = [("-" if f.entry is None else f.entry, f.check, f.why, "may follow" if f.follows else "") for f in shown]
+    print_table(("entry", "check", "what", ""), rows, right=lambda column: column == 0)
+    click.echo()
+    left = f"; the first {len(shown)} are shown, --json has {len(report.findings)}" if total > len(shown) else ""
+    print_sentence(f"FINDINGS: {total}{left}", fg="red")
+
+
+def _print_trials(trials: Trials) -> None:
+    click.echo()
+    rows = [(kind, tried, trials.caught[kind]) for kind, tried in trials.tried.items()]
+    print_table(("change", "tried", "caught"), rows, right=lambda column: column > 0)
+    click.echo()
+    total, caught = sum(trials.tried.values()), sum(trials.caught.values())
+    for trial in trials.missed[:SHOWN]:
+        click.echo(plain(f"{trial.kind} at {trial.changed}: {trial.verdict}, {trial.why}"))
+    again = f" (again: --seed {trials.seed})"
+    if trials.missed:
+        print_sentence(f"MISSED: {total - caught} of {total} changes were not caught where they are{again}", fg="red")
+    else:
+        print_sentence(f"CAUGHT: {caught} of {total} changes, each where it is{again}", fg="green")

@@ -107,7 +107,7 @@ def _missing_power(attack: Attack, scene: Scene) -> str:
 def _audit(scene: Scene, kept: str) -> Caught:
     """What somebody finds who kept a checkpoint from before."""
     with closing(SqliteStore(scene.path, read_only=True)) as store:
-        report = audit(store, against=kept)
+        report = audit(store, against=kept, first_only=True)
     return Caught("audit" if report.verdict is not Verdict.VALID else "", report.verdict.name, report.sentence())
 
 

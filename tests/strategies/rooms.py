@@ -160,10 +160,10 @@ def copy_of(folder: Path, name: str = LOG) -> Path:
     return path
 
 
-def audit_file(path: Path, against: str | None = None) -> Report:
-    """The audit of an SQLite file."""
+def audit_file(path: Path, against: str | None = None, *, first_only: bool = True) -> Report:
+    """The audit of an SQLite file, to the first thing that does not hold, or to the end."""
     with closing(SqliteStore(path, read_only=True)) as store:
-        return audit(store, against=against)
+        return audit(store, against=against, first_only=first_only)
 
 
 def note_of(tree: merkle.Tree, signer: Signer | None = None, origin: str = ORIGIN) -> str:

@@ -203,17 +203,20 @@ def wire_grant(history: History, wallet: Key, vault: str, **changes: Any) -> Env
 
 
 def store_of(history: History) -> MemoryStore:
-    """The history in a store of its own, a checkpoint after each entry."""
-    store, tree = MemoryStore(), merkle.Tree()
-    for entry in history.entries:
+    """The history in a store of its own, with a checkpoint wherever nothing is due, as the write path leaves them."""
+    store, tree, group = MemoryStore(), merkle.Tree(), list[StoredEntry]()
+    for entry, state in zip(history.entries, history.states[1:], strict=True):
         kind, payload, signatures = entry.verified.envelope
         signed = encode_signatures(signatures)
         data = entry_bytes(entry.index, entry.recorded_at_ms, kind, payload, signed)
         tree, nodes = merkle.append(tree, merkle.SHA256.leaf(data))
-        note = sign_checkpoint(Checkpoint(ORIGIN, tree.size, merkle.root(tree)), key("checkpoint"))
-        _append(store, to_stored_entry(entry, originator_id(entry.verified), signed, b"".join(nodes)), note)
+        group.append(to_stored_entry(entry, originator_id(entry.verified), signed, b"".join(nodes)))
+        if next_due(state, entry.recorded_at_ms) is None or entry is history.entries[-1]:
+            note = sign_checkpoint(Checkpoint(ORIGIN, tree.size, merkle.root(tree)), key("checkpoint"))
+            _append(store, group, note)
+            group = []
     return store
 
 
-def _append(store: MemoryStore, stored: StoredEntry, note: str) -> None:
-    store.append(stored.index, lambda _: Batch([stored], note))
+def _append(store: MemoryStore, entries: list[StoredEntry], note: str) -> None:
+    store.append(entries[0].index, lambda _: Batch(entries, note))

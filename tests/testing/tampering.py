@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from proofroom.adapters.lab.perturb import PERTURBATIONS, perturb
 from proofroom.adapters.mapper import StoredEntry
-from proofroom.adapters.stores import PAGE, MemoryStore, Store
+from proofroom.adapters.stores import PAGE, MemoryStore, Store, leaf_of
 from proofroom.domain import merkle
 
 
@@ -40,6 +40,11 @@ class Tampered(MemoryStore):
     def read(self, start: int, limit: int = PAGE) -> list[StoredEntry]:
         """Entries from ``start`` on."""
         return [e for e in self._entries if e.index >= start][:limit]
+
+    def nodes(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
+        """The tree nodes that the entries hold; empty where there is no such entry."""
+        kept = {e.index: e.nodes for e in self._entries}
+        return [kept.get(leaf, b"")[part] for leaf, part in (leaf_of(*place) for place in places)]
 
     def checkpoints(self, start: int = 0, limit: int = PAGE) -> list[tuple[int, str]]:
         """The checkpoints, which nobody touched."""

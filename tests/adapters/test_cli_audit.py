@@ -1,0 +1,82 @@
+"""``proofroom audit`` as a person runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proofroom.adapters.findings import Report
+from strategies.rooms import copy_of, edit
+from strategies.shell import proofroom
+from strategies.whole import whole_history
+
+SIZE = len(whole_history().entries)
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Path:
+    """A room with a whole history in it."""
+    return copy_of(tmp_path).parent
+
+
+def test_a_good_log_is_one_sentence(room: Path) -> None:
+    """And no table."""
+    ran = proofroom("audit", "--room", room)
+    assert (ran.status, len(ran.out.splitlines())) == (0, 1)
+    assert ran.out.startswith("VALID: ")
+
+
+def test_all_findings_are_a_table_and_json(room: Path) -> None:
+    """The same ones, in log order; the exit status is that of the verdict."""
+    edit(room / "log.db", "UPDATE log SET nodes = randomblob(length(nodes)) WHERE log_index IN (40, 99, 123)")
+    ran = proofroom("audit", "--room", room)
+    assert ran.status == 10
+    assert ran.out.startswith("INVALID at 40: ")
+    assert ran.out.rstrip().endswith("FINDINGS: 3")
+    assert [line.split()[0] for line in ran.out.splitlines() if line.strip()[:3].strip().isdigit()] == [
+        "40",
+        "99",
+        "123",
+    ]
+    shown = proofroom("audit", "--room", room, "--json", "--workers", "1").json()
+    assert [f["entry"] for f in shown["findings"]] == [40, 99, 123]
+    assert shown["findings"][0] == {
+        "entry": 40,
+        "check": "bytes",
+        "why": "its bytes do not give the leaf and nodes that were stored with it",
+        "code": None,
+        "follows": False,
+    }
+    assert shown["exit_status"] == 10
+    assert Report.from_json({k: v for k, v in shown.items() if k not in ("exit_status", "sentence")}).first_bad == 40
+    first = proofroom("audit", "--room", room, "--json", "--first").json()
+    assert [f["entry"] for f in first["findings"]] == [40]
+
+
+def test_the_progress_is_kept(room: Path) -> None:
+    """The second time there is nothing left to read, and the verdict is the same."""
+    progress = room / "progress"
+    first = proofroom("audit", "--room", room, "--resume", progress, "--json").json()
+    assert progress.exists()
+    edit(room / "log.db", "UPDATE log SET state = x'7b7d' WHERE log_index = 7")  # verified already, so not read again
+    assert proofroom("audit", "--room", room, "--resume", progress, "--json").json() == first
+    progress.write_bytes(b"something else")
+    ran = proofroom("audit", "--room", room, "--resume", progress)
+    assert (ran.status, "remove it to begin anew" in ran.err) == (4, True)
+
+
+def test_the_audit_can_be_asked_whether_it_would_notice(room: Path) -> None:
+    """The catch rate by kind of change; the same seed gives the same again."""
+    ran = proofroom("audit", "--room", room, "--fuzz", "12", "--seed", "5")
+    assert ran.status == 0
+    assert "CAUGHT: 12 of 12 changes" in ran.out
+    shown = proofroom("audit", "--room", room, "--fuzz", "12", "--seed", "5", "--json").json()["fuzz"]
+    assert (shown["seed"], shown["count"], shown["caught"], shown["rate"], shown["missed"]) == (5, 12, 12, 1.0, [])
+
+
+def test_what_a_published_log_has_no_place_for_is_wrong_usage(room: Path) -> None:
+    """Instead of being passed over."""
+    for option in (["--workers", "2"], ["--resume", "f"], ["--first"], ["--fuzz", "1"]):
+        ran = proofroom("audit", "--from-tiles", room, *option)
+        assert (ran.status, "--from-tiles goes with" in ran.err) == (2, True)
