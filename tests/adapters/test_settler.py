@@ -6,8 +6,6 @@ import hashlib
 import json
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 from collections import Counter
 from pathlib import Path
@@ -28,7 +26,8 @@ from proofroom.testing.clocks import Clock
 from proofroom.testing.histories import HOUR_MS, START_MS, resign
 from proofroom.testing.keys import key
 from strategies.governing import new_manager, propose, settings, vote
-from strategies.rooms import TESTS, Room, make_folder, make_room, signers
+from strategies.killing import ends_of
+from strategies.rooms import Room, make_folder, make_room, signers
 from strategies.shell import proofroom
 
 ALL = (key("manager"), key("orchestrator"))
@@ -222,55 +221,35 @@ def check_finished(folder: Path, now: int) -> None:
 
 
 CHILD = """
-import os, signal, sys
-from pathlib import Path
+import sys
 from proofroom.adapters import settler as module
 from proofroom.adapters.ledger import Ledger
-from proofroom.adapters.settler import Pace, Settled, Settler
+from proofroom.adapters.settler import Pace, Settler
 from proofroom.adapters.sqlite import SqliteStore
 from proofroom.testing.keys import key
 from proofroom.testing.clocks import Clock
+from strategies.killing import work_in_forks
 from strategies.rooms import signers
 
-folder, point, now = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-passed = 0
+def work(folder, fuse):
+    module.sign = fuse.around(module.sign)
+    with Ledger(SqliteStore(folder / "log.db", clock=Clock(int(sys.argv[1]))), signers()) as ledger:
+        ledger.append = fuse.around(ledger.append)
+        pace = Pace(seal_after_ms=1_000, era_seconds=60, opens=True)
+        Settler(ledger, "dragon-1", (key("manager"), key("orchestrator")), pace=pace).step()
 
-def at_point():
-    global passed
-    if passed == point:
-        os.kill(os.getpid(), signal.SIGKILL)
-    passed += 1
-
-def around(function):
-    def watched(*args, **kwargs):
-        at_point()
-        result = function(*args, **kwargs)
-        at_point()
-        return result
-    return watched
-
-module.sign = around(module.sign)
-with Ledger(SqliteStore(folder / "log.db", clock=Clock(now)), signers()) as ledger:
-    ledger.append = around(ledger.append)
-    pace = Pace(seal_after_ms=1_000, era_seconds=60, opens=True)
-    Settler(ledger, "dragon-1", (key("manager"), key("orchestrator")), pace=pace).step()
+work_in_forks(work)
 """
 
 
 def test_killed_at_every_point_it_goes_on(tmp_path: Path) -> None:
     """Before and after it signs and records each of three statements: started again, it does the rest and nothing twice."""
     clock = busy_folder(tmp_path / "room")
-    point = 0
-    while True:
-        folder = Path(shutil.copytree(tmp_path / "room", tmp_path / f"{point}"))
-        args = [sys.executable, "-c", CHILD, *map(str, (folder, point, clock()))]
-        done = subprocess.run(args, cwd=TESTS, capture_output=True, check=False)
-        assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
+    points = 12
+    folders = [Path(shutil.copytree(tmp_path / "room", tmp_path / f"{point}")) for point in range(points + 1)]
+    assert ends_of(CHILD, folders, clock()) == [-signal.SIGKILL] * points + [0]
+    for folder in folders:
         check_finished(folder, clock())
-        if done.returncode == 0:
-            break
-        point += 1
-    assert point == 12
 
 
 def test_two_settlers_do_no_harm(tmp_path: Path) -> None:

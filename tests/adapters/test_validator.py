@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 from collections import Counter
 from pathlib import Path
@@ -25,7 +23,8 @@ from proofroom.testing.clocks import Clock
 from proofroom.testing.histories import START_MS
 from proofroom.testing.keys import key
 from strategies.juries import Chamber, Pen, make_validator, observe
-from strategies.rooms import TESTS, make_folder, signers
+from strategies.killing import ends_of
+from strategies.rooms import make_folder, signers
 from strategies.shell import proofroom
 
 
@@ -178,49 +177,27 @@ def test_it_runs_beside_the_host_and_stops(chamber: Chamber) -> None:
 # --- killed at any point
 
 CHILD = """
-import os, signal, sys
-from pathlib import Path
+import sys
 from proofroom.adapters import validator as module
-from proofroom.adapters.keys import load_key
 from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.sqlite import SqliteStore
 from strategies.juries import Pen, make_validator
+from strategies.killing import work_in_forks
 from proofroom.testing.clocks import Clock
 from strategies.rooms import signers
 
-folder, i, point, now = Path(sys.argv[1]), *map(int, sys.argv[2:])
-passed = 0
+def work(folder, fuse):
+    i, now = map(int, sys.argv[1:])
+    pen = Pen(folder, i)
+    pen.sign = fuse.around(pen.sign)
+    module.write_new = fuse.around(module.write_new)
+    with Ledger(SqliteStore(folder / "log.db", clock=Clock(now)), signers()) as ledger:
+        validator = make_validator(ledger, folder, i, signer=pen)
+        validator._submit = fuse.around(ledger.append)
+        validator.step()
 
-def at_point():
-    global passed
-    if passed == point:
-        os.kill(os.getpid(), signal.SIGKILL)
-    passed += 1
-
-def around(function):
-    def watched(*args):
-        at_point()
-        result = function(*args)
-        at_point()
-        return result
-    return watched
-
-pen = Pen(folder, i)
-pen.sign = around(pen.sign)
-module.write_new = around(module.write_new)
-with Ledger(SqliteStore(folder / "log.db", clock=Clock(now)), signers()) as ledger:
-    validator = make_validator(ledger, folder, i, signer=pen)
-    validator._submit = around(ledger.append)
-    validator.step()
+work_in_forks(work)
 """
-
-
-def run_child(folder: Path, i: int, point: int, now: int) -> bool:
-    """One step of a validator, in a process that kills itself at a point; whether it came to the end."""
-    args = [sys.executable, "-c", CHILD, *map(str, (folder, i, point, now))]
-    done = subprocess.run(args, cwd=TESTS, capture_output=True, check=False)
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
-    return done.returncode == 0
 
 
 @pytest.mark.parametrize(("phase", "points"), [("commit", 8), ("reveal", 4)])
@@ -240,17 +217,16 @@ def test_killed_at_every_point_it_votes_once(tmp_path: Path, phase: str, points:
     assert round is not None
     i = next(i for i, v in enumerate(chamber.validators) if v.keyid in round.committee)
     chamber.ledger.close()
-    point = 0
-    while not run_child(copied := Path(shutil.copytree(room, tmp_path / f"{point}")), i, point, clock()):
-        observe(copied, record)
-        with Ledger(SqliteStore(copied / "log.db", clock=clock), signers()) as ledger:
-            pen = Pen(copied, i)
-            validator = make_validator(ledger, copied, i, signer=pen)
+    folders = [Path(shutil.copytree(room, tmp_path / f"{point}")) for point in range(points + 1)]
+    assert ends_of(CHILD, folders, i, clock()) == [-signal.SIGKILL] * points + [0]
+    for folder in folders[:points]:
+        observe(folder, record)
+        with Ledger(SqliteStore(folder / "log.db", clock=clock), signers()) as ledger:
+            pen = Pen(folder, i)
+            validator = make_validator(ledger, folder, i, signer=pen)
             validator.step()
             assert votes_of(ledger, validator.keyid) == votes_after(phase)
         assert len(set(pen.signed())) == 1
-        point += 1
-    assert point == points
 
 
 def votes_after(phase: str) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from proofroom.adapters.cast import Work
+from proofroom.domain.snapshot import encode_state
 from proofroom.domain.statements.attestation import Vote
 from proofroom.domain.statements.consent import Limits, Metadata, ScopeContext, ScopeName
 from proofroom.domain.voting import make_vote
@@ -80,3 +81,9 @@ def whole_history() -> History:
     punish(history, node=2, absent=7)
     history.tick()
     return history
+
+
+def written(history: History) -> bytes:
+    """Two of its states and all that was signed, as bytes that depend on nothing else."""
+    payloads = [entry.verified.envelope.payload for entry in history.entries]
+    return b"".join([encode_state(history.state, b""), encode_state(history.states[90], b""), *payloads])
