@@ -22,9 +22,9 @@ def name_signers(entries: Sequence[Entry], genesis: Entry) -> tuple[list[Entry],
             continue
         identity = entry.get("identity", str)
         if entry.kind == "identity":
-            former = {recovery[identity]} if identity in recovery else set()
-            recovery[identity] = entry.get("recovery_key", str)
-            entry.signed_by(identity, *({recovery[identity]} | former))
+            chosen = entry.get("recovery_key", str)
+            entry.signed_by(*{identity, chosen, recovery.get(identity, chosen)})
+            recovery[identity] = chosen
             continue
         new = entry.get("new_key", str)
         entry.need(new not in names and new != identity, "the new key is one that was used before")

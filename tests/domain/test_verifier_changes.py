@@ -55,7 +55,7 @@ ROTATED, ROTATED_ORCHESTRATOR = indexes("key-rotated")
 FIRST_GRANT, GRANT = indexes("grant")
 LINK_1, LINK_2, LINK_3 = indexes("delegation")
 _, CERTIFICATE = indexes("agent-key")
-_, EARLY, LATE, END = indexes("tick")
+FIRST_TICK, EARLY, LATE, END = indexes("tick")
 """Entries that say only that time passed: before the grant that counts is made, before and after the records, at the end."""
 WORK = indexes("activity")[0]
 RECORDS, (BATCH,) = indexes("activity"), indexes("batch-sealed")
@@ -135,6 +135,13 @@ FORGED = {
     ),
     "the old key after a rotation": Forged("the grant is not signed", signers={GRANT: [WALLET]}),
     "the new key before its rotation": Forged("the grant is not signed", signers={FIRST_GRANT: [WALLET_B]}),
+    "the second key after a second rotation": Forged(
+        "the grant is not signed",
+        {FIRST_TICK: become(ROTATED, new_key=STRANGER.keyid)},
+        {FIRST_TICK: [WALLET_B, STRANGER]},
+        {FIRST_TICK: "key-rotated"},
+        more=[FIRST_TICK],
+    ),
     "a rotation left out": Forged("is not signed", without=[ROTATED]),
     "theft declared by the stolen key": Forged(
         "the compromise is not signed", signers={STOLEN: [key("orchestrator-b"), key("orchestrator-c")]}
