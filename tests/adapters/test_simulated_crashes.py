@@ -28,18 +28,18 @@ def recover(session: Session, crash: Crash, folder: Path) -> None:
     session.lay_out(crash, folder)
     with session.open(folder) as ledger:
         digests = [entry.verified.digest for entry in ledger.follow(0)]
-        answered, (asked, *_) = session.calls[: crash.answered], [*session.calls[crash.answered :], None]
+        answered, asked = session.calls[: crash.answered], session.calls[crash.answered :][:1]
         for call in answered:
             for index, digest in call.places:
                 assert digests[index] == digest, "an entry that was acknowledged is lost"
-        for call in [*answered[-1:], *([asked] if asked else [])]:
+        for call in [*answered[-1:], *asked]:
             if not call.places:
                 continue
             session.clock.ms = call.at_ms
             again = ledger.append_many(call.envelopes)
             there = {done.repeated for done in again}
             assert len(there) == 1, "a call was recorded in part"
-            assert call is asked or there == {True}
+            assert call in asked or there == {True}
             assert [(done.entry_index, done.statement) for done in again] == list(call.places)
         session.clock.ms += 60_000
         size = ledger.tick()

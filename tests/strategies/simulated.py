@@ -17,8 +17,8 @@ from typing import NamedTuple
 from unittest.mock import patch
 
 from proofroom.adapters.ledger import KEYS, LOG, Ledger
+from proofroom.adapters.recorders import PAGE_BYTES
 from proofroom.adapters.signed_head import SIGNED_HEAD, Signed, SignedHead
-from proofroom.adapters.sqlite import PAGE_BYTES
 from proofroom.domain.envelope import Envelope
 from proofroom.domain.errors import ProofroomError
 from proofroom.domain.ids import Digest
