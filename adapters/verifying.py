@@ -39,8 +39,8 @@ from proofroom.domain.statements import GRANT_WIRE, parse_decoded
 CHUNK = 64
 """Envelopes that a process takes at once."""
 
-AHEAD = 20
-"""Chunks that are under way while earlier ones are written; four for each process where that is more."""
+AHEAD = 32
+"""Chunks under way while earlier ones are written: twice as many as are written at once; four for each process where that is more."""
 
 AnyEnvelope = bytes | Envelope | Verified
 """An envelope in JSON, parsed, or already verified."""
