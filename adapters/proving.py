@@ -13,12 +13,13 @@ from typing import Any
 import orjson
 from immutables import Map
 
-from proofroom.adapters.mapper import StoredEntry
+from proofroom.adapters.mapper import StoredEntry, to_entry
 from proofroom.adapters.stores import Store, from_nodes
 from proofroom.domain import merkle
 from proofroom.domain.activity import usage_of
 from proofroom.domain.checkpoint import parse_note, verifier_key
-from proofroom.domain.counting import Tally
+from proofroom.domain.counting import Tally, tallies_of
+from proofroom.domain.doubt import taken_back
 from proofroom.domain.envelope import statement_id
 from proofroom.domain.eras import completeness_leaves
 from proofroom.domain.errors import NoSuchEntry, ProofImpossible
@@ -26,8 +27,10 @@ from proofroom.domain.hashing import tagged
 from proofroom.domain.ids import KeyId
 from proofroom.domain.merkle import INNER
 from proofroom.domain.receipt import Receipt, write_proof
+from proofroom.domain.state import State
 from proofroom.domain.statements import KINDS
 from proofroom.domain.statements.activity import Activity
+from proofroom.domain.transition import transition
 from proofroom.domain.voting import read_bitmap
 
 PAGE = 5_000
@@ -112,7 +115,7 @@ class Prover:
 
         Raises:
             NoSuchEntry: no such record.
-            ProofImpossible: its era is not paid yet, or it was not attested.
+            ProofImpossible: its era is not paid yet, or did not pay it, since a compromise took it back.
         """
         work = self._find_record(record_id)
         indexes, parts = self._record(work)
@@ -124,7 +127,7 @@ class Prover:
             for x in lines
             if any((x.body["role"], x.body["basis"].get(by)) == (role, key) for role, by, key in sought)
         ]
-        leaves, ids = completeness_leaves(era.tallies()), [line.id for line in lines]
+        leaves, ids = self._leaves(era, paid, work), [line.id for line in lines]
         place = next(
             i for i, leaf in enumerate(leaves) if _names(orjson.loads(leaf), "customer", work.body["customer"])
         )
@@ -147,6 +150,27 @@ class Prover:
         around = from_nodes(self.store, lambda node: merkle.run_path(first, end, self.size, node))
         run = {"first": first, "entries": entries, "around": around}
         return self._write("era", {0, *founded, *came}, {"run": run}, range(first, end))
+
+    def _leaves(self, era: _Era, paid: Found, work: Found) -> list[bytes]:
+        """What the completeness root of a record's era commits to: by a replay, where a theft took back what its rounds attested.
+
+        Raises:
+            ProofImpossible: the record was taken back.
+        """
+        leaves, opened = completeness_leaves(era.tallies()), era.last("era-opened").index
+        stolen = any(x.kind == "compromise" and opened < x.index < paid.index for x in self._scan())
+        if not stolen or tagged(merkle.root_of(leaves)) == paid.body["completeness_root"]:
+            return leaves
+        state = State()
+        for start in range(0, paid.index, PAGE):
+            for stored in self.store.read(start, min(PAGE, paid.index - start)):
+                state = transition(state, to_entry(stored))
+        settled = state.eras[paid.body["cluster"], era.number]
+        if any(work.id == record.id for judged in settled.judged.values() for record in taken_back(state, judged)):
+            raise ProofImpossible(
+                what=f"the payment of record {work.body['record_id']}", why="a compromise took it back"
+            )
+        return completeness_leaves(tallies_of(settled))
 
     def _write(
         self, claim: str, indexes: Iterable[int], parts: dict[str, Any] | None = None, run: range = range(0)
@@ -217,12 +241,14 @@ class Prover:
         batch, records = era.batch_of(work)
         left = [x.index for x in self._scan() if _left(x, work, era.number)]
         judged = era.judgement(batch)
+        since = min(record.index for record in records)
+        stolen = [x.index for x in self._scan() if x.kind == "compromise" and since < x.index < max(judged)]
         links = self._links(work)
         consent = [x.index for x in self._scan() if _vouches(x, work) or (x.kind in GRANTS and _parties(x) in links)]
         payers = [x.index for x in self._scan() if _pays(x, work)][-1:]
         position = next(i for i, record in enumerate(records) if record.index == work.index)
         path = _inner_path(position, [record.id for record in records])
-        return {0, work.index, batch.index, *left, *judged, *consent, *payers}, {
+        return {0, work.index, batch.index, *left, *judged, *stolen, *consent, *payers}, {
             "batch": {"position": position, "path": path}
         }
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from proofroom.domain.counting import leave_out
 from proofroom.domain.identity import is_trusted
 from proofroom.domain.ids import KeyId
-from proofroom.domain.state import Ballot, Era, Pending, State
+from proofroom.domain.state import Ballot, Era, Judged, Pending, State
 from proofroom.domain.voting import at_least, count_votes, pick, set_of
 
 
@@ -40,8 +40,14 @@ def take_back(state: State, era: Era) -> Era:
     """The era as its rounds would have left it, had what is in doubt by now been so then."""
     if state.last_compromise < era.first_index:
         return era
-    for records, attested, least, votes in era.judged.values():
-        agree = count_votes(ballot.agree for ballot in trusted_votes(state, votes).values())
-        taken = attested & ~(at_least(agree, least, len(records)) & ~suspects(state, records))
-        era = leave_out(era, pick(records, taken))._replace(attested=era.attested - taken.bit_count())
+    for judged in era.judged.values():
+        taken = taken_back(state, judged)
+        era = leave_out(era, taken)._replace(attested=era.attested - len(taken))
     return era
+
+
+def taken_back(state: State, judged: Judged) -> list[Pending]:
+    """The records that a round attested and would not have attested, had what is in doubt by now been so then."""
+    agree = count_votes(ballot.agree for ballot in trusted_votes(state, judged.votes).values())
+    still = at_least(agree, judged.least, len(judged.records)) & ~suspects(state, judged.records)
+    return pick(judged.records, judged.attested & ~still)

@@ -18,7 +18,7 @@ from proofroom.domain.verifier.note import Trust, unbase64
 from proofroom.domain.verifier.proof import File
 from proofroom.domain.verifier.record import check_record, check_round, place
 from proofroom.domain.verifier.tree import check_inclusion, inner_leaf, inner_node, log_leaf, log_node
-from proofroom.domain.verifier.verdict import Fault, Report
+from proofroom.domain.verifier.verdict import Fault, Report, Verdict
 
 USAGE = {
     "cpu_ms": "compute.cpu_ms",
@@ -119,7 +119,7 @@ def check_whole_era(file: File, alone: Sequence[Entry], run: list[Entry]) -> tup
     mine = [e for e in run if place(e) == place(paid)]
     whole = (paid.get("first_index", int), paid.get("last_index", int)) == (opened.index, paid.index - 1)
     paid.need(whole and opened.kind == "era-opened" and mine[0] == opened, "the run is not the whole era")
-    attested = _check_work(run, [*_late(alone, paid, ledger_key), *mine], paid, ledger_key)
+    attested = _check_work(entries, [*_late(alone, paid, ledger_key), *mine], paid, ledger_key)
     lines = _check_lines([e for e in mine if e.kind == "payout"], paid, ledger_key, attested)
     attested_count, collected = paid.get("records.attested", int), _amount(paid, "totals.collected")
     counts = f"{attested_count} attested records, {lines} lines, {collected} collected and paid out"
@@ -157,7 +157,9 @@ def run_of(file: File) -> list[Entry]:
     return run
 
 
-def _check_work(run: Sequence[Entry], mine: Sequence[Entry], paid: Entry, ledger_key: str) -> Counter[tuple[str, str]]:
+def _check_work(
+    entries: Sequence[Entry], mine: Sequence[Entry], paid: Entry, ledger_key: str
+) -> Counter[tuple[str, str]]:
     """Every record of the era, in its batch; every batch with its votes. Gives the attested records of each party.
 
     What is in no batch at the end counts as well, unless the era left it to the next.
@@ -173,20 +175,25 @@ def _check_work(run: Sequence[Entry], mine: Sequence[Entry], paid: Entry, ledger
         root = inner_root([untag(record.id) for record in sealed])
         holds = root == untag(batch.get("root", str)) and 0 < count == len(sealed) and sealed[-1].index < batch.index
         batch.need(holds, "the batch is not of the oldest unsealed records")
-        agreed, refused = check_round(run, batch, ledger_key)
+        agreed, refused = check_round(entries, batch, ledger_key)
         rejected += refused.bit_count()
         attested.update(party for i, record in enumerate(sealed) if agreed >> i & 1 for party in parties(record))
     left = {record.index for queue in queues.values() for record in queue} if "carried" in paid.body else set[int]()
     paid.need(paid.body.get("carried", 0) == len(left), "another number of records was left to the next era")
     records = [record for record in records if record.index not in left]
-    total = sum(attested.values()) // 3
+    total, paid_for = sum(attested.values()) // 3, paid.get("records.attested", int)
+    stolen = [e.index for e in entries if e.kind == "compromise" and e.index < paid.index]
+    counted = paid_for if stolen and paid_for < total else total
     counts = {
         "recorded": len(records),
-        "attested": total,
+        "attested": counted,
         "rejected": rejected,
-        "unattested": len(records) - total - rejected,
+        "unattested": len(records) - counted - rejected,
     }
     paid.need(paid.get("records", dict) == counts, "the records give other counts")
+    if counted < total:
+        why = f"of {total} attested records it pays {counted}: the compromise declared at entry {stolen[-1]} took back what rests on it"
+        raise Fault(why, paid.index, Verdict.SUSPECT)
     leaves = _completeness(records, attested)
     paid.need(
         inner_root(leaves) == untag(paid.get("completeness_root", str)), "the records give another completeness root"

@@ -17,6 +17,7 @@ MAX_BATCH = 10_000
 MAX_LINKS = 4
 """A grant, and at most three delegations below it."""
 Path = Sequence[bytes]
+RELIED = ("grant", "grant-wire", "delegation", "agent-key", "payer")
 REJECTS = ("overclaimed-cpu", "overclaimed-gpu", "overclaimed-bytes", "out-of-scope", "result-mismatch")
 
 
@@ -53,11 +54,13 @@ def _check_batch(entries: Sequence[Entry], work: Entry, batch: Entry) -> None:
 
 
 def doubts(entries: Iterable[Entry], work: Entry) -> list[str]:
-    """A compromise that a party to the record declared, and that reaches back to it: what is not paid by then is in doubt."""
-    parties = work.signers | {work.body["agent"], work.body["customer"]}
+    """A compromise that reaches back to a signature on the record, or on what it relies on: what is not paid by then is in doubt."""
+    signed = [(who, work.index) for who in (*work.signers, work.body["agent"], work.body["customer"])]
+    signed += [(who, e.index) for e in entries if e.kind in RELIED and e.index < work.index for who in e.signers]
     paid = [e for e in entries if e.kind == "era-paid"]
     for e in (e for e in entries if e.kind == "compromise"):
-        if e.get("identity", str) in parties and e.get("since_index", int) <= work.index < e.index:
+        identity, since = e.get("identity", str), e.get("since_index", int)
+        if any(who == identity and since <= index < e.index for who, index in signed):
             why = f"a party to it declared at entry {e.index} that its key was compromised"
             if not paid or paid[0].index > e.index:
                 raise Fault(why, work.index, Verdict.SUSPECT)
@@ -126,7 +129,8 @@ def _check_source(entries: Iterable[Entry], work: Entry, user: str) -> None:
 def check_round(entries: Sequence[Entry], batch: Entry, ledger_key: str) -> tuple[int, int]:
     """The tallies of a batch, counted again from the votes: the positions that are attested and rejected, as bits.
 
-    What a committee could not decide may go to a next one, which judges nothing else.
+    What a committee could not decide may go to a next one, which judges nothing else. A compromise that was declared before a tally may
+    leave it with less than the votes give.
     """
     of_batch = [e for e in entries if place(e) == place(batch) and e.body.get("batch") == batch.get("batch", int)]
     count, attested, rejected = batch.get("count", int), 0, 0
@@ -138,8 +142,10 @@ def check_round(entries: Sequence[Entry], batch: Entry, ledger_key: str) -> tupl
         judged = bits(tally, "judged", count) if level else left
         tally.need(judged & ~left == 0 and tally.body.get("level", 0) == level, "it judges what was not left open")
         seats, agree, reject = _count(entries, of_batch, batch, tally, ledger_key)
-        yes, no = (_two_thirds(votes, seats, count) & judged for votes in (agree, reject))
-        holds = (bits(tally, "attested", count), bits(tally, "rejected", count)) == (yes, no)
+        given = [_two_thirds(votes, seats, count) & judged for votes in (agree, reject)]
+        yes, no = stated = [bits(tally, verdict, count) for verdict in ("attested", "rejected")]
+        doubted = any(e.kind == "compromise" and e.index < tally.index for e in entries)
+        holds = stated == given or (doubted and not (yes & ~given[0] or no & ~given[1]))
         tally.need(holds and tally.get("records", int) == count, "the votes give another tally")
         attested, rejected = attested | yes, rejected | no
         left = judged & ~yes & ~no & (bits(tally, "escalated", count) if "escalated" in tally.body else 0)

@@ -1,0 +1,127 @@
+"""A key that was stolen, in proofs: what was paid proves so, what was taken back does not, and no honest file is called invalid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from proofroom.adapters.cast import Cast, Work
+from proofroom.adapters.keys import Key
+from proofroom.adapters.proving import Prover
+from proofroom.domain.errors import ProofImpossible
+from proofroom.domain.recount import verify
+from proofroom.domain.statements.activity import Activity
+from proofroom.domain.statements.attestation import RoundTallied
+from proofroom.domain.statements.settlement import EraPaid
+from proofroom.domain.verifier import Report, Verdict
+from proofroom.domain.voting import make_vote, write_bitmap
+from proofroom.testing.histories import HOUR_MS, History
+from proofroom.testing.keys import key
+from strategies.consenting import compromise, set_recovery
+from strategies.doubting import NEW, PARTIES, RECOVERY, prepared
+from strategies.forging import Change, forge, set_to
+
+BEFORE, AFTER, LATER = "before the tally", "after the tally", "after it was paid"
+
+
+def stolen(name: str, party: Callable[[Cast], Key], when: str) -> History:
+    """A paid era with six records, and a theft that is declared then and reaches back to the last three."""
+    history, since = prepared(party)
+    cast = history.cast
+    history.work(0, Work(1_000), Work(1_000))
+    history.work(0, Work(1_000), customer=key("sponsor").keyid)
+    identity = party(cast) if name != "derived key" else key("derived v-7c21 / calendar")
+    declared = compromise(cast, identity, since, NEW, RECOVERY)
+    seal = history.seal(0)
+    if when == BEFORE:
+        history.write(declared)
+    history.attest(seal)
+    if when == AFTER:
+        history.write(declared)
+    history.tick(25 * HOUR_MS)
+    history.tick(HOUR_MS)
+    if when == LATER:
+        history.write(declared)
+    return history
+
+
+def only(history: History, kind: type[Any]) -> Any:
+    """The one statement of a kind, and where it stands."""
+    ((index, statement),) = [(e.index, e.statement) for e in history.entries if isinstance(e.statement, kind)]
+    return index, statement
+
+
+def payment(prover: Prover, record_id: str) -> Verdict | None:
+    """What a file about a record's payment comes to; None where there can be none."""
+    try:
+        return verify(prover.payout(record_id)).verdict
+    except ProofImpossible:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("name", "party", "when"), [(*party, AFTER) for party in PARTIES] + [(*party, BEFORE) for party in PARTIES[1::4]]
+)
+def test_what_was_paid_proves_so_and_nothing_else(name: str, party: Callable[[Cast], Key], when: str) -> None:
+    """As many records as the era attested in the end, of those who signed nothing with the stolen key, and rely on nothing such."""
+    history = stolen(name, party, when)
+    prover, cluster = forge(history=history), history.cast.cluster
+    attested = only(history, EraPaid)[1].records.attested
+    ids = [e.statement.record_id for e in history.entries if isinstance(e.statement, Activity)]
+    records, payments = [verify(prover.record(i)).verdict for i in ids], [payment(prover, i) for i in ids]
+    assert records.count(Verdict.VALID) == payments.count(Verdict.VALID) == attested
+    assert set(records) <= {Verdict.VALID, Verdict.SUSPECT}
+    assert set(payments) <= {Verdict.VALID, Verdict.SUSPECT, None}
+    tally = only(history, RoundTallied)[1].records_attested
+    assert verify(prover.era(cluster, 0)).verdict is (Verdict.VALID if tally == attested else Verdict.SUSPECT)
+
+
+def test_a_theft_excuses_no_more_than_it_explains() -> None:
+    """A tally may give less than the votes where a theft was declared before it, and never more."""
+    party = dict(PARTIES)["agent service"]
+    early, late = (stolen("agent service", party, when) for when in (BEFORE, AFTER))
+    none, more = set_to("attested", write_bitmap(0, 6)), set_to("rejected", write_bitmap(0b1000, 6))
+    assert first(early, none).verdict is Verdict.SUSPECT
+    for history, change in ((late, none), (early, more)):
+        report = first(history, change)
+        assert (report.verdict, report.why) == (Verdict.INVALID, "the votes give another tally")
+
+
+def first(history: History, change: Change) -> Report:
+    """What the verifier says about the first record, with another tally."""
+    prover = forge({only(history, RoundTallied)[0]: change}, history=history)
+    return verify(
+        prover.record(next(e.statement.record_id for e in history.entries if isinstance(e.statement, Activity)))
+    )
+
+
+@pytest.mark.parametrize(("when", "attested"), [(BEFORE, 4), (LATER, 5)])
+def test_an_era_pays_for_less_only_where_a_theft_took_back(when: str, attested: int) -> None:
+    """It never pays for more than was attested, and what is declared after the payment takes nothing back."""
+    history = stolen("agent service", dict(PARTIES)["agent service"], when)
+    counts = {"recorded": 6, "attested": attested, "rejected": 0, "unattested": 6 - attested}
+    prover = forge({only(history, EraPaid)[0]: set_to("records", counts)}, history=history)
+    report = verify(prover.era(history.cast.cluster, 0))
+    assert (report.verdict, report.why) == (Verdict.INVALID, "the records give other counts")
+
+
+def test_what_stolen_votes_attested_has_no_payment() -> None:
+    """Of five votes two are in doubt: the round attested, and the settlement took it back."""
+    history = History()
+    history.found()
+    cast, lost = history.cast, [key(f"recovery {i}") for i in range(len(history.cast.validators))]
+    history.write(cast.open_era(0), *map(set_recovery, [cast] * len(lost), cast.validators, lost))
+    (work,) = history.work(0, Work(1_000))
+    number = history.seal(0)
+    members = history.reveal_beacons(number)
+    since = history.state.size
+    history.vote(number, {i: make_vote(1) for i in members})
+    for i in members[:2]:
+        history.write(compromise(cast, cast.validators[i], since, key(f"new {i}"), lost[i]))
+    history.tick(25 * HOUR_MS)
+    history.tick(HOUR_MS)
+    assert only(history, EraPaid)[1].records.attested == 0
+    assert isinstance(work.statement, Activity)
+    assert payment(forge(history=history), work.statement.record_id) is None
