@@ -91,8 +91,9 @@ SNAPSHOT = "application/vnd.proofroom.snapshot.v1+json"
 
 def save_snapshot(store: Store, head: Head, signer: Signer) -> None:
     """Keep the state, signed, in place of older ones."""
-    data = encode_state(head.state, merkle.root(head.tree))
-    store.save_snapshot(head.state.size, signer.sign(pae(SNAPSHOT, data[:DIGEST_BYTES])) + data)
+    signed = encode_state(head.state, merkle.root(head.tree))
+    signed = signer.sign(pae(SNAPSHOT, signed[:DIGEST_BYTES])) + signed
+    store.save_snapshot(head.state.size, signed)
 
 
 def _from_snapshot(store: Store) -> Head | None:

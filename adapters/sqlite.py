@@ -172,7 +172,12 @@ class SqliteStore:
     def save_snapshot(self, size: int, state: bytes) -> None:
         with self._errors(), self._writing() as c:
             c.execute("DELETE FROM snapshots WHERE size <= ? OR size > ?", (size, self._recorder._size(c)))
-            c.execute("INSERT INTO snapshots SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM snapshots)", (size, state))
+            c.execute("SELECT 1 FROM snapshots")
+            if c.fetchone() is None:
+                # Into its place: a bound value would be copied twice, and a state may be large.
+                c.execute("INSERT INTO snapshots VALUES (?, zeroblob(?))", (size, len(state)))
+                with c.sqlite_cursor.connection.blobopen("snapshots", "state", size) as blob:
+                    blob.write(state)
 
     def snapshots(self) -> list[tuple[int, bytes]]:
         with self._errors(), self._datastore.transaction(commit=False) as c:

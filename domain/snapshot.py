@@ -18,6 +18,7 @@ from immutables import Map
 
 from proofroom.domain import hashing
 from proofroom.domain.errors import BadEntry
+from proofroom.domain.ids import KeyId
 from proofroom.domain.state import RULES, State
 
 FORMAT = 11
@@ -71,10 +72,15 @@ def _codec(kind: Any) -> Codec:
     if origin is Map:
         return _map_codec(*args)
     if origin is tuple:
-        return _tuple_codec(args)
+        write, read = _tuple_codec(args)
+        return (lru_cache(maxsize=4_096)(write) if kind in _SHARED else write), read
     if type(None) in args:
         return _optional_codec(next(a for a in args if a is not type(None)))
     return _record_codec(kind)
+
+
+_SHARED = (tuple[KeyId, ...], tuple[tuple[KeyId, int], ...])
+"""Who signed, and what was relied on: mostly the same for many records, so that they share one list on their way into the text."""
 
 
 @lru_cache(maxsize=4_096)
