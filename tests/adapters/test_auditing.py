@@ -27,8 +27,10 @@ from proofroom.adapters.sqlite import SqliteStore
 from proofroom.adapters.stores import PAGE, MemoryStore, Store
 from proofroom.adapters.verifying import VerifyingPool
 from proofroom.domain.authority import AUTHORITY
+from proofroom.domain.checkpoint import Checkpoint, sign_checkpoint
 from proofroom.domain.errors import BadInput, NothingToAttack
-from proofroom.testing.histories import History, store_of
+from proofroom.testing.histories import ORIGIN, History, store_of
+from proofroom.testing.keys import key
 from proofroom.testing.tampering import Tampered, tampered
 from strategies.chances import seeds
 from strategies.rooms import audit_file, copy_of, edit, entries_of, forge, soak, whole_checkpoints
@@ -251,8 +253,9 @@ def test_a_later_audit_reads_only_what_is_new(whole: Store, tmp_path: Path) -> N
         report = audit(again, resume=path, against=notes[size])
         assert (report.verdict, report.witnessed, report.entries) == (Verdict.VALID, True, SIZE)
     assert again.begun_at == half
-    other = notes[half].replace("\n", "x\n", 1)
-    assert audit(whole, resume=path, against=other).verdict is Verdict.FORKED
+    for size in (whole_checkpoints()[0], half, SIZE):
+        other = sign_checkpoint(Checkpoint(ORIGIN, size, bytes(32)), key("checkpoint"))
+        assert audit(whole, resume=path, against=other).verdict is Verdict.FORKED
 
 
 def part_of(store: Store, size: int) -> Store:
