@@ -5,7 +5,19 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-ALL = ("single", "projection", "opening", "questions", "bulk", "rooted", "round", "vault", "settlement", "proofs")
+ALL = (
+    "single",
+    "projection",
+    "opening",
+    "questions",
+    "bulk",
+    "rooted",
+    "round",
+    "vault",
+    "settlement",
+    "proofs",
+    "audit",
+)
 
 
 def main(names: list[str]) -> None:
