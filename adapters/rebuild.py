@@ -5,14 +5,18 @@ Whoever asks meanwhile is answered from the old tables, and afterwards from the 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import duckdb
 
 from proofroom.adapters.views import ProjectionStopped, Views, projections_named
+from proofroom.domain.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from duckdb import DuckDBPyConnection
 
     from proofroom.adapters.stores import Store
@@ -38,6 +42,16 @@ class Comparison(NamedTuple):
     def equal(self) -> bool:
         """The rebuild found what was there."""
         return self.before == self.after
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "projection": self.projection,
+            "table": self.table,
+            "equal": self.equal,
+            "before": self.before._asdict(),
+            "after": self.after._asdict(),
+        }
 
 
 def content_of(connection: DuckDBPyConnection, table: str) -> Content:
@@ -96,6 +110,29 @@ def rebuild(
     finally:
         beside.close()
         _remove(path)
+
+
+def compare(path: Path, store: Store, progress: Callable[[int], object] | None = None) -> list[Comparison]:
+    """Hold the read models in a file against what the log makes of them. Neither is written: it is done on a copy.
+
+    Raises:
+        StoreUnavailable: another process has the file open, or it cannot be read or copied.
+        ProjectionStopped: a projection meets an entry it cannot take in.
+    """
+    with TemporaryDirectory(prefix="proofroom-models-") as folder:
+        copy = Path(folder, path.name)
+        try:
+            with duckdb.connect(str(path), read_only=True):  # nobody writes to it meanwhile
+                for suffix in ("", ".wal"):
+                    if (part := path.with_name(path.name + suffix)).exists():
+                        shutil.copyfile(part, copy.with_name(copy.name + suffix))
+        except (duckdb.Error, OSError) as e:
+            raise StoreUnavailable(path=str(path), why=str(e)) from None
+        views = Views(copy)
+        try:
+            return rebuild(views, store, progress=progress)
+        finally:
+            views.close()
 
 
 def _remove(path: Path | None) -> None:

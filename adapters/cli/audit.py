@@ -17,6 +17,7 @@ from proofroom.adapters.cli.output import plain, print_json, print_sentence, pri
 if TYPE_CHECKING:
     from proofroom.adapters.audit import Report
     from proofroom.adapters.audit_fuzz import Trials
+    from proofroom.adapters.rebuild import Comparison
     from proofroom.adapters.stores import Store
 
 _COLOURS = {"VALID": "green", "INVALID": "red", "INCOMPLETE": "yellow", "FORKED": "red"}
@@ -72,6 +73,11 @@ Examples:
     metavar="N",
     help="When the log is VALID, change it in N ways, one at a time and in memory only, and say how many the audit catches.",
 )
+@click.option(
+    "--models",
+    is_flag=True,
+    help="When the log is VALID, hold each table of the room's read models against what the log makes of it; on a copy.",
+)
 @click.option("--seed", type=int, metavar="N", help="Of --fuzz, to have the same changes again.")
 @room_option
 @json_option
@@ -82,6 +88,7 @@ def audit(
     resume: Path | None,
     first: bool,
     fuzz: int | None,
+    models: bool,
     seed: int | None,
     room: Path,
     as_json: bool,
@@ -92,15 +99,17 @@ def audit(
     writes nothing, so it works on a copy, and on a published log. On a damaged one it names the first entry that does not hold, and why,
     and lists all that it finds behind it.
 
-    Exit status: 0 VALID, 10 INVALID, 11 INCOMPLETE, 12 FORKED; 20 when a change of --fuzz was not caught.
+    Exit status: 0 VALID, 10 INVALID, 11 INCOMPLETE, 12 FORKED; 20 when the log is VALID, and a read model differs or a change of --fuzz was
+    not caught.
     """
     from proofroom.adapters.ledger import LOG
     from proofroom.adapters.sqlite import SqliteStore
 
-    if tiles is not None and (workers is not None or resume or first or fuzz):
+    if tiles is not None and (workers is not None or resume or first or fuzz or models):
         raise click.UsageError("--from-tiles goes with --against only")
     note = None if against is None else read_checkpoint(against).note
     trials: Trials | None = None
+    tables: list[Comparison] | None = None
     if tiles is not None:
         report = _of_tiles(tiles, note)
     else:
@@ -108,18 +117,21 @@ def audit(
             report = _of_store(store, note, workers, resume, first)
             if fuzz and not report.verdict:
                 trials = _fuzzed(store, fuzz, secrets.randbits(32) if seed is None else seed)
+            if models and not report.verdict:
+                tables = _compared(store, room)
+    missed = (trials is not None and trials.missed) or not all(table.equal for table in tables or ())
+    status = MISSED if missed else int(report.verdict)
     if as_json:
-        shown = {**report.to_json(), "exit_status": _status(report, trials), "sentence": report.sentence()}
-        print_json(shown if trials is None else {**shown, "fuzz": trials.to_json()})
-    else:
-        _print(report)
-        if trials is not None:
-            _print_trials(trials)
-    return _status(report, trials)
-
-
-def _status(report: Report, trials: Trials | None) -> int:
-    return MISSED if trials is not None and trials.missed else int(report.verdict)
+        shown = {**report.to_json(), "exit_status": status, "sentence": report.sentence()}
+        shown |= {} if trials is None else {"fuzz": trials.to_json()}
+        print_json(shown if tables is None else {**shown, "models": [table.to_json() for table in tables]})
+        return status
+    _print(report)
+    if trials is not None:
+        _print_trials(trials)
+    if tables is not None:
+        _print_tables(tables)
+    return status
 
 
 def _of_store(store: Store, note: str | None, workers: int | None, resume: Path | None, first: bool) -> Report:
@@ -143,6 +155,16 @@ def _fuzzed(store: Store, count: int, seed: int) -> Trials:
 
     with Meter("changing", count) as meter:
         return fuzz(store, count, seed, meter.update)
+
+
+def _compared(store: Store, room: Path) -> list[Comparison]:
+    from proofroom.adapters.ledger import VIEWS
+    from proofroom.adapters.rebuild import compare
+
+    if not (room / VIEWS).exists():
+        return []
+    with Meter("comparing", store.size()) as meter:
+        return compare(room / VIEWS, store, meter.update)
 
 
 def _print(report: Report) -> None:
@@ -172,3 +194,18 @@ def _print_trials(trials: Trials) -> None:
         print_sentence(f"MISSED: {total - caught} of {total} changes were not caught where they are{again}", fg="red")
     else:
         print_sentence(f"CAUGHT: {caught} of {total} changes, each where it is{again}", fg="green")
+
+
+def _print_tables(tables: list[Comparison]) -> None:
+    click.echo()
+    differing = [table for table in tables if not table.equal]
+    if not differing:
+        print_sentence(f"MODELS: {len(tables)} tables are as the log makes them", fg="green")
+        return
+    rows = [(t.projection, t.table, f"{t.before.rows:,}", f"{t.after.rows:,}") for t in differing]
+    print_table(("projection", "table", "rows", "the log gives"), rows, right=lambda column: column > 1)
+    click.echo()
+    print_sentence(
+        f"MODELS: {len(differing)} of {len(tables)} tables differ; `proofroom rebuild` mends them, the log is not touched",
+        fg="red",
+    )

@@ -84,16 +84,7 @@ def rebuild(name: str | None, room: Path, as_json: bool) -> None:
         finally:
             views.close()
     if as_json:
-        tables = [
-            {
-                "projection": c.projection,
-                "table": c.table,
-                "equal": c.equal,
-                "before": c.before._asdict(),
-                "after": c.after._asdict(),
-            }
-            for c in found
-        ]
+        tables = [c.to_json() for c in found]
         print_json({"equal": all(c.equal for c in found), "tables": tables})
         return
     cells = [

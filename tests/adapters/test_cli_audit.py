@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from proofroom.adapters.findings import Report
@@ -75,8 +76,25 @@ def test_the_audit_can_be_asked_whether_it_would_notice(room: Path) -> None:
     assert (shown["seed"], shown["count"], shown["caught"], shown["rate"], shown["missed"]) == (5, 12, 12, 1.0, [])
 
 
+def test_read_models_are_held_against_the_log(room: Path) -> None:
+    """What somebody changed in a table is named by its table; nothing is mended, and the verdict on the log stands."""
+    assert proofroom("audit", "--room", room, "--models", "--json").json()["models"] == []  # there are none yet
+    proofroom("project", "--room", room)
+    first = "WHERE entry_index = (SELECT min(entry_index) FROM journal)"
+    with duckdb.connect(room / "views.duckdb") as connection:
+        connection.execute(f"UPDATE journal SET amount = amount + 1 {first}")
+        altered = connection.execute(f"SELECT * FROM journal {first}").fetchall()
+    ran = proofroom("audit", "--room", room, "--models")
+    assert ran.status == 20
+    assert ran.out.startswith("VALID: ")
+    assert "MODELS: 1 of" in ran.out
+    assert "journal" in ran.out
+    with duckdb.connect(room / "views.duckdb", read_only=True) as connection:
+        assert connection.execute(f"SELECT * FROM journal {first}").fetchall() == altered
+
+
 def test_what_a_published_log_has_no_place_for_is_wrong_usage(room: Path) -> None:
     """Instead of being passed over."""
-    for option in (["--workers", "2"], ["--resume", "f"], ["--first"], ["--fuzz", "1"]):
+    for option in (["--workers", "2"], ["--resume", "f"], ["--first"], ["--models"], ["--fuzz", "1"]):
         ran = proofroom("audit", "--from-tiles", room, *option)
         assert (ran.status, "--from-tiles goes with" in ran.err) == (2, True)
