@@ -49,12 +49,13 @@ class Entry:
 
 def encode_signatures(signatures: tuple[Signature, ...]) -> bytes:
     """The signatures part of an entry."""
-    out = bytearray()
+    parts: list[bytes] = []
     for keyid, value, rooted in signatures:
-        out += (b"\x00" if rooted is None else b"\x01") + public_key_of(keyid) + value
+        parts += (b"\x00" if rooted is None else b"\x01", public_key_of(keyid), value)
         if rooted is not None:
-            out += _ROOTED.pack(rooted.size, rooted.position, len(rooted.path) // 32) + rooted.path
-    return bytes(out)
+            size, position, path = rooted
+            parts += (_ROOTED.pack(size, position, len(path) // 32), path)
+    return b"".join(parts)
 
 
 def decode_signatures(data: bytes) -> tuple[Signature, ...]:
