@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from proofroom.adapters.keys import Key
@@ -27,6 +28,9 @@ from proofroom.domain.statements.settlement import Deposit
 
 CHAIN = 10_000
 """Rounds that a beacon chain of the cast lasts for."""
+
+_chain = lru_cache(maxsize=64)(compute_chain)
+"""A chain is ten thousand hashes, and the same for each cast whose parties have the same keys: there may be thousands of those."""
 
 PARAMETERS = Parameters(
     prices=Prices(
@@ -178,9 +182,7 @@ class Parties:
     def beacon(self, i: int, round: int) -> bytes:
         """Value ``round`` of validator ``i``'s chain; -1 is its end."""
         if i not in self._chains:
-            self._chains[i] = compute_chain(
-                hashing.digest(hashing.BEACON_SECRET, self.validator_secret(i)), self._chain
-            )
+            self._chains[i] = _chain(hashing.digest(hashing.BEACON_SECRET, self.validator_secret(i)), self._chain)
         return self._chains[i][1 + round]
 
     def validator_secret(self, i: int) -> bytes:

@@ -162,6 +162,6 @@ def test_ctrl_c(room: Room, tmp_path: Path) -> None:
         assert process.stdout is not None
         first = process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=600)
     assert (process.returncode, b"Traceback" in err, first) == (130, False, b'{"lines": [\n')
     assert b'"code": "interrupted"' in out
