@@ -72,7 +72,7 @@ class DeskMachine(HostMachine):
 
 
 TestDesk = DeskMachine.TestCase
-TestDesk.settings = settings(max_examples=4, stateful_step_count=20)
+TestDesk.settings = settings(max_examples=3, stateful_step_count=15)
 
 
 def test_a_grant_opens_the_door_and_a_revocation_shuts_it(

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 
-from proofroom.adapters.rebuild import content_of, rebuild
+from proofroom.adapters.rebuild import compare, content_of, rebuild
 from proofroom.adapters.views import ProjectionStopped, Views
 from proofroom.domain.errors import BadInput
 from proofroom.projections import PROJECTIONS
@@ -54,6 +54,10 @@ def test_an_altered_table_is_found_and_mended(tmp_path: Path, change: str) -> No
     views.close()
     with duckdb.connect(file) as connection:
         connection.execute(change)
+    if change == CHANGES[0]:
+        before = file.read_bytes()
+        assert [c.table for c in compare(file, store) if not c.equal] == ["journal"]
+        assert file.read_bytes() == before  # to compare is not to mend
     views = Views(file)
     old = views.sql("SELECT * FROM journal ORDER BY ALL")
     altered = content(views)

@@ -136,6 +136,11 @@ class HostMachine(FamilyMachine):
         self.books, self.booked = Books({"dragon-1": (0, 0)}), 0
         return _Hosted(Path(self.folder.name), self)
 
+    def more(self) -> None:
+        """What was said first is said again at once, in every run."""
+        super().more()
+        self.say(*self.said[0])
+
     @property
     def host(self) -> Host:
         """The host as it runs now."""
