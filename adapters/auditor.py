@@ -179,27 +179,23 @@ def checkpoints_of(store: Store, start: int, size: int) -> Iterator[tuple[int, s
 def verified(
     entries: Iterable[StoredEntry], verify_chunks: Callable[[Iterable[AnyEnvelope]], Iterator[Outcomes]]
 ) -> Iterator[tuple[StoredEntry, Outcome]]:
-    """Each entry with its statement or the error in its place, in order, by whoever verifies streams."""
+    """Each entry with its statement or the error in its place, in order; no more are held than whoever verifies streams asks for."""
     waiting: deque[tuple[StoredEntry, ProofroomError | None]] = deque()
 
     def envelopes() -> Iterator[AnyEnvelope]:
         for stored in entries:
-            try:
-                envelope = stored.envelope()
-            except ProofroomError as e:
-                waiting.append((stored, e))
-            else:
-                waiting.append((stored, None))
-                yield envelope
+            envelope, error = _envelope_of(stored)
+            waiting.append((stored, error))
+            yield envelope
 
     for outcome in chain.from_iterable(verify_chunks(envelopes())):
-        yield from _without_envelope(waiting)
-        yield waiting.popleft()[0], outcome
-    yield from _without_envelope(waiting)
+        stored, error = waiting.popleft()
+        yield stored, outcome if error is None else error
 
 
-def _without_envelope(
-    waiting: deque[tuple[StoredEntry, ProofroomError | None]],
-) -> Iterator[tuple[StoredEntry, Outcome]]:
-    while waiting and (error := waiting[0][1]) is not None:
-        yield waiting.popleft()[0], error
+def _envelope_of(stored: StoredEntry) -> tuple[AnyEnvelope, ProofroomError | None]:
+    """What is to be verified; nothing, and why, where columns hold no envelope."""
+    try:
+        return stored.envelope(), None
+    except ProofroomError as e:
+        return b"", e

@@ -20,15 +20,15 @@ from proofroom.adapters import audit as auditing
 from proofroom.adapters.audit import Report, Verdict, audit
 from proofroom.adapters.audit_fuzz import fuzz
 from proofroom.adapters.audit_progress import Progress, load_progress
-from proofroom.adapters.auditor import Auditor
+from proofroom.adapters.auditor import Auditor, verified
 from proofroom.adapters.findings import MOST
 from proofroom.adapters.mapper import StoredEntry
 from proofroom.adapters.sqlite import SqliteStore
 from proofroom.adapters.stores import PAGE, MemoryStore, Store
-from proofroom.adapters.verifying import VerifyingPool
+from proofroom.adapters.verifying import CHUNK, VerifyingPool, verify_chunks
 from proofroom.domain.authority import AUTHORITY
 from proofroom.domain.checkpoint import Checkpoint, sign_checkpoint
-from proofroom.domain.errors import BadInput, NothingToAttack
+from proofroom.domain.errors import BadEntry, BadInput, NothingToAttack
 from proofroom.testing.histories import ORIGIN, History, store_of
 from proofroom.testing.keys import key
 from proofroom.testing.tampering import Tampered, tampered
@@ -183,6 +183,22 @@ def test_more_findings_than_are_kept_are_counted() -> None:
 
     report = audit(Endless())
     assert (len(report.findings), report.left_off) == (MOST, 7)
+
+
+def test_what_holds_no_envelope_is_not_piled_up() -> None:
+    """However many such entries follow each other."""
+    read: list[int] = []
+
+    def nonsense() -> Iterator[StoredEntry]:
+        for i in range(10 * CHUNK):
+            read.append(i)
+            yield StoredEntry("k", 1, "kind", b"{}", i, -1, b"", b"")
+
+    stream = verified(nonsense(), verify_chunks)
+    stored, outcome = next(stream)
+    assert (stored.index, isinstance(outcome, BadEntry)) == (0, True)
+    assert len(read) <= CHUNK
+    assert sum(1 for _ in stream) == 10 * CHUNK - 1
 
 
 def test_a_report_is_json_and_back(whole: Store) -> None:
