@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import ast
+import shutil
 import subprocess
 import sys
+import tarfile
+import zipfile
 from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
+from hatchling.builders.sdist import SdistBuilder
+from hatchling.builders.wheel import WheelBuilder
 
 import proofroom
 
+ROOT = Path(__file__).parents[1]
 FACADE = ast.parse(Path(proofroom.__file__).read_text(encoding="utf-8"))
 PUBLIC = [name for name in proofroom.__all__ if not name.startswith("__")]
 
@@ -65,3 +71,23 @@ def test_importing_a_part_loads_only_that_part(code: str, absent: set[str]) -> N
     absent = absent | {"duckdb", "eventsourcing", "pyarrow", "click", "rich", "icalendar"}
     done = run(f"{code}; import sys; print(*sorted({absent!r} & set(sys.modules)))")
     assert (done.stdout.strip(), done.stderr) == ("", "")
+
+
+def test_a_wheel_from_the_source_archive_holds_all_of_the_package(tmp_path: Path) -> None:
+    """Each module of the four folders, at its place under one name: the links of a checkout are in neither archive."""
+    sources = {"adapters": "adapters", "domain": "domain", "projections": "projections", "tests/testing": "testing"}
+    expected = {"proofroom/__init__.py", "proofroom/py.typed", "proofroom/pytest_plugin.py"}
+    for folder, name in sources.items():
+        expected |= {f"proofroom/{name}/{f.relative_to(ROOT / folder)}" for f in (ROOT / folder).rglob("*.py")}
+    checkout = tmp_path / "checkout"  # a copy, so that what other tests do in this one is of no account
+    for folder in (*sources, "src"):
+        shutil.copytree(ROOT / folder, checkout / folder, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / file, checkout)
+    (archive,) = SdistBuilder(str(checkout)).build(directory=str(tmp_path))
+    with tarfile.open(archive) as tar:
+        tar.extractall(tmp_path, filter="data")
+    (wheel,) = WheelBuilder(archive.removesuffix(".tar.gz")).build(directory=str(tmp_path), versions=["standard"])
+    with zipfile.ZipFile(wheel) as built:
+        found = {name for name in built.namelist() if ".dist-info/" not in name}
+    assert {name for name in found if name.endswith((".py", ".typed"))} == expected
