@@ -138,6 +138,8 @@ class _Forger:
         id = statement_id(kind, payload)
         self.ids[verified.digest] = hashing.tagged(id)
         self._remember(self._kind(index), body, id)
+        if index not in self.signers and verified.envelope[:2] == (kind, payload):
+            return kind, payload, verified.envelope.signatures
         message = payload if kind == GRANT_WIRE else pae(kind, payload)
         signers = self.signers.get(index, [key_of(s.keyid) for s in verified.envelope.signatures])
         signatures = sorted(Signature(KeyId(s.keyid), s.sign(message)) for s in signers)
