@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from proofroom.adapters import audit as auditing
 from proofroom.adapters.audit import Report, Verdict, audit
 from proofroom.adapters.audit_fuzz import fuzz
-from proofroom.adapters.audit_progress import Progress, load_progress
+from proofroom.adapters.audit_progress import load_progress
 from proofroom.adapters.auditor import Auditor, verified
 from proofroom.adapters.findings import MOST
 from proofroom.adapters.mapper import StoredEntry
@@ -326,7 +326,7 @@ def test_killed_and_started_again_it_finds_the_same(tmp_path: Path) -> None:
     finally:
         child.kill()
         child.wait(60)
-    assert load_progress(progress) != Progress()
+    assert load_progress(progress).size >= 20
     with closing(SqliteStore(path, read_only=True)) as store:
         assert audit(store, resume=progress) == audit(store)
 
