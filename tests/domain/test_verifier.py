@@ -426,6 +426,15 @@ def test_every_proof_of_small_trees() -> None:
                 v_tree.check_consistency(first, size, path[:-1], older, root)
 
 
+def test_no_leaf_stands_behind_the_last() -> None:
+    """Whatever the path: a place before the first leaf, or behind the last, is none of the tree."""
+    for size in range(5):
+        for index in (-1, size, size + 1, 2 * size + 1, 300, 2**63):
+            for length in range(4):
+                with pytest.raises(Fault, match="there is no leaf"):
+                    v_tree.root_from(bytes(32), index, size, [bytes(32)] * length)
+
+
 def test_entries_are_the_domains() -> None:
     """Both read the same from the bytes of every entry, and refuse the same cuts and additions."""
     for stored in prover().store.read(0, 1000):
