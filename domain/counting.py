@@ -2,7 +2,7 @@
 
 A record is counted once, when it leaves its queue: at the seal of its batch, or with what the era refuses as late. What a round then
 leaves out, since it was rejected or could not be decided, is counted apart. So a verdict costs what it leaves out; and what an era
-attested, is what it counted less that. Sums are kept by :data:`~proofroom.domain.state.Parties` and not by record.
+attested is what it counted less that. Sums are kept by :data:`~proofroom.domain.state.Parties` and not by record.
 """
 
 from __future__ import annotations
