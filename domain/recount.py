@@ -165,7 +165,8 @@ def _check_work(
     What is in no batch at the end counts as well, unless the era left it to the next.
     """
     records = [e for e in mine if e.kind == "activity"]
-    queues, attested, rejected = defaultdict[str, list[Entry]](list), Counter[tuple[str, str]](), 0
+    queues, attested = defaultdict[str, list[Entry]](list), Counter[tuple[str, str]]()
+    rejected = left_out = 0
     for record in records:
         queues[record.get("signers.orchestrator", str)].append(record)
     for batch in (e for e in mine if e.kind == "batch-sealed"):
@@ -175,8 +176,8 @@ def _check_work(
         root = inner_root([untag(record.id) for record in sealed])
         holds = root == untag(batch.get("root", str)) and 0 < count == len(sealed) and sealed[-1].index < batch.index
         batch.need(holds, "the batch is not of the oldest unsealed records")
-        agreed, refused = check_round(entries, batch, ledger_key)
-        rejected += refused.bit_count()
+        agreed, refused, doubted = check_round(entries, batch, ledger_key)
+        rejected, left_out = rejected + refused.bit_count(), left_out + doubted.bit_count()
         attested.update(party for i, record in enumerate(sealed) if agreed >> i & 1 for party in parties(record))
     left = {record.index for queue in queues.values() for record in queue} if "carried" in paid.body else set[int]()
     paid.need(paid.body.get("carried", 0) == len(left), "another number of records was left to the next era")
@@ -191,8 +192,8 @@ def _check_work(
         "unattested": len(records) - counted - rejected,
     }
     paid.need(paid.get("records", dict) == counts, "the records give other counts")
-    if counted < total:
-        why = f"of {total} attested records it pays {counted}: the compromise declared at entry {stolen[-1]} took back what rests on it"
+    if counted < (voted := total + left_out):
+        why = f"of {voted} attested records it pays {counted}: a compromise declared by entry {stolen[-1]} took back what rests on it"
         raise Fault(why, paid.index, Verdict.SUSPECT)
     leaves = _completeness(records, attested)
     paid.need(

@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 def cheap_to_replace(kind: type[T]) -> type[T]:
     """Class decorator: ``_replace`` of a named tuple at the cost of what changes; the library's own looks at each field by its name."""
-    kind._replace = _replace  # type: ignore[attr-defined]
+    kind._replace = _replace  # type: ignore[attr-defined]  # every named tuple has it; ``type`` does not say so
     return kind
 
 

@@ -32,7 +32,7 @@ def check_record(entries: Sequence[Entry], position: int, path: Path) -> tuple[s
     _check_batch(entries, work, batch)
     leaf = inner_leaf(b"\x00", untag(work.id))
     check_inclusion(leaf, position, batch.get("count", int), path, untag(batch.get("root", str)), inner_node)
-    attested, _ = check_round(entries, batch, entries[0].get("ledger_key", str))
+    attested, _, _ = check_round(entries, batch, entries[0].get("ledger_key", str))
     if not attested >> position & 1:
         raise Fault("the record was not attested: it does not pay", work.index, Verdict.SUSPECT)
     return f"record {work.get('record_id', str)} was granted, and attested by two thirds", notes + doubts(entries, work)
@@ -126,14 +126,14 @@ def _check_source(entries: Iterable[Entry], work: Entry, user: str) -> None:
         payer.need(for_this and in_force, "it pays for something else")
 
 
-def check_round(entries: Sequence[Entry], batch: Entry, ledger_key: str) -> tuple[int, int]:
-    """The tallies of a batch, counted again from the votes: the positions that are attested and rejected, as bits.
+def check_round(entries: Sequence[Entry], batch: Entry, ledger_key: str) -> tuple[int, int, int]:
+    """The tallies of a batch, counted again from the votes: the positions that are attested and rejected, as bits, and those left out.
 
     What a committee could not decide may go to a next one, which judges nothing else. A compromise that was declared before a tally may
-    leave it with less than the votes give.
+    leave positions out that the votes attest: it may reach back to records of which this file does not show on what they rest.
     """
     of_batch = [e for e in entries if place(e) == place(batch) and e.body.get("batch") == batch.get("batch", int)]
-    count, attested, rejected = batch.get("count", int), 0, 0
+    count, attested, rejected, left_out = batch.get("count", int), 0, 0, 0
     batch.need(0 < count <= MAX_BATCH, "a batch has 1 to 10,000 records")
     left, tallies = (1 << count) - 1, [e for e in of_batch if e.kind == "round-tallied"]
     batch.need(len(tallies) > 0, "the file holds no tally of the batch")
@@ -147,25 +147,33 @@ def check_round(entries: Sequence[Entry], batch: Entry, ledger_key: str) -> tupl
         doubted = any(e.kind == "compromise" and e.index < tally.index for e in entries)
         holds = stated == given or (doubted and not (yes & ~given[0] or no & ~given[1]))
         tally.need(holds and tally.get("records", int) == count, "the votes give another tally")
-        attested, rejected = attested | yes, rejected | no
+        attested, rejected, left_out = attested | yes, rejected | no, left_out | given[0] & ~yes
         left = judged & ~yes & ~no & (bits(tally, "escalated", count) if "escalated" in tally.body else 0)
-    return attested, rejected
+    return attested, rejected, left_out & ~attested
 
 
 def _count(entries: Iterable[Entry], of_batch: Sequence[Entry], batch: Entry, tally: Entry, ledger_key: str) -> Count:
-    """How many were assigned to a round, and the positions that each voter agreed to and rejected."""
+    """How many were assigned to a round, and the positions that each voter agreed to and rejected. A vote in doubt counts as absent."""
     agree, reject, committee, count = [], [], list[str](), batch.get("count", int)
     for opened in (e for e in of_batch if e.kind == "round-opened" and e.body.get("round") == tally.get("round", int)):
         opened.signed_by(ledger_key)
         opened.need(batch.index < opened.index and not committee, "the round comes before its batch, or twice")
         committee = opened.get("committee", list)
-        for vote in _votes(entries, opened, tally):
+        for vote in (v for v in _votes(entries, opened, tally) if not _in_doubt(entries, v, tally)):
             agree.append(bits(vote, "vote.agree", count))
             reasons = [bits(vote, f"vote.reasons.{r}", count) for r in REJECTS if r in vote.get("vote.reasons", dict)]
             reject.append(reduce(or_, reasons, 0))
     exact = tally.get("assigned", int) == len(committee) == len(set(map(str, committee)))
     tally.need(exact, "it counts another committee")
     return len(committee), agree, reject
+
+
+def _in_doubt(entries: Iterable[Entry], vote: Entry, tally: Entry) -> bool:
+    """Whether, before the tally, its validator declared a compromise that reaches back to the vote."""
+    stolen = (e for e in entries if e.kind == "compromise" and vote.index < e.index < tally.index)
+    return any(
+        vote.body["validator"] == e.get("identity", str) and e.get("since_index", int) <= vote.index for e in stolen
+    )
 
 
 def _votes(entries: Iterable[Entry], opened: Entry, tally: Entry) -> list[Entry]:

@@ -74,8 +74,7 @@ def test_what_was_paid_proves_so_and_nothing_else(name: str, party: Callable[[Ca
     assert records.count(Verdict.VALID) == payments.count(Verdict.VALID) == attested
     assert set(records) <= {Verdict.VALID, Verdict.SUSPECT}
     assert set(payments) <= {Verdict.VALID, Verdict.SUSPECT, None}
-    tally = only(history, RoundTallied)[1].records_attested
-    assert verify(prover.era(cluster, 0)).verdict is (Verdict.VALID if tally == attested else Verdict.SUSPECT)
+    assert verify(prover.era(cluster, 0)).verdict is (Verdict.VALID if attested == len(ids) else Verdict.SUSPECT)
 
 
 def test_a_theft_excuses_no_more_than_it_explains() -> None:
@@ -125,3 +124,39 @@ def test_what_stolen_votes_attested_has_no_payment() -> None:
     assert only(history, EraPaid)[1].records.attested == 0
     assert isinstance(work.statement, Activity)
     assert payment(forge(history=history), work.statement.record_id) is None
+
+
+def test_an_era_whose_tally_leaves_out_more_than_its_votes_is_suspect() -> None:
+    """Any theft before a tally lets it give less: whoever uses that to leave honest work out does not get a VALID era for it."""
+    history = stolen("agent service", dict(PARTIES)["agent service"], BEFORE)
+    tally, attested = only(history, RoundTallied)
+    fewer = write_bitmap(0b1, 6)
+    assert attested.attested != fewer
+    counts = {"recorded": 6, "attested": 1, "rejected": 0, "unattested": 5}
+    changes = {tally: set_to("attested", fewer), only(history, EraPaid)[0]: set_to("records", counts)}
+    report = verify(forge(changes, history=history).era(history.cast.cluster, 0))
+    assert (report.verdict, "of 6 attested records it pays 1" in report.why) == (Verdict.SUSPECT, True), (
+        report.sentence()
+    )
+
+
+def test_a_vote_of_a_thief_does_not_count() -> None:
+    """Four of five attest, one of them with a key that was stolen by then: two thirds are four, so a tally that counts it is another."""
+    history = History()
+    history.found()
+    cast, lost = history.cast, [key(f"recovery {i}") for i in range(len(history.cast.validators))]
+    history.write(cast.open_era(0), *map(set_recovery, [cast] * len(lost), cast.validators, lost))
+    (work,) = history.work(0, Work(1_000))
+    number = history.seal(0)
+    silent, thief, *rest = history.reveal_beacons(number)
+    since = history.state.size
+    history.vote(number, {silent: None, thief: make_vote(1), **{i: make_vote(1) for i in rest}})
+    history.write(compromise(cast, cast.validators[thief], since, key("new"), lost[thief]))
+    history.tick(25 * HOUR_MS)
+    index, tally = only(history, RoundTallied)
+    assert (tally.assigned, tally.records_attested) == (5, 0)
+    assert isinstance(work.statement, Activity)
+    report = verify(
+        forge({index: set_to("attested", write_bitmap(1, 1))}, history=history).record(work.statement.record_id)
+    )
+    assert (report.verdict, report.why) == (Verdict.INVALID, "the votes give another tally")
