@@ -83,14 +83,15 @@ def load_progress(path: Path) -> Progress:
     if hashing.digest(hashing.AUDIT_PROGRESS, body) != digest:
         raise BadInput(path=str(path), why="not the progress of an audit; remove it to begin anew")
     value = orjson.loads(head)
+    other = BadInput(path=str(path), why="by another version of proofroom; remove it to begin anew")
+    if value["format"] != FORMAT:
+        raise other
     size, peaks = value["tree"]
     tree = merkle.Tree(size, tuple(map(bytes.fromhex, peaks)))
     try:
-        if value["format"] != FORMAT:
-            raise BadEntry(why="")
         replay = Replay(decode_state(state, merkle.root(tree)), tree)
     except BadEntry:
-        raise BadInput(path=str(path), why="by another version of proofroom; remove it to begin anew") from None
+        raise other from None
     findings = [Finding(**finding) for finding in value["findings"]]
     first = None if value["first"] is None else Report.from_json(value["first"])
     return Progress(replay, findings, value["left_off"], first, value["in_doubt"], value["tree_lost"])

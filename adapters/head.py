@@ -91,9 +91,9 @@ SNAPSHOT = "application/vnd.proofroom.snapshot.v1+json"
 
 def save_snapshot(store: Store, head: Head, signer: Signer) -> None:
     """Keep the state, signed, in place of older ones."""
-    signed = encode_state(head.state, merkle.root(head.tree))
-    signed = signer.sign(pae(SNAPSHOT, signed[:DIGEST_BYTES])) + signed
-    store.save_snapshot(head.state.size, signed)
+    data = encode_state(head.state, merkle.root(head.tree))
+    data = signer.sign(pae(SNAPSHOT, data[:DIGEST_BYTES])) + data  # under one name: a large state is not held twice
+    store.save_snapshot(head.state.size, data)
 
 
 def _from_snapshot(store: Store) -> Head | None:

@@ -14,15 +14,16 @@ from pathlib import Path
 
 from benchmarks.bulk import ERA, WORKERS, append_era, in_time, prepare
 from benchmarks.compare import compare, measure, run_side
-from benchmarks.room import Clock, cast_of
+from benchmarks.room import START_MS, cast_of
 from proofroom.adapters.audit import Verdict, audit
 from proofroom.adapters.ledger import LOG, Ledger
 from proofroom.adapters.sqlite import SqliteStore
+from proofroom.testing.clocks import Clock
 
 
 def fill(folder: Path, records: int) -> None:
     """Record what was prepared; at nine tenths of it an auditor comes by."""
-    room, clock = folder / "room", Clock()
+    room, clock = folder / "room", Clock(START_MS)
     with Ledger.open(room, workers=WORKERS, clock=clock) as ledger, (folder / "records.jsonl").open("rb") as lines:
         cast = cast_of(ledger, room)
         for era, first in enumerate(range(0, records, ERA)):

@@ -19,13 +19,14 @@ from pathlib import Path
 from nacl.signing import VerifyKey
 
 from benchmarks.compare import Sample, compare, measure, run_side
-from benchmarks.room import HOUR_MS, Clock, attest, build, cast_of, grant_of
+from benchmarks.room import HOUR_MS, START_MS, attest, build, cast_of, grant_of
 from proofroom.adapters.cast import Cast, Work
 from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.verifying import CHUNK
 from proofroom.adapters.writer import Recorded
 from proofroom.domain.envelope import parse_envelope, signed_message
 from proofroom.domain.ids import public_key_of
+from proofroom.testing.clocks import Clock
 
 BATCH = 10_000
 ERA = 20_000
@@ -39,7 +40,7 @@ Jobs = list[tuple[bytes, list[tuple[bytes, bytes]]]]
 
 def prepare(folder: Path, records: int) -> None:
     """The room, the envelopes one a line, and the bare signatures."""
-    clock, jobs = Clock(), Jobs()
+    clock, jobs = Clock(START_MS), Jobs()
     build(folder / "room", clock)
     with Ledger.open(folder / "room", clock=clock) as ledger, (folder / "records.jsonl").open("wb") as lines:
         cast = cast_of(ledger, folder / "room")
@@ -58,7 +59,7 @@ def append_all(folder: Path, records: int, form: str = "records", workers: int =
     """Side A, on a copy of the room: one stream, and at each full batch a round, while the processes go on with what comes next."""
     room = Path(tempfile.mkdtemp(dir=folder)) / "room"
     shutil.copytree(folder / "room", room)
-    clock = Clock()
+    clock = Clock(START_MS)
     with Ledger.open(room, workers=workers, clock=clock) as ledger, (folder / f"{form}.jsonl").open("rb") as lines:
         cast = cast_of(ledger, room)
         for i in range(len(cast.validators)):

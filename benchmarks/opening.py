@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.compare import measure, run_side
-from benchmarks.room import HOUR_MS, Clock, attest, build, cast_of, grant_of
+from benchmarks.room import HOUR_MS, START_MS, attest, build, cast_of, grant_of
 from proofroom.adapters.cast import Cast, Work
 from proofroom.adapters.ledger import Ledger
 from proofroom.domain import hashing, ids
 from proofroom.domain.envelope import Envelope, Verified, _mint, sign, statement_id
 from proofroom.domain.statements import parse
+from proofroom.testing.clocks import Clock
 
 ENTRIES = 1_000_000
 ERA = 50_000
@@ -47,7 +48,7 @@ def prepare(folder: Path, entries: int) -> None:
     """The ledger, unless it is there."""
     if (folder / "done").exists():
         return
-    clock = Clock()
+    clock = Clock(START_MS)
     build(folder, clock)
     with Ledger.open(folder, clock=clock) as ledger:
         cast, era = cast_of(ledger, folder), 0

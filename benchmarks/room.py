@@ -17,21 +17,12 @@ PLENTY = 10**30
 """A deposit that covers any benchmark."""
 
 START_MS = 1_767_225_600_000
-"""When a room with a clock of its own is founded: the first moment of 2026."""
+"""When a room by a ``Clock`` of its own is founded: the first moment of 2026.
+
+Its eras are of an hour, which need not be waited for. Were one turned each second, all records would lie within the minutes in
+which an id may come again, and each of them in the state.
+"""
 HOUR_MS = 3_600_000
-
-
-class Clock:
-    """A room's own time, which passes only when it is moved, so that eras of an hour need not last one.
-
-    Turning an era each second would leave all records within the minutes in which an id may come again, and each of them in the state.
-    """
-
-    def __init__(self, ms: int = START_MS) -> None:
-        self.ms = ms
-
-    def __call__(self) -> int:
-        return self.ms
 
 
 def key_of(folder: Path, name: str) -> Key:

@@ -16,11 +16,12 @@ from pathlib import Path
 
 from benchmarks.bulk import ERA, EVERY_MS, append_all
 from benchmarks.compare import compare
-from benchmarks.room import Clock, build, cast_of, grant_of
+from benchmarks.room import START_MS, build, cast_of, grant_of
 from proofroom.adapters.cast import Cast, Work
 from proofroom.adapters.ledger import Ledger
 from proofroom.domain.envelope import sign, sign_rooted
 from proofroom.domain.statements.activity import Activity
+from proofroom.testing.clocks import Clock
 
 TREE = 1_024
 
@@ -35,7 +36,7 @@ def statements(cast: Cast, ledger: Ledger, clock: Clock, first: int, end: int) -
 
 def prepare(folder: Path, records: int) -> None:
     """The room, and the same records signed in both forms."""
-    clock = Clock()
+    clock = Clock(START_MS)
     build(folder / "room", clock)
     with (
         Ledger.open(folder / "room", clock=clock) as ledger,

@@ -16,13 +16,14 @@ from proofroom import Ledger
 from proofroom.adapters.audit import Verdict, audit
 from proofroom.adapters.cast import Cast
 from proofroom.adapters.lab.perturb import PERTURBATIONS
+from proofroom.adapters.writer import CLAMP_MS
 from proofroom.domain.authority import AUTHORITY
 from proofroom.domain.entry import Entry
 from proofroom.domain.envelope import parse_envelope, verify
 from proofroom.domain.errors import Malformed, MissingExtra, ProofroomError, Refused
 from proofroom.domain.transition import transition
 from proofroom.testing import neighbours as near
-from proofroom.testing.clocks import CLAMPED_MS, Clock, interleavings, steps
+from proofroom.testing.clocks import Clock, interleavings, steps
 from proofroom.testing.histories import History, store_of
 from proofroom.testing.hosting import Host, HostMachine, ledger_in
 from proofroom.testing.neighbours import invalid, neighbours
@@ -131,9 +132,9 @@ def test_every_order_can_be_drawn(order: str) -> None:
 
 def test_a_clock_goes_both_ways() -> None:
     """As far back as a ledger forgives, and not by default further."""
-    assert find(steps(), lambda ms: ms == -CLAMPED_MS) == -CLAMPED_MS
+    assert find(steps(), lambda ms: ms == -CLAMP_MS) == -CLAMP_MS
     with pytest.raises(Exception, match="No examples"):
-        find(steps(), lambda ms: ms < -CLAMPED_MS, settings=settings(database=None, max_examples=100))
+        find(steps(), lambda ms: ms < -CLAMP_MS, settings=settings(database=None, max_examples=100))
 
 
 # --- hosts

@@ -198,6 +198,9 @@ def _print_trials(trials: Trials) -> None:
 
 def _print_tables(tables: list[Comparison]) -> None:
     click.echo()
+    if not tables:
+        print_sentence("MODELS: the room has none, so there was nothing to compare", fg="yellow")
+        return
     differing = [table for table in tables if not table.equal]
     if not differing:
         print_sentence(f"MODELS: {len(tables)} tables are as the log makes them", fg="green")

@@ -25,8 +25,9 @@ from proofroom.domain.ids import from_ms
 from proofroom.domain.statements.consent import VaultOpened
 from proofroom.testing.keys import key
 from strategies.rooms import audit_file, rows_of
+from strategies.simulated import FRAME, FRAME_HEADER, torn
 
-FRAME_HEADER, PAGE, WAL_HEADER = 24, 8192, 32
+PAGE = FRAME - FRAME_HEADER
 BEFORE, NEW = 4, 3
 
 
@@ -84,18 +85,11 @@ def _openings(ledger: Ledger) -> list[Envelope]:
 def wal_prefixes(before: bytes, after: bytes) -> Iterator[bytes]:
     """The write-ahead log after each write to it, and after half of each: a frame is a header, then a page."""
     assert after[: len(before)] == before
-    assert (len(after) - len(before)) % (FRAME_HEADER + PAGE) == 0
-    for start in range(len(before), len(after), FRAME_HEADER + PAGE):
+    assert (len(after) - len(before)) % FRAME == 0
+    for start in range(len(before), len(after), FRAME):
         for more in (0, FRAME_HEADER // 2, FRAME_HEADER, FRAME_HEADER + PAGE // 2):
             yield after[: start + more]
     yield after
-
-
-def torn(old: bytes, new: bytes) -> bytes:
-    """Half of what changed."""
-    changed = [i for i, (a, b) in enumerate(zip(old.ljust(len(new), b"\0"), new, strict=True)) if a != b]
-    middle = changed[len(changed) // 2]
-    return new[:middle] + old.ljust(len(new), b"\0")[middle:]
 
 
 def go_on(made: Written, folder: Path, log: bytes, wal: bytes | None, head: bytes) -> int:

@@ -19,7 +19,7 @@ WIDE: list[Any] = [State, Era, Cluster, Round]
 def test_replaces_as_the_library_does(data: st.DataObject) -> None:
     """Whatever fields change: the same value, of the same type, and the one before stays as it was."""
     kind = data.draw(st.sampled_from(WIDE))
-    library: Any = collections.namedtuple("library", kind._fields)  # type: ignore[misc]
+    library: Any = collections.namedtuple("library", kind._fields)  # type: ignore[misc]  # the names are those of the class under test
     values = tuple(range(len(kind._fields)))
     before = kind._make(values)
     changes = data.draw(st.dictionaries(st.sampled_from(kind._fields), st.integers()))
@@ -38,4 +38,4 @@ def test_no_such_field() -> None:
         two: int
 
     with pytest.raises(ValueError, match="not in tuple"):
-        Pair(1, 2)._replace(three=3)  # type: ignore[call-arg]
+        Pair(1, 2)._replace(three=3)  # type: ignore[call-arg]  # the fault under test

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
@@ -19,22 +19,18 @@ from unittest.mock import patch
 from proofroom.adapters.ledger import KEYS, LOG, Ledger
 from proofroom.adapters.recorders import PAGE_BYTES
 from proofroom.adapters.signed_head import SIGNED_HEAD, Signed, SignedHead
+from proofroom.adapters.writer import CLAMP_MS
 from proofroom.domain.envelope import Envelope
 from proofroom.domain.errors import ProofroomError
 from proofroom.domain.ids import Digest
-from proofroom.domain.signing import Signer
 from proofroom.domain.voting import make_vote
-from proofroom.testing.clocks import CLAMPED_MS, Clock
-from proofroom.testing.histories import ORIGIN
-from proofroom.testing.keys import key
+from proofroom.testing.clocks import Clock
+from proofroom.testing.hosting import ledger_in
 from strategies.rooms import Room
 
 START_MS = 1_772_000_000_000
 FRAME_HEADER = 24
 FRAME = FRAME_HEADER + PAGE_BYTES
-SIGNERS: dict[str, Signer | str] = {
-    name: key(name) for name in ("ledger", "ledger-recovery", "checkpoint", "checkpoint-recovery")
-}
 
 
 class Call(NamedTuple):
@@ -74,7 +70,7 @@ class Session:
         self.folder, self.chance, self.clock = folder, random.Random(seed), Clock(START_MS)
         self.calls: list[Call] = []
         self.moments: list[Moment] = []
-        Ledger.create(folder, origin=ORIGIN, signers=SIGNERS, bank_keys=[key("bank").keyid], clock=self.clock).close()
+        ledger_in(folder, self.clock).close()
         with ExitStack() as stack:
             peers = [stack.enter_context(self.open(folder)) for _ in range(2)]
             self.room = Room(peers[0], self.clock, seed=str(seed))
@@ -89,7 +85,7 @@ class Session:
 
     def open(self, folder: Path) -> Ledger:
         """A ledger in a folder, by the session's clock."""
-        return Ledger.open(folder, signers=SIGNERS.values(), clock=self.clock)
+        return ledger_in(folder, self.clock)
 
     # --- what is noted
 
@@ -101,9 +97,9 @@ class Session:
         head = (self.folder / KEYS / SIGNED_HEAD).read_bytes()
         self.moments.append(Moment(self._wal.stat().st_size, head, len(self.calls)))
 
-    def _noting(self, real: object) -> object:
+    def _noting(self, real: Callable[[SignedHead, Signed], None]) -> Callable[[SignedHead, Signed], None]:
         def write(head: SignedHead, signed: Signed) -> None:
-            real(head, signed)  # type: ignore[operator]
+            real(head, signed)
             self._note()
 
         return write
@@ -133,7 +129,7 @@ class Session:
             case "time":
                 self.clock.ms += draw((1, 999, 60_000))
             case _:
-                self._step_back(peer, draw((1, CLAMPED_MS, CLAMPED_MS + 1, 3_600_000)))
+                self._step_back(peer, draw((1, CLAMP_MS, CLAMP_MS + 1, 3_600_000)))
         self.clock.ms += 1
 
     def _step_back(self, peer: Ledger, ms: int) -> None:

@@ -7,10 +7,9 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
-T = TypeVar("T")
+from proofroom.adapters.writer import CLAMP_MS
 
-CLAMPED_MS = 5_000
-"""A clock may step back so far without an error (protocol 1.3)."""
+T = TypeVar("T")
 
 
 class Clock:
@@ -24,7 +23,7 @@ class Clock:
         return self.ms
 
 
-def steps(*, back: int = CLAMPED_MS, ahead: int = 3_600_000) -> st.SearchStrategy[int]:
+def steps(*, back: int = CLAMP_MS, ahead: int = 3_600_000) -> st.SearchStrategy[int]:
     """By how many ms a host's clock moves between two readings: mostly a little, sometimes not at all, back, or far ahead."""
     edges = [0, 0, 1, 1, 999, 1_000, 60_000, -1, -back, ahead]
     return st.sampled_from(edges) | st.integers(-back, ahead)

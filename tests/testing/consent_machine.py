@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import strategies as st
@@ -69,6 +70,17 @@ ODD = [
 def keys_for(agent: int, scope: str) -> list[Key]:
     """The derived keys that an agent service may have for a scope."""
     return [key(f"derived {agent} {scope} {i}") for i in range(2)]
+
+
+def plain_limits(limits: Mapping[str, Any]) -> dict[str, Any]:
+    """The limits of a consent as the model holds them: whole numbers, none where there is no limit."""
+    gpu = limits.get("gpu_units")
+    return {
+        "operations": tuple(limits.get("operations", ())),
+        "cpu_ms": limits.get("cpu_ms"),
+        "gpu_micro": None if gpu is None else int(gpu * 10**6),
+        "per_era": limits.get("per") == "era",
+    }
 
 
 class ConsentMachine(RuleBasedStateMachine):
@@ -249,8 +261,7 @@ class ConsentMachine(RuleBasedStateMachine):
             "metadata": Metadata(scopes=tuple(ScopeContext(context=n) for n in names), replace=replace, **optional),
         }
         statement = WireGrant(**fields) if wire else Grant(ledger=self.history.state.ledger, **fields)
-        envelope, given = sign(statement, self.pen(user)), limits or {}
-        gpu = given.get("gpu_units")
+        envelope = sign(statement, self.pen(user))
         consent = Consent(
             id=verify(envelope).digest,
             user=user.keyid,
@@ -260,10 +271,7 @@ class ConsentMachine(RuleBasedStateMachine):
             revoked=revoked,
             scopes=frozenset(scopes),
             replace=replace,
-            operations=tuple(given.get("operations", ())),
-            cpu_ms=given.get("cpu_ms"),
-            gpu_micro=None if gpu is None else int(gpu * 10**6),
-            per_era=given.get("per") == "era",
+            **plain_limits(limits or {}),
             delegable=delegable,
         )
         self.say(envelope, consent)

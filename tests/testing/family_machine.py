@@ -14,7 +14,16 @@ from proofroom.domain.errors import Refused
 from proofroom.domain.ids import Digest, KeyId, from_ms
 from proofroom.domain.statements.consent import Delegation, Limits, Metadata, ScopeContext, ScopeName
 from proofroom.domain.statements.identity import Compromise, Identity, KeyRotated
-from proofroom.testing.consent_machine import AGENTS, ERA_MS, LIVES, OFFSETS, SCOPES, WALLETS, ConsentMachine
+from proofroom.testing.consent_machine import (
+    AGENTS,
+    ERA_MS,
+    LIVES,
+    OFFSETS,
+    SCOPES,
+    WALLETS,
+    ConsentMachine,
+    plain_limits,
+)
 from proofroom.testing.keys import key
 from proofroom.testing.model import Change, Consent
 
@@ -88,7 +97,6 @@ class FamilyMachine(ConsentMachine):
         """The delegation is said to ledger and model."""
         user, created = WALLETS[0], self.history.clock + offset
         expires = above.expires if life is None else created + life
-        gpu = given.get("gpu_units")
         optional: dict[str, Any] = {"limits": Limits(**given)} if given else {}
         names = [ScopeName(vaultId=s.split(" / ")[0], scopeId=s.split(" / ")[1]) for s in sorted(scopes)]
         statement = Delegation(
@@ -114,10 +122,7 @@ class FamilyMachine(ConsentMachine):
             revoked=revoked,
             scopes=frozenset(scopes),
             replace=replace,
-            operations=tuple(given.get("operations", ())),
-            cpu_ms=given.get("cpu_ms"),
-            gpu_micro=None if gpu is None else int(gpu * 10**6),
-            per_era=given.get("per") == "era",
+            **plain_limits(given),
             delegable=delegable,
             delegator=delegator.keyid,
             parent=above.id,

@@ -127,7 +127,9 @@ class HostMachine(FamilyMachine):
 
     def make_host(self, folder: Path, clock: Clock) -> Host:
         """The host application on a folder of its own, for the first time or again, by this clock and no other."""
-        raise NotImplementedError("a HostMachine needs make_host")
+        raise NotImplementedError(
+            "a HostMachine needs make_host"
+        )  # not abstract: Hypothesis makes machines of every base class
 
     def make_history(self) -> History:
         """An empty folder, and the host on it."""
