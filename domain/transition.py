@@ -78,7 +78,17 @@ def next_due(state: State, now_ms: int) -> Statement | None:
     if not state.agenda or state.agenda[0].at_ms > now_ms:
         return None
     due = state.agenda[0]
-    return _DERIVE[due.subject](state, due, now_ms)
+    # Asked twice for each: by who writes, and by the transition, which takes nobody's word. The first answer is kept for the second.
+    of, at_ms, statement = _kept.pop(id(state), (None, 0, None))
+    if of is not state or at_ms != now_ms:
+        statement = _DERIVE[due.subject](state, due, now_ms)
+        _kept.clear()
+        _kept[id(state)] = state, now_ms, statement
+    return statement
+
+
+_kept: dict[int, tuple[State | None, int, Statement | None]] = {}
+"""By the identity of a state, which is held so that no other can have it: the last answer of :func:`next_due`, until it is asked again."""
 
 
 def _check_due(state: State, entry: Entry, rule: Rule) -> None:

@@ -34,7 +34,10 @@ def set_of(positions: Iterable[int]) -> int:
 
 def pick(items: Sequence[T], positions: int) -> list[T]:
     """The items at these positions, in order; in time linear in their number, however many bits the set has."""
-    return list(compress(items, map("1".__eq__, reversed(f"{positions:b}"))))
+    return list(compress(items, f"{positions:b}".encode().translate(_BITS)[::-1]))
+
+
+_BITS = bytes.maketrans(b"01", b"\0\1")
 
 
 def write_bitmap(positions: int, count: int) -> str:

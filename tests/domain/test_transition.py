@@ -37,6 +37,7 @@ from proofroom.domain.ids import from_ms
 from proofroom.domain.snapshot import encode_state
 from proofroom.domain.state import State
 from proofroom.domain.statements import KINDS, Statement, payload_type_of
+from proofroom.domain.statements.attestation import RoundOpened, RoundTallied
 from proofroom.domain.statements.ledger import Tick
 from proofroom.domain.statements.settlement import Payout
 from proofroom.domain.transition import next_due, transition
@@ -190,6 +191,20 @@ def test_what_is_due_is_what_is_written() -> None:
             assert due.payload() == entry.verified.envelope.payload
         else:
             assert due is None
+
+
+def test_what_is_due_depends_on_state_and_time_alone() -> None:
+    """Whatever was asked before: each answer is that of a state and a time of which nothing was asked yet."""
+    state, entry = places(RoundOpened.kind)[0]
+    later = entry.recorded_at_ms + 1
+    apart = [next_due(state._replace(size=state.size), at) for at in (entry.recorded_at_ms, later)]
+    assert apart[0] != apart[1]
+    for at in (0, 1, 1, 0, 0, 0, 1):
+        assert next_due(state, entry.recorded_at_ms + at) == apart[at]
+    other, another = places(RoundTallied.kind)[0]
+    for _ in range(2):
+        assert next_due(state, later) == apart[1]
+        assert next_due(other, another.recorded_at_ms) == another.statement
 
 
 @pytest.mark.parametrize("kind", DERIVED)
