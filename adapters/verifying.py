@@ -22,19 +22,10 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from proofroom.adapters.verifying_worker import Parts, check_all, read_frame, write_frame
-from proofroom.domain.envelope import (
-    Envelope,
-    Signature,
-    Verified,
-    _mint,
-    check_form,
-    parse_envelope,
-    verify,
-)
+from proofroom.adapters.verifying_worker import Plain, check_all, envelope_of, plain, read_frame, write_frame
+from proofroom.domain.envelope import Envelope, Verified, _mint, check_form, parse_envelope, verify
 from proofroom.domain.errors import ProofroomError
-from proofroom.domain.rooted import RootedPath
-from proofroom.domain.statements import GRANT_WIRE, parse_decoded
+from proofroom.domain.statements import parse_decoded
 
 CHUNK = 64
 """Envelopes that a process takes at once."""
@@ -44,6 +35,9 @@ AHEAD = 32
 
 AnyEnvelope = bytes | Envelope | Verified
 """An envelope in JSON, parsed, or already verified."""
+
+Passed = tuple[Plain, bytes]
+"""What a check leaves to be read: an envelope as plain values, and its statement id."""
 
 
 def verify_one(envelope: AnyEnvelope) -> Verified:
@@ -68,9 +62,9 @@ def verify_chunks(envelopes: Iterable[AnyEnvelope]) -> Iterator[Outcomes]:
         yield _checked(chunk, check_all([b"" if isinstance(e, Verified) else e for e in chunk]))
 
 
-def _checked(chunk: list[AnyEnvelope], answer: Sequence[Parts | None]) -> Outcomes:
+def _checked(chunk: list[AnyEnvelope], answer: Sequence[Passed | None]) -> Outcomes:
     """The statements of what passed, made as they are iterated, once; what did not pass is verified once more, for its error."""
-    return map(_made, [parts or _verified(envelope) for envelope, parts in zip(chunk, answer, strict=True)])
+    return map(_made, [passed or _verified(envelope) for envelope, passed in zip(chunk, answer, strict=True)])
 
 
 def _verified(envelope: AnyEnvelope) -> Verified | ProofroomError:
@@ -130,35 +124,35 @@ class VerifyingPool:
             worker.join()
 
 
-def _read_answer(frame: bytes, count: int) -> Sequence[Parts | None]:
+def _read_answer(frame: bytes, count: int) -> Sequence[Passed | None]:
     """What a process answered to ``count`` envelopes: nothing of them is checked where it died."""
     with contextlib.suppress(EOFError, ValueError):
-        answer: list[Parts | None] = marshal.loads(frame)
+        answer: list[Passed | None] = marshal.loads(frame)
         if len(answer) == count:
             return answer
     return [None] * count
 
 
-def _travelling(envelope: AnyEnvelope) -> bytes:
+def _travelling(envelope: AnyEnvelope) -> bytes | Plain:
     """The envelope as it goes to a process; empty when this process has to look at it."""
     if isinstance(envelope, bytes):
         return envelope
-    if isinstance(envelope, Verified) or envelope.payload_type == GRANT_WIRE:
+    if isinstance(envelope, Verified):
         return b""
     try:
         check_form(envelope)
     except ProofroomError:
         return b""
-    return envelope.to_json()
+    return plain(envelope)
 
 
-def _made(checked: Parts | Verified | ProofroomError) -> Verified | ProofroomError:
+def _made(checked: Passed | Verified | ProofroomError) -> Verified | ProofroomError:
     if not isinstance(checked, tuple):
         return checked
-    payload_type, payload, signatures, id = checked
-    signed = tuple([Signature(key, value, place and RootedPath(*place)) for key, value, place in signatures])
+    values, id = checked
+    envelope = envelope_of(values)
     try:
-        return _mint(Envelope(payload_type, payload, signed), parse_decoded(payload_type, payload), id)
+        return _mint(envelope, parse_decoded(envelope.payload_type, envelope.payload), id)
     except ProofroomError as e:
         return e
 
@@ -166,7 +160,7 @@ def _made(checked: Parts | Verified | ProofroomError) -> Verified | ProofroomErr
 class _Job(NamedTuple):
     """A chunk on its way: what a process is to check, and its answer to come."""
 
-    envelopes: list[bytes]
+    envelopes: list[bytes | Plain]
     answer: Future[bytes]
     """Its frame, or nothing where the process died. It is read when its turn comes: as values, what waits would be looked at by
     Python's cycle collector again and again."""

@@ -102,12 +102,12 @@ def _verify(chunk: Jobs) -> None:
             VerifyKey(key).verify(message, signature)
 
 
-def verify_all(folder: Path, records: int) -> None:
+def verify_all(folder: Path, records: int, workers: int = WORKERS) -> None:
     """Side B."""
     jobs: Jobs = pickle.loads((folder / "jobs.pickle").read_bytes())[:records]  # noqa: S301 - our own file
     chunks = [jobs[i : i + 64] for i in range(0, len(jobs), 64)]
-    with ProcessPoolExecutor(WORKERS) as pool:
-        list(pool.map(_verify, [chunks[0]] * WORKERS))
+    with ProcessPoolExecutor(workers) as pool:
+        list(pool.map(_verify, [chunks[0]] * workers))
         measure(lambda: list(pool.map(_verify, chunks, chunksize=4)))
 
 

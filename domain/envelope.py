@@ -171,12 +171,14 @@ def check_form(envelope: Envelope) -> None:
         TooLarge: payload and paths together are larger than a payload may be, so that they fit into an entry.
     """
     payload_type, payload, signatures = envelope
-    if (type(payload), type(signatures)) != (bytes, tuple):
-        raise BadEnvelope(why="its parts could change after they were checked")
+    if (type(payload_type), type(payload), type(signatures)) != (str, bytes, tuple):
+        raise BadEnvelope(why=_NOT_PLAIN)
     if not 1 <= len(signatures) <= MAX_SIGNATURES:
         raise BadEnvelope(why=f"it has {len(signatures)} signatures")
     last, size = "", len(payload)
-    for keyid, _, place in signatures:
+    for keyid, value, place in signatures:
+        if (type(keyid), type(value)) != (str, bytes):
+            raise BadEnvelope(why=_NOT_PLAIN)
         if keyid <= last:
             raise (
                 DuplicateSignature(keyid=keyid) if keyid == last else BadEnvelope(why="signatures are not in key order")
@@ -189,6 +191,9 @@ def check_form(envelope: Envelope) -> None:
         last = keyid
     if size > canonical.MAX_PAYLOAD:
         raise TooLarge(what="the payload with its paths", size=size, limit=canonical.MAX_PAYLOAD)
+
+
+_NOT_PLAIN = "its parts are not text and bytes, and could change after they were checked"
 
 
 def signed_message(envelope: Envelope) -> bytes:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -38,6 +39,11 @@ def spoiled(envelope: Envelope, at: int) -> Envelope:
     return envelope._replace(signatures=(first._replace(value=bytes(value)), *rest))
 
 
+def misshapen(envelope: Envelope, change: dict[str, Any]) -> Envelope:
+    """As a host may build one, against its types."""
+    return envelope._replace(signatures=tuple(s._replace(**change) for s in envelope.signatures))
+
+
 def forms() -> st.SearchStrategy[AnyEnvelope]:
     """Good and bad envelopes in every form."""
     good = st.sampled_from(ENVELOPES)
@@ -51,6 +57,7 @@ def forms() -> st.SearchStrategy[AnyEnvelope]:
         good.map(lambda e: e._replace(payload=e.payload + b" ")),
         good.map(lambda e: e._replace(signatures=())),
         good.map(lambda e: e._replace(signatures=e.signatures * 2)),
+        st.builds(misshapen, good, st.sampled_from([{"value": bytearray(64)}, {"value": None}, {"keyid": None}])),
         st.just(b""),
     )
 
