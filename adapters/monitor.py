@@ -2,6 +2,9 @@
 
 It keeps the newest checkpoint that it saw, with the state and tree of its own replay, in a folder of its own. What it is shown later must
 extend that. A log that does not is never followed further: the checkpoint kept, and the one shown, stay in the folder as evidence.
+
+The keys that signed for the log, each from its entry on, are kept beside the state in a form that every release reads: what is held
+against a log is its own signature, also before a new release has replayed it.
 """
 
 from __future__ import annotations
@@ -20,8 +23,9 @@ from proofroom.adapters.replay import Fault, Replay
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import Checkpoint, parse_note, verify_checkpoint
 from proofroom.domain.errors import BadInput, BadNote, BadProof, Malformed, ProofroomError, Unavailable
-from proofroom.domain.identity import checkpoint_key
-from proofroom.domain.ids import keyid_of
+from proofroom.domain.identity import checkpoint_key, keyring
+from proofroom.domain.ids import KeyId, keyid_of, public_key_of
+from proofroom.domain.keyring import Keyring
 from proofroom.domain.snapshot import decode_state, encode_state
 from proofroom.domain.state import State
 from proofroom.domain.tiles import WIDTH, TileTree
@@ -93,7 +97,7 @@ class Monitor:
     ) -> None:
         self.source, self.home, self.trust = source, home, trust or Trust()
         self.grace_seconds, self.clock, self.progress = grace_seconds, clock, progress
-        self.note, self._replay = _load(home / "seen")
+        self.note, self._keys, self._replay = _load(home / "seen")
 
     @property
     def size(self) -> int:
@@ -175,8 +179,9 @@ class Monitor:
             raise _Alarm(Verdict.INVALID, str(e)) from e
         self._check_key(replay)
         if given != self.note:
-            _save(self.home / "seen", given, replay)
-            self.note, self._replay = given, replay
+            keys = _checkpoint_keys(replay.state)
+            _save(self.home / "seen", given, keys, replay)
+            self.note, self._keys, self._replay = given, keys, replay
 
     def _check_extends(self, given: str, head: Checkpoint) -> None:
         """Against the checkpoint kept, a log does not end earlier, nor anew at the same size."""
@@ -203,9 +208,7 @@ class Monitor:
 
     def _check_signed(self, given: str, size: int) -> None:
         """What speaks against the log must be its own word: signed by the key that was in force at this size."""
-        state = self._replay.state
-        if state.founding is not None:
-            verify_checkpoint(given, state.founding.origin, checkpoint_key(state, size))
+        verify_checkpoint(given, parse_note(self.note)[0].origin, self._keys.key_at(size))
 
     def _check_key(self, replay: Replay) -> None:
         """The log is one that the reader knows: by the key of its genesis, or by the one that signs for it now."""
@@ -235,15 +238,21 @@ class Monitor:
         write_atomically(self.home / name, orjson.dumps(facts, option=orjson.OPT_INDENT_2))
 
 
-def _save(path: Path, note: str, replay: Replay) -> None:
-    """The checkpoint with the peaks of its tree on the first line, then the state."""
-    head = {"checkpoint": note, "peaks": [peak.hex() for peak in replay.tree.peaks]}
+def _checkpoint_keys(state: State) -> Keyring:
+    """The keys that signed checkpoints, each after its entry."""
+    assert state.founding is not None
+    return keyring(state, state.founding.checkpoint_key)
+
+
+def _save(path: Path, note: str, keys: Keyring, replay: Replay) -> None:
+    """The checkpoint with the peaks of its tree and the keys of the log on the first line, then the state."""
+    head = {"checkpoint": note, "peaks": [peak.hex() for peak in replay.tree.peaks], "keys": keys.keys}
     root = merkle.root(replay.tree)
     write_atomically(path, orjson.dumps(head) + b"\n" + encode_state(replay.state, root))
 
 
-def _load(path: Path) -> tuple[str, Replay]:
-    """What :func:`_save` wrote. A state of another release is replayed anew; the checkpoint is kept all the same.
+def _load(path: Path) -> tuple[str, Keyring, Replay]:
+    """What :func:`_save` wrote. A state of another release is replayed anew; checkpoint and keys are kept all the same.
 
     Raises:
         BadInput: it is something else.
@@ -251,16 +260,31 @@ def _load(path: Path) -> tuple[str, Replay]:
     try:
         line, _, state = path.read_bytes().partition(b"\n")
         head = orjson.loads(line)
-        note, peaks = head["checkpoint"], tuple(map(bytes.fromhex, head["peaks"]))
+        note, peaks, keys = head["checkpoint"], tuple(map(bytes.fromhex, head["peaks"])), _read_keys(head["keys"])
         size, root = parse_note(note)[0][1:]
     except FileNotFoundError:
-        return "", Replay()
-    except (OSError, ValueError, KeyError, TypeError, BadNote) as e:
+        return "", Keyring(()), Replay()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, Malformed) as e:
         raise BadInput(path=str(path), why=f"not what a monitor keeps: {e}") from None
     tree = merkle.Tree(size, peaks)
     try:
         if merkle.root(tree) == root:
-            return note, Replay(decode_state(state, root), tree)
+            return note, keys, Replay(decode_state(state, root), tree)
     except (ProofroomError, ValueError, LookupError, TypeError):
         pass
-    return note, Replay(State())
+    return note, keys, Replay(State())
+
+
+def _read_keys(value: list[tuple[int, str]]) -> Keyring:
+    """The first since before any entry, each later one after its own.
+
+    Raises:
+        ValueError, TypeError, BadKeyId: they are not of this form.
+    """
+    keys = tuple((index, KeyId(key)) for index, key in value)
+    indexes = [index for index, _ in keys]
+    for _, key in keys:
+        public_key_of(key)
+    if indexes[:1] != [-1] or indexes != sorted(set(indexes)) or not all(type(index) is int for index in indexes):
+        raise ValueError("its keys are not in order")
+    return Keyring(keys)
