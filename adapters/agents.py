@@ -71,7 +71,15 @@ def _parse(ics: bytes) -> list[Component]:
 
     try:
         calendars = Calendar.from_ical(ics, multiple=True)
-    except (ValueError, IndexError, KeyError, TypeError, AttributeError, RecursionError):
+    except (
+        ValueError,
+        IndexError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        OSError,
+    ):  # a zone may name a folder
         raise AgentFailed(why="the input is not an iCalendar file") from None
     if not calendars or any(calendar.name != "VCALENDAR" for calendar in calendars):
         raise AgentFailed(why="the input is not an iCalendar file: it holds no VCALENDAR")

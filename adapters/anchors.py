@@ -16,6 +16,7 @@ import orjson
 
 from proofroom.adapters.files import write_new
 from proofroom.adapters.stores import PAGE, Store
+from proofroom.adapters.web import NO_ANSWER
 from proofroom.domain.checkpoint import parse_note
 from proofroom.domain.errors import AnchorFailed, BadInput, NoSuchEntry
 from proofroom.domain.statements import payload_type_of
@@ -97,7 +98,7 @@ class HttpAnchor:
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):
                 pass
-        except (OSError, ValueError) as e:
+        except NO_ANSWER as e:
             raise AnchorFailed(anchor=self.url, why=str(e)) from None
 
 

@@ -1,4 +1,4 @@
-"""Writing files so that a crash leaves the old content or the new, never a half."""
+"""Writing files so that a crash leaves the old content or the new, never a half; reading short ones."""
 
 from __future__ import annotations
 
@@ -45,6 +45,20 @@ def _write_beside(path: Path, data: bytes) -> Path:
         Path(name).unlink(missing_ok=True)
         raise
     return Path(name)
+
+
+def read_at_most(path: Path, limit: int) -> bytes:
+    """The content of a file that is short when it is what it should be.
+
+    Raises:
+        ValueError: it is longer than ``limit`` bytes, maybe without end.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise ValueError(f"longer than {limit} bytes")
+    return data
 
 
 def sync_folder(folder: Path) -> None:

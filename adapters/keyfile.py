@@ -17,18 +17,18 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import orjson
 from nacl.exceptions import CryptoError
 from nacl.pwhash import argon2id
 from nacl.secret import SecretBox
 
-from proofroom.adapters.files import write_atomically, write_new
-from proofroom.adapters.keys import Key
+from proofroom.adapters.files import read_at_most, write_atomically, write_new
+from proofroom.adapters.keys import MAX_KEY_FILE, Key
 from proofroom.domain.errors import BadInput, LedgerExists, WrongPassword
 from proofroom.domain.ids import KeyId
 
 FORMAT = "proofroom-key-1"
 KDF = "argon2id13"
-MAX_FILE = 4_096
 SEED = 32
 
 OPERATIONS = (1, 16)
@@ -88,7 +88,7 @@ def load_encrypted(path: Path, password: bytes) -> Key:
 def is_encrypted(path: Path) -> bool:
     """Whether a file says of itself that it is a password-encrypted key."""
     try:
-        value = json.loads(_content(path))
+        value = orjson.loads(read_at_most(path, MAX_KEY_FILE))
     except (OSError, ValueError):
         return False
     return isinstance(value, dict) and value.get("format") == FORMAT
@@ -96,7 +96,7 @@ def is_encrypted(path: Path) -> bool:
 
 def _read(path: Path) -> tuple[KeyId, Cost, bytes, bytes]:
     try:
-        value: dict[str, Any] = json.loads(_content(path))
+        value: dict[str, Any] = orjson.loads(read_at_most(path, MAX_KEY_FILE))
         kdf = value["kdf"]
         known = (value["format"], kdf["name"]) == (FORMAT, KDF)
         cost, salt = Cost(kdf["operations"], kdf["memory"]), bytes.fromhex(kdf["salt"])
@@ -107,14 +107,6 @@ def _read(path: Path) -> tuple[KeyId, Cost, bytes, bytes]:
         raise BadInput(path=str(path), why="not a password-encrypted key file")
     _check_cost(path, cost)
     return keyid, cost, salt, box
-
-
-def _content(path: Path) -> bytes:
-    with path.open("rb") as file:
-        data = file.read(MAX_FILE + 1)
-    if len(data) > MAX_FILE:
-        raise ValueError("too long for a key file")
-    return data
 
 
 def _check_cost(path: Path, cost: Cost) -> None:

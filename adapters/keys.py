@@ -11,13 +11,16 @@ import json
 import os
 from pathlib import Path
 
+import orjson
 from nacl.bindings import crypto_sign_ed25519_sk_to_curve25519, crypto_sign_seed_keypair
 from nacl.signing import SigningKey
 
-from proofroom.adapters.files import write_new
+from proofroom.adapters.files import read_at_most, write_new
 from proofroom.domain import hashing
 from proofroom.domain.errors import BadInput, LedgerExists
 from proofroom.domain.ids import KeyId, keyid_of
+
+MAX_KEY_FILE = 4_096
 
 
 class Key:
@@ -81,7 +84,7 @@ def load_key(path: Path) -> Key:
         BadInput: not such a file; the message never shows its content.
     """
     try:
-        value = json.loads(path.read_text())
+        value = orjson.loads(read_at_most(path, MAX_KEY_FILE))
         key = Key(bytes.fromhex(value["seed"]))
     except (OSError, ValueError, KeyError, TypeError):
         raise BadInput(path=str(path), why="not a key file") from None

@@ -17,6 +17,7 @@ from proofroom.adapters.ledger import LOG
 from proofroom.adapters.replay import Fault, Replay
 from proofroom.adapters.sqlite import SqliteStore
 from proofroom.adapters.stores import Store
+from proofroom.adapters.web import NO_ANSWER
 from proofroom.domain.checkpoint import MAX_NOTE, parse_note
 from proofroom.domain.entry import MAX_ENTRY
 from proofroom.domain.errors import BadEntry, BadNote, NotPublished, ProofroomError, Unavailable
@@ -98,7 +99,7 @@ class PublishedLog:
             else:
                 with Path(place).open("rb") as file:
                     data = file.read(limit + 1)
-        except (OSError, ValueError) as e:
+        except NO_ANSWER as e:
             raise NotPublished(place=place, why=str(e)) from None
         if len(data) > limit:
             raise BadEntry(why=f"{name} is longer than {limit} bytes")

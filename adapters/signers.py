@@ -21,7 +21,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qs, quote, unquote
 
 from proofroom.adapters.exec_signer import ExecSigner
-from proofroom.adapters.files import write_atomically
+from proofroom.adapters.files import read_at_most, write_atomically
 from proofroom.adapters.keyfile import is_encrypted, load_encrypted
 from proofroom.adapters.keys import load_key, load_or_create_key
 from proofroom.domain.errors import BadInput, SignerFailed
@@ -31,6 +31,7 @@ Prompt = Callable[[str], str]
 """Asks a person; gives what was typed."""
 
 MAX_URI = 4_096
+MAX_PASSWORD = 4_096
 
 
 class SignerUri(NamedTuple):
@@ -113,9 +114,10 @@ def signer_of_room(keys: Path, name: str) -> Signer | None:
     pointer, file = keys / f"{name}.uri", keys / f"{name}.json"
     if pointer.exists():
         try:
-            return signer_from_uri(pointer.read_text(encoding="utf-8").strip(), base=keys)
-        except (OSError, UnicodeDecodeError):
+            uri = read_at_most(pointer, MAX_URI).decode().strip()
+        except (OSError, ValueError):
             raise BadInput(path=str(pointer), why="it cannot be read") from None
+        return signer_from_uri(uri, base=keys)
     if not file.exists():
         return None
     scheme = "encrypted-file" if is_encrypted(file) else "file"
@@ -169,9 +171,9 @@ def _password(uri: SignerUri) -> bytes:
         return text.encode()
     if file is not None:
         try:
-            return (uri.base / file).read_bytes().rstrip(b"\r\n")
-        except OSError as e:
-            raise BadInput(path=file, why=e.strerror or "it cannot be read") from None
+            return read_at_most(uri.base / file, MAX_PASSWORD).rstrip(b"\r\n")
+        except (OSError, ValueError) as e:
+            raise BadInput(path=file, why=getattr(e, "strerror", None) or "it cannot be read") from None
     return uri.prompt(f"Password for {uri.file}: ").encode()
 
 

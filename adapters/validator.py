@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NamedTuple
 
-from proofroom.adapters.files import write_new
+from proofroom.adapters.files import read_at_most, write_new
 from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.observations import ObservationPort
 from proofroom.domain import hashing
@@ -277,7 +277,7 @@ def load_or_create_secret(path: Path) -> bytes:
     try:
         with contextlib.suppress(FileExistsError):
             write_new(path, os.urandom(32).hex().encode())
-        secret = bytes.fromhex(path.read_text())
+        secret = bytes.fromhex(read_at_most(path, 256).decode())
     except OSError as e:
         raise StoreUnavailable(path=str(path), why=e.strerror or "it cannot be read or made") from None
     except ValueError:

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from proofroom.adapters.stores import Store, from_nodes
+from proofroom.adapters.web import NO_ANSWER
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import MAX_NOTE, parse_note
 from proofroom.domain.cosigning import Request, add_cosignatures, write_request
@@ -86,5 +87,5 @@ def _post(url: str, body: bytes) -> tuple[int, str]:
     except urllib.error.HTTPError as e:
         with e:
             return e.code, e.read(MAX_NOTE).decode(errors="replace")
-    except (OSError, ValueError) as e:
+    except NO_ANSWER as e:
         raise NoWitness(url=url, why=str(e)) from None

@@ -1,7 +1,9 @@
 """``python -m fuzz [--seconds S] [--runs N] [--seed S] [TARGET..]``: fuzz all targets, or those named; go on where the last run stopped.
 
-The work is cut into pieces, one target and one process a piece, in turn. After each, the executions so far are in ``build/fuzz/done.json``,
-so that a long run may be stopped at any time; the corpus is kept beside it. Something found stops it, and its input lies in ``build/fuzz``.
+Targets are those of ``fuzz/targets.py``, of which each reads bytes alone, and the doors of ``tests/strategies/all_doors.py``, each
+a whole command or component with files around it. The work is cut into pieces, one target and one process a piece, in turn. After each,
+the executions so far are in ``build/fuzz/done.json``, so that a long run may be stopped at any time; the corpus is kept beside it.
+Something found stops it, and its input lies in ``build/fuzz``: once mended, it goes into ``tests/corpus``, for all later runs of the tests.
 ``--summary`` prints the table that ``docs/fuzz.md`` keeps.
 """
 
@@ -19,9 +21,19 @@ from typing import Any
 
 from fuzz.targets import TARGETS
 
+sys.path.insert(0, "tests")
+
+from strategies.all_doors import DOORS
+
+EVERY = {**{name: share / 100 for name, (_, share) in TARGETS.items()}, **dict.fromkeys(DOORS, 1 / 1000)}
+"""Target, and its part of the executions asked for; those of the doors come on top."""
+
 BUILD = Path("build/fuzz")
 DONE = BUILD / "done.json"
-OPTIONS = ("-timeout=10", "-rss_limit_mb=2048", "-max_len=4096", "-print_final_stats=1", "-verbosity=0")
+OPTIONS = ("-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1", "-verbosity=0")
+LENGTHS = (4_096, 65_536)
+"""Longest input of a target and of a door."""
+KEPT = Path("tests/corpus")
 PIECE = 20_000
 """Executions of a piece."""
 
@@ -35,7 +47,7 @@ def main() -> None:
     )
     ask.add_argument("--seed", type=int, default=1, help="of the first piece; each later one takes the next (1)")
     ask.add_argument("--summary", action="store_true", help="print the table for docs/fuzz.md")
-    ask.add_argument("targets", nargs="*", choices=[[], *TARGETS], help="only these")
+    ask.add_argument("targets", nargs="*", choices=[[], *EVERY], help="only these")
     args = ask.parse_args()
     done = json.loads(DONE.read_text()) if DONE.exists() else {"commit": "none", "pieces": []}
     if not args.summary and done["commit"] != _commit():  # executions count for the code that they ran
@@ -49,9 +61,7 @@ def main() -> None:
 
 def _run(done: dict[str, Any], args: argparse.Namespace, end: float) -> None:
     pieces = done["pieces"]
-    wanted = {
-        name: args.runs * share // 100 for name, (_, share) in TARGETS.items() if name in (args.targets or TARGETS)
-    }
+    wanted = {name: int(args.runs * part) for name, part in EVERY.items() if name in (args.targets or EVERY)}
     while time.monotonic() < end:
         left = {name: runs - _executions(pieces, name) for name, runs in wanted.items()}
         # The one that is furthest behind its share.
@@ -73,15 +83,26 @@ def _piece(name: str, runs: int, seed: int, seconds: int) -> dict[str, object]:
         SystemExit: it found something.
     """
     corpus = BUILD / "corpus" / name
-    corpus.mkdir(parents=True, exist_ok=True)
+    for folder in (corpus, KEPT / name):
+        folder.mkdir(parents=True, exist_ok=True)
     options = [
         *OPTIONS,
+        f"-max_len={LENGTHS[name in DOORS]}",
         f"-runs={runs}",
         f"-max_total_time={seconds}",
         f"-seed={seed}",
         f"-artifact_prefix={BUILD}/{name}-",
     ]
-    command = [sys.executable, "-m", "fuzz.worker", name, *options, str(corpus), str(BUILD / "seeds" / name)]
+    command = [
+        sys.executable,
+        "-m",
+        "fuzz.worker",
+        name,
+        *options,
+        str(corpus),
+        str(KEPT / name),
+        str(BUILD / "seeds" / name),
+    ]
     begun = time.monotonic()
     ran = subprocess.run(
         command,
@@ -110,9 +131,9 @@ def _print(done: dict[str, Any]) -> None:
         f"commit {done['commit']}, seeds {min((p['seed'] for p in pieces), default=0)} to {max((p['seed'] for p in pieces), default=0)}\n"
     )
     print("| target | executions |\n|---|---|")
-    for name in TARGETS:
+    for name in EVERY:
         print(f"| `{name}` | {_executions(pieces, name):,} |")
-    print(f"| all | {sum(_executions(pieces, name) for name in TARGETS):,} |")
+    print(f"| all | {sum(_executions(pieces, name) for name in EVERY):,} |")
 
 
 def _commit() -> str:

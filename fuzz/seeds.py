@@ -14,6 +14,8 @@ sys.path.insert(0, "tests")
 
 from proofroom.domain import merkle
 from proofroom.domain.cosigning import Request, write_request
+from strategies.all_doors import DOORS
+from strategies.doors import stage
 from strategies.forging import forge, proven_history
 
 
@@ -38,6 +40,8 @@ def main(folder: Path) -> None:
         "claims": [bytes([kind, *range(7 * kind, 7 * kind + 12)]) for kind in range(3)],
         "honest": [prover.record(name), prover.payout(name), prover.era("dragon-1", 1)],
     }
+    here = stage()
+    inputs |= {door.name: door.seeds(here) for door in DOORS.values()}
     for target, seeds in inputs.items():
         (folder / target).mkdir(parents=True, exist_ok=True)
         for i, seed in enumerate(seeds):

@@ -6,8 +6,22 @@ import sys
 
 import atheris
 
+name = sys.argv[1]
 with atheris.instrument_imports(include=["proofroom.domain"]):
     from fuzz.targets import TARGETS
+if name in TARGETS:
+    try_it = TARGETS[name][0]
+else:
+    sys.path.insert(0, "tests")
+    with atheris.instrument_imports(include=["proofroom"]):
+        from strategies.all_doors import DOORS
+    from strategies.doors import knock, stage
 
-atheris.Setup([sys.argv[0], *sys.argv[2:]], TARGETS[sys.argv[1]][0])
+    stage()  # before the clock of the first execution runs
+
+    def try_it(data: bytes) -> None:
+        knock(DOORS[name], data)
+
+
+atheris.Setup([sys.argv[0], *sys.argv[2:]], try_it)
 atheris.Fuzz()

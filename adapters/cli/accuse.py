@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from proofroom.adapters.cli.govern import key_option
-from proofroom.adapters.cli.options import json_option, open_to_write, room_option
+from proofroom.adapters.cli.options import json_option, open_to_write, read_bytes, room_option
 from proofroom.adapters.cli.output import print_json
 
 FILE = click.Path(path_type=Path)
@@ -34,15 +34,11 @@ def accuse(first: Path, second: Path | None, uri: str, room: Path, as_json: bool
     """
     from proofroom.adapters.accusing import accuse_of_equivocation, accuse_of_false_beacon
     from proofroom.adapters.signers import signer_from_uri
-    from proofroom.domain.envelope import Envelope, parse_envelope
-    from proofroom.domain.errors import BadInput
+    from proofroom.domain.envelope import MAX_ENVELOPE, Envelope, parse_envelope
     from proofroom.domain.statements.offences import Slashed
 
     def envelope_in(path: Path) -> Envelope:
-        try:
-            return parse_envelope(path.read_bytes().strip())
-        except OSError as e:
-            raise BadInput(path=str(path), why=e.strerror or "it cannot be read") from None
+        return parse_envelope(read_bytes(path, 2 * MAX_ENVELOPE).strip())
 
     reporter = signer_from_uri(uri)
     if second is None:

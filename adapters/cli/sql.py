@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from proofroom.adapters.cli.options import json_option, open_views, room_option
+from proofroom.domain.errors import BadInput
 
 
 @click.command(
@@ -45,7 +46,7 @@ def sql(query: str | None, as_csv: bool, parquet: Path | None, room: Path, as_js
         with open_views(room) as ledger:
             Shell(ledger).run()
         return
-    text = sys.stdin.read() if query is None else query
+    text = _piped() if query is None else query
     from proofroom.adapters.cli.rows import (
         Rows,
         print_rows_json,
@@ -64,3 +65,15 @@ def sql(query: str | None, as_csv: bool, parquet: Path | None, room: Path, as_js
             write_rows_csv(Rows(relation), sys.stdout)
         else:
             print_rows_table(Rows(relation), advice="--csv and --json print all")
+
+
+def _piped() -> str:
+    """The query on standard input.
+
+    Raises:
+        BadInput: it is not UTF-8.
+    """
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError:
+        raise BadInput(path="standard input", why="not text in UTF-8") from None
