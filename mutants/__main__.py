@@ -1,11 +1,14 @@
 """``python -m mutants [NAME..]``: mutate modules in a copy of the checkout, run their tests, and write down who survives.
 
-Resumable: each module has a session in ``build/mutants/``, and a run goes on where the last one stopped (Ctrl-C is fine). When a module or
-its tests change, delete its session. ``docs/mutants.md`` holds the committed summary, written by ``python -m mutants --summary``.
+Resumable: each text of a module has a session of its own in ``build/mutants/``, and a run goes on where the last one stopped (Ctrl-C is
+fine). Tests may change at any time: ``--again NAME..`` tries those once more that survived. ``--summary`` prints the table that is kept in
+``docs/mutants.md``, and ``--survivors NAME..`` the lines of those that no test notices.
 """
 
 from __future__ import annotations
 
+import difflib
+import hashlib
 import os
 import shutil
 import sqlite3
@@ -13,6 +16,9 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
+
+from mutants.forked import SEED, SHARED, Source
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build" / "mutants"
@@ -24,12 +30,13 @@ VERIFIER = (
     "tests/domain/test_verifier_record.py",
     "tests/domain/test_verifier_rooted.py",
     "tests/domain/test_carried_proofs.py",
+    "tests/domain/test_doubted_proofs.py",
     "tests/domain/test_recount.py",
+    "tests/domain/test_policy.py",
     "tests/domain/test_interop.py",
 )
 TREE = ("tests/domain/test_merkle.py", "tests/domain/test_merkle_proofs.py", "tests/domain/test_interop.py")
 MODULES: dict[str, tuple[str, ...]] = {
-    "domain/merkle.py": TREE,
     "domain/verifier/tree.py": VERIFIER,
     "domain/verifier/keys.py": VERIFIER,
     "domain/verifier/note.py": VERIFIER,
@@ -38,19 +45,21 @@ MODULES: dict[str, tuple[str, ...]] = {
     "domain/verifier/record.py": VERIFIER,
     "domain/verifier/verdict.py": VERIFIER,
     "domain/recount.py": VERIFIER,
-    "domain/policy.py": ("tests/domain/test_policy.py", *VERIFIER),
+    "domain/policy.py": VERIFIER,
+    "domain/merkle.py": TREE,
 }
 """Module -> the tests that must notice. Another module needs only its line here."""
 
 
 def session_of(module: str) -> Path:
-    """Where the outcomes of a module are kept."""
-    return BUILD / (module.replace("/", "-").removesuffix(".py") + ".sqlite")
+    """Where the outcomes of a module, as it stands, are kept."""
+    text = hashlib.sha256((ROOT / module).read_bytes()).hexdigest()[:8]
+    return BUILD / f"{module.removesuffix('.py').replace('/', '-')}-{text}.sqlite"
 
 
-def run(module: str) -> None:
-    """Go on with one module, in a copy of its own."""
-    work, session = BUILD / "work", session_of(module)
+def run(modules: list[str]) -> None:
+    """Go on with modules that have the same tests, in a copy of their own."""
+    work = BUILD / "work"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     for name in FOLDERS:
@@ -59,56 +68,94 @@ def run(module: str) -> None:
             shutil.copytree(source, work / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, work / name)
-    config = work / "mutants.toml"
-    config.write_text(
-        f'[cosmic-ray]\nmodule-path = "{module}"\ntimeout = 120.0\nexcluded-modules = []\n'
-        'test-command = "true"\n'
-        '[cosmic-ray.distributor]\nname = "local"\n'
-    )
     env = os.environ | {"PYTHONPATH": str(work / "src"), "PROOFROOM_PROFILE": "mutants", "PYTHONDONTWRITEBYTECODE": "1"}
-    cosmic = [sys.executable, "-m", "cosmic_ray.cli"]
-    if not session.exists():
-        subprocess.run([*cosmic, "init", str(config), str(session)], cwd=work, env=env, check=True)
-    forked = [sys.executable, "-m", "mutants.forked", module, str(session), *MODULES[module]]
+    for module in modules:
+        config, session = work / "mutants.toml", session_of(module)
+        config.write_text(
+            f'[cosmic-ray]\nmodule-path = "{module}"\ntimeout = 120.0\nexcluded-modules = []\n'
+            'test-command = "true"\n'
+            '[cosmic-ray.distributor]\nname = "local"\n'
+        )
+        if not session.exists():
+            cosmic = [sys.executable, "-m", "cosmic_ray.cli", "init", str(config), str(session)]
+            subprocess.run(cosmic, cwd=work, env=env, check=True)
+    pairs = [part for module in modules for part in (module, str(session_of(module)))]
+    tests = MODULES[modules[0]]
+    shared = [SHARED] if tests == VERIFIER else []
+    forked = [sys.executable, "-m", "mutants.forked", *shared, *tests, "--", *pairs]
     subprocess.run(forked, cwd=work, env=env, check=True)
 
 
-def outcomes(module: str) -> tuple[int, int, list[str]]:
-    """How many mutants a module has, how many were tried, and where those stand that no test noticed."""
+class Outcomes(NamedTuple):
+    """How many mutants a module has, how many were tried, and who survived: line, operator and its occurrence."""
+
+    total: int
+    tried: int
+    alive: list[tuple[int, str, int]]
+
+
+def outcomes(module: str) -> Outcomes:
+    """What is known of a module as it stands."""
     session = session_of(module)
     if not session.exists():
-        return 0, 0, []
+        return Outcomes(0, 0, [])
     with closing(sqlite3.connect(session)) as connection:
-        (total,) = connection.execute("SELECT count(*) FROM mutation_specs").fetchone()
-        (tried,) = connection.execute("SELECT count(*) FROM work_results").fetchone()
+        (total,) = connection.execute(
+            "SELECT count(*) FROM mutation_specs WHERE job_id NOT IN (SELECT job_id FROM work_results WHERE worker_outcome = 'SKIPPED')"
+        ).fetchone()
+        (tried,) = connection.execute("SELECT count(*) FROM work_results WHERE worker_outcome <> 'SKIPPED'").fetchone()
         survivors = connection.execute(
-            "SELECT s.start_pos_row, s.operator_name FROM mutation_specs s JOIN work_results r ON r.job_id = s.job_id"
-            " WHERE r.test_outcome = 'SURVIVED' ORDER BY 1, 2"
+            "SELECT s.start_pos_row, s.operator_name, s.occurrence FROM mutation_specs s JOIN work_results r ON r.job_id = s.job_id"
+            " WHERE r.test_outcome = 'SURVIVED' ORDER BY 1, 2, 3"
         ).fetchall()
-    return total, tried, [f"line {row}: {name.removeprefix('core/')}" for row, name in survivors]
+    return Outcomes(total, tried, survivors)
+
+
+def again(module: str) -> None:
+    """Forget that any survived."""
+    with closing(sqlite3.connect(session_of(module))) as connection, connection:
+        connection.execute("DELETE FROM work_results WHERE test_outcome = 'SURVIVED'")
+
+
+def survivors(module: str) -> None:
+    """Print each survivor as the line that it changes."""
+    source = Source(ROOT / module)
+    for row, operator, occurrence in outcomes(module).alive:
+        changed = source.mutate(operator, occurrence).splitlines()
+        lines = [line for line in difflib.ndiff(source.text.splitlines(), changed) if line[:2] in ("- ", "+ ")]
+        print(
+            f"{module}:{row} {operator.removeprefix('core/')}",
+            *(f"  {line[0]} {line[1:].strip()}" for line in lines),
+            sep="\n",
+        )
 
 
 def summary() -> None:
-    """Print what ``docs/mutants.md`` keeps."""
-    print("| module | mutants | tried | survived |\n|---|---|---|---|")
-    survivors: list[str] = []
+    """Print the table that ``docs/mutants.md`` keeps."""
+    print(f"order of trial: seed {SEED}\n\n| module | mutants | tried | killed | survived |\n|---|---|---|---|---|")
     for module in MODULES:
         total, tried, alive = outcomes(module)
-        print(f"| `{module}` | {total} | {tried} | {len(alive)} |")
-        survivors += [f"- `{module}` {where}" for where in alive]
-    print("\n" + "\n".join(survivors))
+        killed = tried - len(alive)
+        print(f"| `{module}` | {total} | {tried} | {killed} ({killed / tried if tried else 0:.1%}) | {len(alive)} |")
 
 
 def main(names: list[str]) -> None:
     """Go on with all modules, or with those named."""
-    if names == ["--summary"]:
-        summary()
-        return
+    options = {name for name in names if name.startswith("--")}
+    modules = [name for name in names if name not in options] or list(MODULES)
+    if unknown := (options - {"--again", "--summary", "--survivors"}) | (set(modules) - MODULES.keys()):
+        sys.exit(f"unknown: {', '.join(sorted(unknown))}; see python -m mutants --summary")
     BUILD.mkdir(parents=True, exist_ok=True)
-    for module in names or MODULES:
-        print(f"mutating {module}", flush=True)
-        run(module)
-    summary()
+    if "--survivors" in options:
+        for module in modules:
+            survivors(module)
+    elif "--summary" not in options:
+        for module in modules if "--again" in options else ():
+            again(module)
+        for tests in dict.fromkeys(MODULES[module] for module in modules):
+            run([module for module in modules if MODULES[module] == tests])
+    if "--survivors" not in options:
+        summary()
 
 
 if __name__ == "__main__":

@@ -1,8 +1,12 @@
-"""``python -m mutants.forked MODULE SESSION TEST..``: run the tests on each pending mutant of a session, in a copy of the checkout.
+"""``python -m mutants.forked [--shared] TEST.. -- (MODULE SESSION)..``: run the tests on each pending mutant, in a copy of the checkout.
 
-The tests are collected once, and run once with a note of which functions of the module each calls. A mutant is then a fork of that process:
-the functions of the module get the mutated code, and the tests that call the mutated one are run, the quickest first, until one fails. What
-stands in no function (a constant, a default, a decorator) is mutated in the file, and a new interpreter runs all the tests.
+The tests are collected once, and run once with a note of which lines of the modules each runs. A mutant is then a fork of that process:
+the functions of the module get the mutated code, and the tests that run the mutated statement are run, the quickest and deadliest first,
+until one fails. What stands in no function (a constant, a default, a decorator) is mutated in the file, and a new interpreter runs all the
+tests. ``--shared`` lets all mutants have what the tests cache: histories and files that are made without these modules.
+
+Mutants are tried in an order that is drawn from :data:`SEED`, so that what was tried of an unfinished module is a random sample of it.
+What is no mutant is in :meth:`Source.is_none`.
 """
 
 from __future__ import annotations
@@ -10,16 +14,18 @@ from __future__ import annotations
 import ast
 import functools
 import gc
-import inspect
-import json
 import os
+import pickle
+import random
 import resource
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
 from typing import Any, NamedTuple
@@ -27,16 +33,24 @@ from typing import Any, NamedTuple
 import cosmic_ray.plugins
 import pytest
 from _pytest.runner import runtestprotocol
-from cosmic_ray.mutating import mutate_code
+from cosmic_ray.ast import get_ast
+from cosmic_ray.mutating import MutationVisitor
 from cosmic_ray.work_db import WorkDB, use_db
 from cosmic_ray.work_item import MutationSpec, TestOutcome, WorkerOutcome, WorkResult
 
+SEED = 6
 CPU_SECONDS = 60
 """After which a mutant hangs."""
+MEMORY = 4 * 1024**3
+"""What a mutant may take."""
 QUIET = ("-q", "-x", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist")
+SHARED = "--shared"
 SURVIVED = "survived"
+NO_MUTANT = "does not compile"
 Function = tuple[str, int]
 """Its qualified name and first line."""
+Ran = set[tuple[str, int]]
+"""Which lines of which files."""
 
 
 class Place(NamedTuple):
@@ -60,23 +74,66 @@ class Source:
     def __init__(self, path: Path) -> None:
         self.path, self.text = path, path.read_text()
         self.name = "proofroom." + path.with_suffix("").as_posix().replace("/", ".")
-        self.annotations: list[Place] = []
-        self.bodies: list[tuple[Place, int]] = []
+        self.unread: list[Place] = []
+        self.literal: list[Place] = []
+        self.bodies: list[Place] = []
+        """Of functions."""
+        self.statements: list[tuple[Place, range]] = []
+        """Each with its lines, of a compound one those above its body."""
         for node in ast.walk(ast.parse(self.text)):
             for part in (getattr(node, "annotation", None), getattr(node, "returns", None)):
                 if isinstance(part, ast.expr):
-                    self.annotations.append(_place(part, part))
+                    self.unread.append(_place(part, part))
             if isinstance(node, ast.FunctionDef):
-                first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-                self.bodies.append((_place(node.body[0], node.body[-1]), first))
+                self.bodies.append(_place(node.body[0], node.body[-1]))
+                self.unread += [Place((d.lineno, 0), (d.end_lineno + 1, 0)) for d in node.decorator_list if is_cache(d)]
+            if isinstance(node, ast.Raise) or (isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "need"):
+                self.unread += [_place(part, part) for part in ast.walk(node) if isinstance(part, ast.JoinedStr)]
+            if isinstance(node, ast.stmt):
+                below = node.body[0].lineno if hasattr(node, "body") else (node.end_lineno or node.lineno) + 1
+                self.statements.append((_place(node, node), range(node.lineno, below)))
+            if isinstance(node, ast.BinOp) and not any(isinstance(part, ast.Name) for part in ast.walk(node)):
+                self.literal.append(_place(node, node))
 
-    def is_annotation(self, spec: MutationSpec) -> bool:
-        """Nothing evaluates it, so that a mutant in it is none."""
-        return any(place.holds(spec) for place in self.annotations)
+    def file(self) -> str:
+        """Where it was imported from."""
+        return str(sys.modules[self.name].__file__)
 
-    def function_of(self, spec: MutationSpec) -> int | None:
-        """The first line of the innermost function in whose body it stands."""
-        return max((first for place, first in self.bodies if place.holds(spec)), default=None)
+    def is_none(self, spec: MutationSpec) -> str | None:
+        """Why this is no mutant, if it is none: what nothing evaluates, what a cache keeps, what an error's text interpolates, and an
+        operator between two literal numbers, which are mutated themselves. What does not compile is none either.
+        """
+        if any(place.holds(spec) for place in self.unread):
+            return "in an annotation, a cache or the text of an error"
+        if "BinaryOperator" in spec.operator_name and any(place.holds(spec) for place in self.literal):
+            return "between two literals"
+        return None
+
+    def mutate(self, operator: str, occurrence: int, tree: Any = None) -> str:
+        """The text of the module with this mutation, which is made in the tree, where one is given: to parse takes half a second."""
+        visitor = MutationVisitor(occurrence, cosmic_ray.plugins.get_operator(operator)())
+        return str(visitor.walk(tree or get_ast(self.text)).get_code())
+
+    def compile(self, mutated: str, file: str) -> CodeType | None:
+        """Its code, if it compiles."""
+        with warnings.catch_warnings(action="ignore"):
+            try:
+                return compile(mutated, file, "exec", dont_inherit=True)
+            except SyntaxError:
+                return None
+
+    def is_inside(self, spec: MutationSpec) -> bool:
+        """Whether it stands in a function."""
+        return any(place.holds(spec) for place in self.bodies)
+
+    def lines_of(self, spec: MutationSpec) -> range:
+        """The lines of the statement that it stands in."""
+        return max((place.start, lines) for place, lines in self.statements if place.holds(spec))[1]
+
+
+def is_cache(decorator: ast.expr) -> bool:
+    """Whether it remembers calls, which changes no answer."""
+    return "cache" in ast.unparse(decorator)
 
 
 def codes_of(code: CodeType) -> Iterator[tuple[Function, CodeType]]:
@@ -101,12 +158,21 @@ def forget(file: str) -> None:
                 held.cache_clear()
 
 
+class Job(NamedTuple):
+    """What is pending of one module."""
+
+    source: Source
+    keep: Callable[[Any, WorkResult], None]
+    inside: list[Any]
+    """Mutants in functions."""
+    outside: list[Any]
+
+
 class Forking:
     """A pytest plugin: instead of running the tests once, run them on each mutant."""
 
-    def __init__(self, source: Source, keep: Callable[[Any, WorkResult], None], pending: Sequence[Any]) -> None:
-        self.source, self.keep, self.pending = source, keep, pending
-        self.file = ""
+    def __init__(self, jobs: Sequence[Job], *, shared: bool) -> None:
+        self.jobs, self.shared = jobs, shared
         self.killed: Counter[str] = Counter()
         """By each test."""
 
@@ -114,68 +180,83 @@ class Forking:
         """In place of pytest's own loop."""
         if session.testsfailed:
             raise session.Interrupted("the tests cannot be collected")
-        self.file = str(sys.modules[self.source.name].__file__)
-        make_shared()
-        seen: dict[str, tuple[float, list[int]]] = json.loads(_in_fork(lambda: self.run_noted(session.items)))
+        files = {job.source.file() for job in self.jobs}
+        noted = run_noted(session.items, files) if self.shared else _in_fork(lambda: run_noted(session.items, files))
+        seen: dict[str, tuple[float, Ran]] = pickle.loads(noted)  # noqa: S301 -- written by ourselves
         if failed := {item.nodeid for item in session.items} - seen.keys():
             raise session.Interrupted(f"without any mutation, these fail: {sorted(failed)}")
-        forget(self.file)
-        holders = holders_of(self.file)
-        for done, work in enumerate(self.pending, 1):
-            (spec,) = work.mutations
-            calling = [item for item in session.items if self.source.function_of(spec) in seen[item.nodeid][1]]
-            calling.sort(key=lambda item: seen[item.nodeid][0] / (1 + self.killed[item.nodeid]))
-            self.keep(work, self.try_mutant(spec, holders, calling))
-            if done % 50 == 0:
-                print(f"{self.source.path}: {done} of {len(self.pending)}", flush=True)
+        for job in self.jobs:
+            forget(job.source.file())
+        for job in self.jobs:
+            self.run_job(job, [(item, seconds, ran) for item in session.items for seconds, ran in [seen[item.nodeid]]])
         return True
 
-    def run_noted(self, items: Sequence[pytest.Item]) -> bytes:
-        """In a fork, the tests as they are: for each that passes, its seconds and the first lines of the functions it calls."""
-        noted: dict[str, tuple[float, list[int]]] = {}
-        for item in items:
-            called: set[int] = set()
-
-            def note(frame: FrameType, event: str, arg: object, called: set[int] = called) -> None:
-                if frame.f_code.co_filename == self.file:
-                    called.add(frame.f_code.co_firstlineno)
-
-            began = time.perf_counter()
-            sys.settrace(note)
-            passed = passes(item)
-            sys.settrace(None)
-            if passed:
-                noted[item.nodeid] = (time.perf_counter() - began, sorted(called))
-        return json.dumps(noted).encode()
-
-    def try_mutant(
-        self, spec: MutationSpec, holders: Sequence[FunctionType], items: Sequence[pytest.Item]
-    ) -> WorkResult:
-        """The outcome of these tests on a mutant."""
-        mutated = mutate_code(self.source.text, cosmic_ray.plugins.get_operator(spec.operator_name)(), spec.occurrence)
-        if mutated is None:
-            return WorkResult(worker_outcome=WorkerOutcome.NO_TEST)
-
-        def run() -> bytes:
-            codes = dict(codes_of(compile(mutated, self.file, "exec", dont_inherit=True)))
-            for held in holders:
-                held.__code__ = codes[held.__code__.co_qualname, held.__code__.co_firstlineno]
-            return next((item.nodeid for item in items if not passes(item)), SURVIVED).encode()
-
-        by = _in_fork(run).decode()
-        if by != SURVIVED:
-            self.killed[by] += 1
-        return outcome(survived=by == SURVIVED)
+    def run_job(self, job: Job, items: Sequence[tuple[pytest.Item, float, Ran]]) -> None:
+        """Try the mutants of one module."""
+        holders, tree = holders_of(job.source.file()), get_ast(job.source.text)
+        gc.collect()
+        gc.freeze()
+        for done, work in enumerate(job.inside, 1):
+            (spec,) = work.mutations
+            place = {(job.source.file(), line) for line in job.source.lines_of(spec)}
+            calling = [(item, seconds) for item, seconds, ran in items if not place.isdisjoint(ran)]
+            calling.sort(key=lambda one: one[1] / (1 + self.killed[one[0].nodeid]))
+            by = try_mutant(job.source, tree, spec, holders, calling)
+            if by not in (SURVIVED, NO_MUTANT):
+                self.killed[by] += 1
+            job.keep(work, outcome(by))
+            if done % 50 == 0:
+                print(f"{job.source.path}: {done} of {len(job.inside)}", flush=True)
 
 
-def make_shared() -> None:
-    """What the tests make once a process, by code that no mutant is in yet: their cached functions without parameters."""
-    for module in [
-        m for m in sys.modules.values() if str(getattr(m, "__file__", "")).startswith(str(Path("tests").resolve()))
-    ]:
-        for held in list(vars(module).values()):
-            if isinstance(held, functools._lru_cache_wrapper) and not inspect.signature(held).parameters:
-                held()
+def run_noted(items: Sequence[pytest.Item], files: Container[str]) -> bytes:
+    """The tests as they are: for each that passes, its seconds and the lines that it runs, pickled."""
+    noted: dict[str, tuple[float, Ran]] = {}
+    for item in items:
+        began, ran = time.perf_counter(), Ran()
+        sys.settrace(noting(ran, files))
+        passed = passes(item)
+        sys.settrace(None)
+        if passed:
+            noted[item.nodeid] = time.perf_counter() - began, ran
+    return pickle.dumps(noted)
+
+
+def noting(ran: Ran, files: Container[str]) -> Callable[[FrameType, str, Any], Any]:
+    """A trace function that adds the lines of these files."""
+
+    def note(frame: FrameType, event: str, arg: object) -> Any:
+        if frame.f_code.co_filename not in files:
+            return None
+        ran.add((frame.f_code.co_filename, frame.f_lineno))
+        return note
+
+    return note
+
+
+def try_mutant(
+    source: Source,
+    tree: Any,
+    spec: MutationSpec,
+    holders: Sequence[FunctionType],
+    items: Sequence[tuple[pytest.Item, float]],
+) -> str:
+    """Which of these tests kills a mutant; each may take some times the seconds that it takes without it."""
+
+    def run() -> bytes:
+        code = source.compile(source.mutate(spec.operator_name, spec.occurrence, tree), source.file())
+        if code is None:
+            return NO_MUTANT.encode()
+        codes = dict(codes_of(code))
+        for held in holders:
+            held.__code__ = codes[held.__code__.co_qualname, held.__code__.co_firstlineno]
+        for item, seconds in items:
+            signal.setitimer(signal.ITIMER_PROF, 3 + 10 * seconds)  # ends this process
+            if not passes(item):
+                return item.nodeid.encode()
+        return SURVIVED.encode()
+
+    return _in_fork(run).decode() or "the limit of a test's time, or of memory"
 
 
 def passes(item: pytest.Item) -> bool:
@@ -183,11 +264,12 @@ def passes(item: pytest.Item) -> bool:
     return not any(report.failed for report in runtestprotocol(item, log=False, nextitem=None))
 
 
-def outcome(*, survived: bool) -> WorkResult:
+def outcome(by: str) -> WorkResult:
     """What is kept of a mutant that was tried."""
-    return WorkResult(
-        worker_outcome=WorkerOutcome.NORMAL, test_outcome=TestOutcome.SURVIVED if survived else TestOutcome.KILLED
-    )
+    if by == NO_MUTANT:
+        return WorkResult(worker_outcome=WorkerOutcome.SKIPPED, output=by)
+    found = TestOutcome.SURVIVED if by == SURVIVED else TestOutcome.KILLED
+    return WorkResult(worker_outcome=WorkerOutcome.NORMAL, test_outcome=found, output=by)
 
 
 def _in_fork(work: Callable[[], bytes]) -> bytes:
@@ -199,6 +281,7 @@ def _in_fork(work: Callable[[], bytes]) -> bytes:
             os.close(reading)
             os.setpgid(0, 0)
             resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
             nowhere = os.open(os.devnull, os.O_RDWR)
             for stream in (0, 1, 2):
                 os.dup2(nowhere, stream)
@@ -215,11 +298,11 @@ def _in_fork(work: Callable[[], bytes]) -> bytes:
     return told
 
 
-def try_anew(source: Source, spec: MutationSpec, tests: Sequence[str]) -> WorkResult:
-    """The outcome of all the tests with one mutation in the file, which is then put back."""
-    mutated = mutate_code(source.text, cosmic_ray.plugins.get_operator(spec.operator_name)(), spec.occurrence)
-    if mutated is None:
-        return WorkResult(worker_outcome=WorkerOutcome.NO_TEST)
+def try_anew(source: Source, spec: MutationSpec, tests: Sequence[str]) -> str:
+    """What kills a mutant in the file, in a new interpreter; the file is then put back."""
+    mutated = source.mutate(spec.operator_name, spec.occurrence)
+    if source.compile(mutated, str(source.path)) is None:
+        return NO_MUTANT
     source.path.write_text(mutated)
     try:
         done = subprocess.run(
@@ -229,35 +312,52 @@ def try_anew(source: Source, spec: MutationSpec, tests: Sequence[str]) -> WorkRe
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return outcome(survived=False)
+        return "the limit of time"
     finally:
         source.path.write_text(source.text)
-    return outcome(survived=done.returncode == 0)
+    return SURVIVED if done.returncode == 0 else "a new interpreter"
 
 
-def main(module: str, session: str, tests: list[str]) -> None:
+def job_of(module: str, db: WorkDB) -> Job:
+    """What is pending of a module, in the order of its trial; what is no mutant is put aside at once."""
+    job = Job(Source(Path(module)), keep_in(db, module), [], [])
+    pending = sorted(db.pending_work_items, key=lambda work: str(work.mutations))
+    random.Random(SEED).shuffle(pending)
+    for work in pending:
+        (spec,) = work.mutations
+        if why := job.source.is_none(spec):
+            job.keep(work, WorkResult(worker_outcome=WorkerOutcome.SKIPPED, output=why))
+        else:
+            (job.inside if job.source.is_inside(spec) else job.outside).append(work)
+    return job
+
+
+def keep_in(db: WorkDB, module: str) -> Callable[[Any, WorkResult], None]:
+    """Writes an outcome down at once."""
+
+    def keep(work: Any, result: WorkResult) -> None:
+        (spec,) = work.mutations
+        db.set_result(work.job_id, result)
+        if result.test_outcome is TestOutcome.SURVIVED:
+            print(f"survived: {module} line {spec.start_pos[0]}: {spec.operator_name}", flush=True)
+
+    return keep
+
+
+def main(arguments: list[str]) -> None:
     """Try what is pending, and keep each outcome at once."""
-    source = Source(Path(module))
-    with use_db(session, WorkDB.Mode.open) as db:
-
-        def keep(work: Any, result: WorkResult) -> None:
-            (spec,) = work.mutations
-            db.set_result(work.job_id, result)
-            if result.test_outcome is TestOutcome.SURVIVED:
-                print(f"survived: {module} line {spec.start_pos[0]}: {spec.operator_name}", flush=True)
-
-        inside, outside = [], []
-        for work in db.pending_work_items:
-            (spec,) = work.mutations
-            if source.is_annotation(spec):
-                keep(work, WorkResult(worker_outcome=WorkerOutcome.SKIPPED, output="in an annotation"))
-            else:
-                (outside if source.function_of(spec) is None else inside).append(work)
-        if inside and (status := pytest.main([*QUIET, "-s", *tests], plugins=[Forking(source, keep, inside)])):
-            sys.exit(f"{module}: pytest ended with status {status}")
-        for work in outside:
-            keep(work, try_anew(source, work.mutations[0], tests))
+    split, shared = arguments.index("--"), arguments[0] == SHARED
+    tests, pairs = arguments[shared:split], arguments[split + 1 :]
+    with ExitStack() as stack:
+        dbs = [stack.enter_context(use_db(session, WorkDB.Mode.open)) for session in pairs[1::2]]
+        jobs = [job_of(module, db) for module, db in zip(pairs[::2], dbs, strict=True)]
+        inside = [job for job in jobs if job.inside]
+        if inside and (status := pytest.main([*QUIET, "-s", *tests], plugins=[Forking(inside, shared=shared)])):
+            sys.exit(f"pytest ended with status {status}")
+        for job in jobs:
+            for work in job.outside:
+                job.keep(work, outcome(try_anew(job.source, work.mutations[0], tests)))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3:])
+    main(sys.argv[1:])

@@ -122,10 +122,17 @@ FORGED = {
 }
 
 
+@cache
+def forged_file(name: str) -> bytes:
+    """The file with this fault."""
+    forged = FORGED[name]
+    prover = forge(forged.changes, signers=forged.signers, history=HISTORY)
+    return again(forged.file, prover, forged.without)
+
+
 @pytest.mark.parametrize("name", FORGED)
 def test_one_check_fails(name: str) -> None:
     """The verdict is INVALID, for the one reason."""
     forged = FORGED[name]
-    prover = forge(forged.changes, signers=forged.signers, history=HISTORY)
-    report = verify(again(forged.file, prover, forged.without))
+    report = verify(forged_file(name))
     assert (report.verdict, forged.why in report.why) == (Verdict.INVALID, True), report.sentence()

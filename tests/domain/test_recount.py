@@ -117,13 +117,20 @@ FORGED = {
 }
 
 
+@cache
+def forged_file(name: str) -> bytes:
+    """The bundle with this fault."""
+    forged = FORGED[name]
+    value = orjson.loads(forge(forged.changes, signers=forged.signers).era(CLUSTER, 0))
+    forged.file(value)
+    return orjson.dumps(value)
+
+
 @pytest.mark.parametrize("name", FORGED)
 def test_one_check_fails(name: str) -> None:
     """The verdict is INVALID, for the one reason."""
     forged = FORGED[name]
-    value = orjson.loads(forge(forged.changes, signers=forged.signers).era(CLUSTER, 0))
-    forged.file(value)
-    report = verify(orjson.dumps(value))
+    report = verify(forged_file(name))
     assert (report.verdict, forged.why in report.why) == (Verdict.INVALID, True), report.sentence()
 
 
