@@ -173,6 +173,8 @@ class Forking:
 
     def __init__(self, jobs: Sequence[Job], *, shared: bool) -> None:
         self.jobs, self.shared = jobs, shared
+        self.holders: dict[str, list[FunctionType]] = {}
+        """The functions of each file."""
         self.killed: Counter[str] = Counter()
         """By each test."""
 
@@ -185,23 +187,23 @@ class Forking:
         seen: dict[str, tuple[float, Ran]] = pickle.loads(noted)  # noqa: S301 -- written by ourselves
         if failed := {item.nodeid for item in session.items} - seen.keys():
             raise session.Interrupted(f"without any mutation, these fail: {sorted(failed)}")
-        for job in self.jobs:
-            forget(job.source.file())
+        for file in files:
+            forget(file)
+        self.holders = {file: holders_of(file) for file in files}
+        gc.freeze()  # and no longer in gc.get_objects()
         for job in self.jobs:
             self.run_job(job, [(item, seconds, ran) for item in session.items for seconds, ran in [seen[item.nodeid]]])
         return True
 
     def run_job(self, job: Job, items: Sequence[tuple[pytest.Item, float, Ran]]) -> None:
         """Try the mutants of one module."""
-        holders, tree = holders_of(job.source.file()), get_ast(job.source.text)
-        gc.collect()
-        gc.freeze()
+        tree = get_ast(job.source.text)
         for done, work in enumerate(job.inside, 1):
             (spec,) = work.mutations
             place = {(job.source.file(), line) for line in job.source.lines_of(spec)}
             calling = [(item, seconds) for item, seconds, ran in items if not place.isdisjoint(ran)]
             calling.sort(key=lambda one: one[1] / (1 + self.killed[one[0].nodeid]))
-            by = try_mutant(job.source, tree, spec, holders, calling)
+            by = try_mutant(job.source, tree, spec, self.holders[job.source.file()], calling)
             if by not in (SURVIVED, NO_MUTANT):
                 self.killed[by] += 1
             job.keep(work, outcome(by))

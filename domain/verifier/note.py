@@ -21,7 +21,6 @@ MAX_NOTE = 64 * 1024
 _SIGNATURE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/=]+)")
 NUMBER = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 _NAME, _ORIGIN = re.compile(r"[^\s+]{1,200}"), re.compile(r"[!-*,-~]{1,200}")
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
 class BadTrust(ValueError):
@@ -107,7 +106,7 @@ def parse_note(note: str) -> Checkpoint:
     text, blank, tail = note.rpartition("\n\n")
     lines, signatures = text.split("\n"), tail.split("\n")
     rest = signatures.pop()
-    if not blank or len(lines) != 3 or rest or not signatures or len(note) > MAX_NOTE or _CONTROL.search(note):
+    if not blank or len(lines) != 3 or rest or not signatures or len(note) > MAX_NOTE:
         raise Fault("the checkpoint is not three lines, an empty line and signature lines")
     if not _ORIGIN.fullmatch(lines[0]) or not NUMBER.fullmatch(lines[1]):
         raise Fault("the checkpoint's origin or size is not of its form")
@@ -134,7 +133,7 @@ def check_signed(checkpoint: Checkpoint, key: Key) -> None:
 def is_cosigned(checkpoint: Checkpoint, key: Key) -> bool:
     """The witness signed that, at some time, this was the newest head it had seen, and that it extends all before."""
     for name, id, blob in checkpoint.signatures:
-        if (name, id) == (key.name, key.id) and key.type == 4 and len(blob) == 72:
+        if (name, id) == (key.name, key.id) and key.type == 4:
             time = int.from_bytes(blob[:8], "big")
             message = b"cosignature/v1\ntime %d\n%b" % (time, checkpoint.text)
             if time < 2**63 and is_signed(key.public, message, blob[8:]):
