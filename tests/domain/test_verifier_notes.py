@@ -161,7 +161,7 @@ def test_cosignatures() -> None:
     for time in (2**63, 2**63 + 1, 2**64 - 1):
         assert not v.is_cosigned(cosigned(witness, time), witness)
     for other in ({"name": "a.example"}, {"name": "z.example"}, {"id": bytes(4)}, {"id": b"\xff" * 4}):
-        assert not v.is_cosigned(cosigned(witness, 5, **other), witness)  # type: ignore[arg-type]
+        assert not v.is_cosigned(cosigned(witness, 5, **other), witness)
     for type in (1, 3, 5):
         assert not v.is_cosigned(cosigned(key_of("w.example", "w", type), 5), key_of("w.example", "w", type))
     assert not v.is_cosigned(v.parse_note(f"{NOTE}— w.example {b64(witness.id + bytes(3))}\n"), witness)
