@@ -15,7 +15,6 @@ import ast
 import functools
 import gc
 import os
-import pickle
 import random
 import resource
 import signal
@@ -24,13 +23,14 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
 from typing import Any, NamedTuple
 
 import cosmic_ray.plugins
+import nacl.bindings
 import pytest
 from _pytest.runner import runtestprotocol
 from cosmic_ray.ast import get_ast
@@ -149,13 +149,19 @@ def holders_of(file: str) -> list[FunctionType]:
     return [held for held in gc.get_objects() if isinstance(held, FunctionType) and held.__code__.co_filename == file]
 
 
-def forget(file: str) -> None:
-    """Empty what functions of a module remember of their calls."""
+def forget(files: Iterable[str]) -> None:
+    """Empty what functions of these files, or folders, remember of their calls."""
     for held in gc.get_objects():
         if isinstance(held, functools._lru_cache_wrapper):
             code = getattr(held.__wrapped__, "__code__", None)
-            if code is not None and code.co_filename == file:
+            if code is not None and code.co_filename.startswith(tuple(files)):
                 held.cache_clear()
+
+
+def remember_signatures() -> None:
+    """Sign and verify each message once: it is most of the time that tests take, and always comes out the same."""
+    for name in ("crypto_sign", "crypto_sign_open"):
+        setattr(nacl.bindings, name, functools.cache(getattr(nacl.bindings, name)))
 
 
 class Job(NamedTuple):
@@ -183,12 +189,10 @@ class Forking:
         if session.testsfailed:
             raise session.Interrupted("the tests cannot be collected")
         files = {job.source.file() for job in self.jobs}
-        noted = run_noted(session.items, files) if self.shared else _in_fork(lambda: run_noted(session.items, files))
-        seen: dict[str, tuple[float, Ran]] = pickle.loads(noted)  # noqa: S301 -- written by ourselves
+        seen = run_noted(session.items, files)
         if failed := {item.nodeid for item in session.items} - seen.keys():
             raise session.Interrupted(f"without any mutation, these fail: {sorted(failed)}")
-        for file in files:
-            forget(file)
+        forget(files if self.shared else [str(Path.cwd())])
         self.holders = {file: holders_of(file) for file in files}
         gc.freeze()  # and no longer in gc.get_objects()
         for job in self.jobs:
@@ -211,8 +215,8 @@ class Forking:
                 print(f"{job.source.path}: {done} of {len(job.inside)}", flush=True)
 
 
-def run_noted(items: Sequence[pytest.Item], files: Container[str]) -> bytes:
-    """The tests as they are: for each that passes, its seconds and the lines that it runs, pickled."""
+def run_noted(items: Sequence[pytest.Item], files: Container[str]) -> dict[str, tuple[float, Ran]]:
+    """The tests as they are: for each that passes, its seconds and the lines that it runs."""
     noted: dict[str, tuple[float, Ran]] = {}
     for item in items:
         began, ran = time.perf_counter(), Ran()
@@ -221,7 +225,7 @@ def run_noted(items: Sequence[pytest.Item], files: Container[str]) -> bytes:
         sys.settrace(None)
         if passed:
             noted[item.nodeid] = time.perf_counter() - began, ran
-    return pickle.dumps(noted)
+    return noted
 
 
 def noting(ran: Ran, files: Container[str]) -> Callable[[FrameType, str, Any], Any]:
@@ -354,6 +358,7 @@ def main(arguments: list[str]) -> None:
         dbs = [stack.enter_context(use_db(session, WorkDB.Mode.open)) for session in pairs[1::2]]
         jobs = [job_of(module, db) for module, db in zip(pairs[::2], dbs, strict=True)]
         inside = [job for job in jobs if job.inside]
+        remember_signatures()
         if inside and (status := pytest.main([*QUIET, "-s", *tests], plugins=[Forking(inside, shared=shared)])):
             sys.exit(f"pytest ended with status {status}")
         for job in jobs:
