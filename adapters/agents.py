@@ -45,6 +45,10 @@ class Event(NamedTuple):
         return start.replace(tzinfo=UTC) if start.tzinfo is None else start.astimezone(UTC)
 
 
+_UNREADABLE = (ValueError, IndexError, KeyError, TypeError, AttributeError, RecursionError, OSError)
+"""What the library raises of what is no calendar; the last where a zone is named like a folder of zones."""
+
+
 def summarise_calendar(ics: bytes) -> bytes:
     """A summary of a calendar in JSON: events, span, hours per weekday, busiest day, longest and next event.
 
@@ -71,15 +75,7 @@ def _parse(ics: bytes) -> list[Component]:
 
     try:
         calendars = Calendar.from_ical(ics, multiple=True)
-    except (
-        ValueError,
-        IndexError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-        OSError,
-    ):  # a zone may name a folder
+    except _UNREADABLE:
         raise AgentFailed(why="the input is not an iCalendar file") from None
     if not calendars or any(calendar.name != "VCALENDAR" for calendar in calendars):
         raise AgentFailed(why="the input is not an iCalendar file: it holds no VCALENDAR")

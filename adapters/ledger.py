@@ -19,6 +19,8 @@ from typing import Literal, Self
 
 from pydantic import ValidationError
 
+from proofroom.adapters.creating import make_place, making, new_store
+from proofroom.adapters.files import sync_folder
 from proofroom.adapters.head import save_snapshot
 from proofroom.adapters.keys import load_or_create_key
 from proofroom.adapters.reading import Reader
@@ -124,41 +126,38 @@ class Ledger(Reader):
             StoreUnavailable: the folder cannot be written.
         """
         path = Path(folder)
-        store = _new_store(path, clock)
-        try:
-            keys = {name: take_signer(path / KEYS, name, signers.get(name)) for name in _KEY_NAMES}
-            genesis = Genesis(
-                origin=origin,
-                created_at=from_ms(clock()),
-                rules=RULES,
-                ledger_key=keys["ledger"].keyid,
-                ledger_recovery_key=keys["ledger-recovery"].keyid,
-                checkpoint_key=keys["checkpoint"].keyid,
-                checkpoint_recovery_key=keys["checkpoint-recovery"].keyid,
-                bank_keys=tuple(bank_keys) or (load_or_create_key(path / KEYS / "bank.json").keyid,),
-                unit=unit,
-            )
-            ledger = cls(
-                store,
-                (keys["ledger"], keys["checkpoint"]),
-                views=path / VIEWS,
-                signed_head=SignedHead(path / KEYS / SIGNED_HEAD),
-            )
-            if ledger.append(sign(genesis, keys["ledger"], keys["checkpoint"])).repeated:
-                raise LedgerExists(path=str(path))
-        except ValidationError as e:
-            store.close()
-            raise first_fault(Genesis.kind, e) from None
-        except NotGenesis:
-            store.close()
-            raise LedgerExists(path=str(path)) from None
-        except OSError as e:
-            store.close()
-            raise NotALedger(path=str(path), why=str(e)) from None
-        except BaseException:
-            store.close()
-            raise
-        return ledger
+        with making(path), contextlib.ExitStack() as undo:
+            store = new_store(path / LOG, clock)
+            undo.callback(store.close)
+            try:
+                make_place(path / LOG, path / KEYS)
+                keys = {name: take_signer(path / KEYS, name, signers.get(name)) for name in _KEY_NAMES}
+                genesis = Genesis(
+                    origin=origin,
+                    created_at=from_ms(clock()),
+                    rules=RULES,
+                    ledger_key=keys["ledger"].keyid,
+                    ledger_recovery_key=keys["ledger-recovery"].keyid,
+                    checkpoint_key=keys["checkpoint"].keyid,
+                    checkpoint_recovery_key=keys["checkpoint-recovery"].keyid,
+                    bank_keys=tuple(bank_keys) or (load_or_create_key(path / KEYS / "bank.json").keyid,),
+                    unit=unit,
+                )
+                head = SignedHead(path / KEYS / SIGNED_HEAD)
+                undo.callback(head.close)
+                ledger = cls(store, (keys["ledger"], keys["checkpoint"]), views=path / VIEWS, signed_head=head)
+                for made in (path / KEYS, path):  # by name too, before genesis names them
+                    sync_folder(made)
+                if ledger.append(sign(genesis, keys["ledger"], keys["checkpoint"])).repeated:
+                    raise LedgerExists(path=str(path))
+            except ValidationError as e:
+                raise first_fault(Genesis.kind, e) from None
+            except NotGenesis:
+                raise LedgerExists(path=str(path)) from None
+            except OSError as e:
+                raise NotALedger(path=str(path), why=str(e)) from None
+            undo.pop_all()  # the ledger lets go of them
+            return ledger
 
     @classmethod
     def open(
@@ -340,20 +339,3 @@ class Ledger(Reader):
 def _signer_names(keys: Path) -> list[str]:
     """The names in a room's ``keys/`` under which the ledger's own keys are, those of rotations too: ``ledger``, ``ledger-2``, .."""
     return sorted({file.stem for file in keys.glob("*") if _OWN_KEY.fullmatch(file.stem)})
-
-
-def _new_store(path: Path, clock: Callable[[], int]) -> SqliteStore:
-    """The store of a ledger to be; an empty log, as a crash before genesis leaves one, is as good as none.
-
-    Raises:
-        LedgerExists: there are entries.
-    """
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as e:
-        raise NotALedger(path=str(path), why=e.strerror or str(e)) from None
-    store = SqliteStore(path / LOG, create=True, clock=clock)
-    if store.size():
-        store.close()
-        raise LedgerExists(path=str(path))
-    return store

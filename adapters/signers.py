@@ -130,6 +130,7 @@ def take_signer(keys: Path, name: str, given: Signer | str | None) -> Signer:
     A URI is kept in ``NAME.uri``, so that opening the room finds it.
 
     Raises:
+        BadInput: also when the room has another key under this name than the object that is given: opening would find that one.
         BadInput, WrongPassword, SignerFailed: as for :func:`signer_from_uri`.
     """
     if given is None:
@@ -137,6 +138,10 @@ def take_signer(keys: Path, name: str, given: Signer | str | None) -> Signer:
     signer = as_signer(given, keys)
     if isinstance(given, str):
         write_atomically(keys / f"{name}.uri", f"{given}\n".encode())
+    elif (known := signer_of_room(keys, name)) is not None and known.keyid != signer.keyid:
+        raise BadInput(
+            path=str(keys / name), why="another key lies there under this name: take it away, or give no other"
+        )
     return signer
 
 

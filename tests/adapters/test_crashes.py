@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +24,7 @@ from proofroom.domain.ids import from_ms
 from proofroom.domain.statements.consent import VaultOpened
 from proofroom.testing.keys import key
 from strategies.rooms import audit_file, rows_of
-from strategies.simulated import FRAME, FRAME_HEADER, torn
+from strategies.simulated import FRAME, FRAME_HEADER, torn, wal_prefixes
 
 PAGE = FRAME - FRAME_HEADER
 BEFORE, NEW = 4, 3
@@ -80,16 +79,6 @@ def _openings(ledger: Ledger) -> list[Envelope]:
     now, wallet = from_ms(ledger.store.clock()), key("user")
     fields = {"ledger": ledger.id, "user_pub_key": wallet.keyid, "created_at": now}
     return [sign(VaultOpened.model_validate({**fields, "vaultId": f"v-{i}"}), wallet) for i in range(NEW)]
-
-
-def wal_prefixes(before: bytes, after: bytes) -> Iterator[bytes]:
-    """The write-ahead log after each write to it, and after half of each: a frame is a header, then a page."""
-    assert after[: len(before)] == before
-    assert (len(after) - len(before)) % FRAME == 0
-    for start in range(len(before), len(after), FRAME):
-        for more in (0, FRAME_HEADER // 2, FRAME_HEADER, FRAME_HEADER + PAGE // 2):
-            yield after[: start + more]
-    yield after
 
 
 def go_on(made: Written, folder: Path, log: bytes, wal: bytes | None, head: bytes) -> int:

@@ -133,24 +133,6 @@ def test_create_that_fails_leaves_a_folder_in_which_it_may_succeed(tmp_path: Pat
         assert ledger.size == 1
 
 
-def test_create_killed_at_any_moment_can_be_done_again(tmp_path: Path) -> None:
-    """Whatever a crash leaves of a folder either opens as a ledger or takes one."""
-    for attempt in range(soak(3, 20)):
-        worker = Worker("create_for_ever", tmp_path / str(attempt))
-        worker.wait_ready()
-        worker.go()
-        time.sleep(0.1 + 0.013 * attempt)
-        worker.kill()
-        for folder in (tmp_path / str(attempt)).iterdir():
-            try:
-                ledger = Ledger.create(folder)
-            except LedgerExists:
-                ledger = Ledger.open(folder)
-            with ledger:
-                assert ledger.size == 1
-                ledger.tick()
-
-
 def test_two_processes_create_one_ledger(tmp_path: Path) -> None:
     """One of them makes it, the other learns that it is there."""
     for attempt in range(soak(2, 20)):

@@ -137,6 +137,30 @@ def restore(folder: Path, backup: Path) -> None:
     shutil.copy(backup, folder / LOG)
 
 
+def test_a_first_write_that_was_torn(tmp_path: Path) -> None:
+    """Nothing was given yet, so a new ledger goes on; where something was, the other slot says so, and what cannot be read is refused."""
+    path = tmp_path / "head"
+    first = SignedHead(path)
+    first.begin(tree(0), tree(1), nodes())
+    first.close()
+    whole = path.read_bytes()
+    assert not whole[:SLOT].strip(b"\0")
+    for torn in (whole[: SLOT + 1], whole[: SLOT + 200], whole[: SLOT + 200].ljust(2 * SLOT, b"\0")):
+        path.write_bytes(torn)
+        again = SignedHead(path)
+        assert again.last().size == 0
+        again.begin(tree(0), tree(1), nodes())
+        again.end(given=True)
+        given = path.read_bytes()
+        again.close()
+        for lost in (given[:5] + b"x" * SLOT, given[: SLOT - 9] + b"x" * SLOT):
+            path.write_bytes(lost)
+            other = SignedHead(path)
+            with pytest.raises(NotALedger):
+                other.last()
+            other.close()
+
+
 def test_a_restored_backup_is_not_signed_over(tmp_path: Path) -> None:
     """Opened for writing, it is refused; for reading, it opens, since somebody must look; with the newest copy back, it goes on."""
     room, old, new = tmp_path / "room", tmp_path / "old", tmp_path / "new"

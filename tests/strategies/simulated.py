@@ -206,6 +206,16 @@ class Session:
         (folder / f"{LOG}-wal").write_bytes(crash.wal)
 
 
+def wal_prefixes(before: bytes, after: bytes) -> Iterator[bytes]:
+    """The write-ahead log after each write to it, and after half of each: a frame is a header, then a page."""
+    assert after[: len(before)] == before
+    assert (len(after) - len(before)) % FRAME == 0
+    for start in range(len(before), len(after), FRAME):
+        for more in (0, FRAME_HEADER // 2, FRAME_HEADER, FRAME_HEADER + PAGE_BYTES // 2):
+            yield after[: start + more]
+    yield after
+
+
 def torn(old: bytes, new: bytes) -> bytes:
     """Half of what changed."""
     old = old.ljust(len(new), b"\0")

@@ -165,14 +165,6 @@ def create(folder: str) -> None:
         say(e.code)
 
 
-def create_for_ever(folder: str) -> None:
-    """Create one ledger after the other."""
-    wait()
-    for i in itertools.count():
-        Ledger.create(Path(folder) / str(i)).close()
-        say(i)
-
-
 def fill(folder: str, mib: str) -> None:
     """On a file system of this many MiB: append until it is full, then make room and go on."""
     room = room_in(folder, "fill")
@@ -210,7 +202,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
         work_while_granted,
         reopen,
         create,
-        create_for_ever,
         fill,
     )
 }
