@@ -3,6 +3,9 @@
 A reads envelopes in JSON from a file, verifies, runs the transition, encodes, hashes, and commits durably; each 10,000 records are
 sealed and taken through an attestation round, each 20,000 are an era of an hour, which is settled. B has keys, messages and signatures in
 memory and only verifies.
+
+The third argument is the number of verifying processes on either side. A has one process more, which applies and writes: with one on two
+cores it has a core of its own, with two all three share two cores, and a record costs what its processor time is.
 """
 
 from __future__ import annotations
@@ -111,17 +114,17 @@ def verify_all(folder: Path, records: int, workers: int = WORKERS) -> None:
         measure(lambda: list(pool.map(_verify, chunks, chunksize=4)))
 
 
-def main(records: int = 100_000, runs: int = 5) -> None:
+def main(records: int = 100_000, runs: int = 5, workers: int = WORKERS) -> None:
     """Print the figure, and whether memory grows with the number of records, from where a snapshot of the state was written too."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder, records)
-        few: Sample = run_side(__spec__.name, "append", folder, records // 2)
+        few: Sample = run_side(__spec__.name, "append", folder, records // 2, workers)
         figure = compare(
-            f"bulk append of {records:,} records, {WORKERS} workers, against bare PyNaCl verification",
+            f"bulk append of {records:,} records, {workers} workers, against bare PyNaCl verification",
             __spec__.name,
-            ("append", folder, records),
-            ("verify", folder, records),
+            ("append", folder, records, workers),
+            ("verify", folder, records, workers),
             goal=0.6,
             per=records,
             runs=runs,
@@ -134,9 +137,9 @@ def main(records: int = 100_000, runs: int = 5) -> None:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["append", folder, records]:
-            append_all(Path(folder), int(records))
-        case ["verify", folder, records]:
-            verify_all(Path(folder), int(records))
+        case ["append", folder, records, workers]:
+            append_all(Path(folder), int(records), workers=int(workers))
+        case ["verify", folder, records, workers]:
+            verify_all(Path(folder), int(records), int(workers))
         case rest:
             main(*map(int, rest))
