@@ -9,10 +9,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench soak rates fuzz mutants notebooks dictionary build lock clean
+.PHONY: help setup demo test check audit-deps format bench soak rates fuzz mutants notebooks dictionary build lock clean
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo '  Options go in ARGS: make test ARGS="-k merkle", make demo ARGS="--help".'
 
 # Two stamps: new pins make a new environment, a new pyproject.toml only installs the project again.
@@ -36,11 +36,20 @@ demo: setup ## The whole chain of evidence on a calendar, in demo-room/; again f
 test: setup ## All tests, on two workers
 	@$(BIN)/pytest --numprocesses 2 $(ARGS)
 
-check: setup ## Format, lint, strict types, import rules
+check: setup ## Format, lint, strict types, import rules, and that what is installed is what is pinned and asked for
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pip check
+	$(BIN)/pytest -q tests/test_pins.py
+
+# Advisories lie on the network: where they cannot be read, nothing was audited, and that is no pass.
+audit-deps: ## Look for known faults of all pinned versions, where advisories can be read (ARGS="-s osv": another service)
+	@$(PYTHON) -m venv build/audit
+	@build/audit/bin/python -m pip install --quiet 'pip-audit>=2.9,<3'
+	@build/audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off --requirement requirements-lab.txt $(ARGS) \
+		|| { echo 'Either it lists faults above, or the advisories could not be read and nothing was audited.' >&2; exit 1; }
 
 format: setup ## Put the code into its form, mend what can be mended
 	$(BIN)/ruff check --fix .

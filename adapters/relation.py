@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from duckdb import DuckDBPyRelation
 
+from proofroom.domain.errors import MissingExtra
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -27,8 +29,15 @@ class Relation(DuckDBPyRelation):
         return relation
 
     def df(self, *, date_as_object: bool = False) -> pd.DataFrame:
-        """All rows as a pandas frame; columns of decimals and of 128-bit integers are ``decimal128(38, 0)[pyarrow]``."""
-        import pandas as pd
+        """All rows as a pandas frame; columns of decimals and of 128-bit integers are ``decimal128(38, 0)[pyarrow]``.
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise MissingExtra(extra="pandas", package="pandas") from None
 
         def exact(kind: pa.DataType) -> Any:
             return pd.ArrowDtype(kind) if pa.types.is_decimal(kind) else None

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
@@ -21,6 +23,8 @@ from prompt_toolkit.output import DummyOutput
 from proofroom.adapters.cli import main
 from proofroom.adapters.cli.shell import Shell, history_path, is_whole
 from proofroom.adapters.ledger import LOG, Ledger
+from proofroom.adapters.relation import Relation
+from proofroom.domain.errors import MissingExtra
 from proofroom.testing.histories import History
 from strategies.rooms import write_history
 
@@ -82,6 +86,16 @@ def test_in_python(folder: Path) -> None:
             "int64",
             *[str(k).split("[")[0] for k in mixed.dtypes[1:3]],
         ]
+
+
+def test_without_pandas_a_frame_is_an_error_that_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pandas comes with an extra; all other forms need nothing more."""
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with duckdb.connect() as connection:
+        relation = Relation.of(connection.from_query("SELECT 1 AS one"))
+        with pytest.raises(MissingExtra, match="it comes with the extra pandas"):
+            relation.df()
+        assert relation.fetchall() == [(1,)]
 
 
 def test_a_query_from_a_pipe(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
