@@ -16,9 +16,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import pytest
 
+from proofroom.adapters import views
 from proofroom.adapters.audit import Verdict
 from proofroom.adapters.head import open_head
 from proofroom.adapters.ledger import LOG, Ledger
@@ -46,7 +48,8 @@ class Derived:
     """What is made of a log as it grows: read models that follow it, others made at once, and its published files."""
 
     def __init__(self) -> None:
-        self.following, self.anew = Views(None), Views(None)
+        with patch.dict(views._SETTINGS, threads=1):  # so few rows are not worth waiting for another processor
+            self.following, self.anew = Views(None), Views(None)
 
     def follow(self, life: Life, tiles: Path) -> int:
         """Bring read models and files up to date. How many entries were new to either."""
