@@ -20,7 +20,8 @@ from proofroom.adapters.ledger import KEYS, LOG, Ledger
 from proofroom.adapters.recorders import PAGE_BYTES
 from proofroom.adapters.signed_head import SIGNED_HEAD, Signed, SignedHead
 from proofroom.adapters.writer import CLAMP_MS
-from proofroom.domain.envelope import Envelope
+from proofroom.domain import hashing
+from proofroom.domain.envelope import Envelope, statement_id
 from proofroom.domain.errors import ProofroomError
 from proofroom.domain.ids import Digest
 from proofroom.domain.voting import make_vote
@@ -34,11 +35,12 @@ FRAME = FRAME_HEADER + PAGE_BYTES
 
 
 class Call(NamedTuple):
-    """What a host asked for in one call, when, and where it was told that it stands; nowhere, when it was refused."""
+    """What a host asked for in one call, when, and where it was told that it stands; nowhere, when it was told why not."""
 
     at_ms: int
     envelopes: Sequence[Envelope]
     places: Sequence[tuple[int, Digest]] = ()
+    error: ProofroomError | None = None
 
 
 class Moment(NamedTuple):
@@ -55,6 +57,8 @@ class Crash(NamedTuple):
     wal: bytes
     head: bytes
     answered: int
+    is_torn: bool = False
+    """A write is there in part, or what was not synced is not."""
 
 
 class Session:
@@ -66,22 +70,22 @@ class Session:
         steps: how many operations.
     """
 
-    def __init__(self, folder: Path, seed: int, steps: int) -> None:
+    def __init__(self, folder: Path, seed: str, steps: int) -> None:
         self.folder, self.chance, self.clock = folder, random.Random(seed), Clock(START_MS)
         self.calls: list[Call] = []
         self.moments: list[Moment] = []
         ledger_in(folder, self.clock).close()
         with ExitStack() as stack:
-            peers = [stack.enter_context(self.open(folder)) for _ in range(2)]
-            self.room = Room(peers[0], self.clock, seed=str(seed))
+            self.peers = [stack.enter_context(self.open(folder)) for _ in range(2)]
+            self.room = Room(self.peers[0], self.clock, seed=seed)
             self.room.prepare()
             self.log = (folder / LOG).read_bytes()
             self._note()
             stack.enter_context(patch.object(SignedHead, "_write", self._noting(SignedHead._write)))
             for _ in range(steps):
-                self._step(self.chance.choice(peers))
+                self._step(self.chance.choice(self.peers))
             self.wal = self._wal.read_bytes()
-            self.size = peers[0].store.size()
+            self.size = self.peers[0].store.size()
 
     def open(self, folder: Path) -> Ledger:
         """A ledger in a folder, by the session's clock."""
@@ -157,11 +161,12 @@ class Session:
 
     def _call(self, peer: Ledger, envelopes: Sequence[Envelope]) -> None:
         """An atomic append, and its answer."""
+        places, error = [], None
         try:
             places = [(done.entry_index, done.statement) for done in peer.append_many(envelopes)]
-        except ProofroomError:
-            places = []
-        self._answer(Call(self.clock.ms, envelopes, places))
+        except ProofroomError as e:
+            error = e
+        self._answer(Call(self.clock.ms, envelopes, places, error))
 
     def _stream(self, peer: Ledger, envelopes: Sequence[Envelope]) -> None:
         outcomes = list(peer.append_stream(envelopes))
@@ -180,10 +185,10 @@ class Session:
         for before, after in pairwise(self.moments):
             yield from self._within(before, after)
             if before.head != after.head:
-                yield Crash(self.wal[: after.wal], torn(before.head, after.head), before.answered)
+                yield Crash(self.wal[: after.wal], torn(before.head, after.head), before.answered, True)
             yield Crash(self.wal[: after.wal], after.head, after.answered)
             if earlier != after.head:  # a machine that stopped: the log is synced at its commit, this file is not
-                yield Crash(self.wal[: after.wal], earlier, after.answered)
+                yield Crash(self.wal[: after.wal], earlier, after.answered, True)
             earlier = before.head
 
     def _within(self, before: Moment, after: Moment) -> Iterator[Crash]:
@@ -192,10 +197,10 @@ class Session:
         assert (after.wal - before.wal) % FRAME == 0
         for start in starts:
             for more in (0, FRAME_HEADER // 2, FRAME_HEADER, FRAME_HEADER + PAGE_BYTES // 2):
-                yield Crash(self.wal[: start + more], before.head, before.answered)
+                yield Crash(self.wal[: start + more], before.head, before.answered, more % FRAME_HEADER > 0)
         for start in starts[:-1]:
             whole = self.wal[: after.wal]
-            yield Crash(whole[:start] + bytes(FRAME) + whole[start + FRAME :], before.head, before.answered)
+            yield Crash(whole[:start] + bytes(FRAME) + whole[start + FRAME :], before.head, before.answered, True)
 
     def lay_out(self, crash: Crash, folder: Path) -> None:
         """The room as the crash left it."""
@@ -214,6 +219,11 @@ def wal_prefixes(before: bytes, after: bytes) -> Iterator[bytes]:
         for more in (0, FRAME_HEADER // 2, FRAME_HEADER, FRAME_HEADER + PAGE_BYTES // 2):
             yield after[: start + more]
     yield after
+
+
+def digests_of(ledger: Ledger) -> list[str]:
+    """The digests of all statements that are in the store, by index."""
+    return [hashing.tagged(statement_id(e.topic, e.state)) for e in ledger.store.read_from(0)]
 
 
 def torn(old: bytes, new: bytes) -> bytes:
