@@ -7,8 +7,10 @@ are the library's in every respect that its own test cases check.
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, cast
 from uuid import UUID
@@ -84,11 +86,27 @@ class Pool(SQLiteConnectionPool):
         cursor.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
         # A byte edited into invalid UTF-8 is for the audit to name, not for the driver to stumble over.
         connection._sqlite_conn.text_factory = lambda raw: raw.decode(errors="surrogateescape")
+        if "mode=rw" in self.db_name:
+            cursor.execute("PRAGMA database_list")
+            if not os.access(cursor.fetchone()["file"], os.W_OK):
+                # SQLite opens for reading what takes no writes just now, and keeps it so: such a connection is used once.
+                connection._closing.set()
         return connection
+
+    @contextmanager
+    def lent(self) -> Iterator[SQLiteConnection]:
+        """A connection, out of the turn that the library gives to writers: when none can be opened, it never takes the turn back."""
+        connection = self.get_connection()
+        try:
+            yield connection
+        finally:
+            self.put_connection(connection)
 
 
 class Datastore(SQLiteDatastore):
     """The library's datastore over :class:`Pool`."""
+
+    pool: Pool
 
     def __init__(self, db_name: str, *, lock_timeout: int = 30) -> None:
         super().__init__(db_name, lock_timeout=lock_timeout)

@@ -11,15 +11,26 @@ writes them, within seconds: an ``fsync`` for each batch would double the cost o
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
 import time
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 from proofroom.domain import merkle
-from proofroom.domain.errors import BadProof, NotALedger, StoreLocked, StoreReadOnly, WouldFork
+from proofroom.domain.errors import (
+    BadProof,
+    NotALedger,
+    StoreFull,
+    StoreLocked,
+    StoreReadOnly,
+    StoreUnavailable,
+    WouldFork,
+)
 
 SIGNED_HEAD = "signed-head"
 """Name of the file in a room's ``keys/``."""
@@ -81,6 +92,7 @@ class SignedHead:
         Raises:
             WouldFork: what the log holds does not extend what was signed.
             StoreLocked: another copy of this ledger holds the turn for too long.
+            StoreUnavailable: it cannot be read or written; nothing was signed.
         """
         self._lock()
         last = self.last()
@@ -92,16 +104,21 @@ class SignedHead:
         """Hand over the turn; the tree that was written down is the last one now, when it was given."""
         if not self._locked:
             return
-        last = self.last()
-        if given:
-            self._write(Signed(last.turn + 1, last.next_size, last.next_root, last.next_size, last.next_root))
-        fcntl.flock(self._file, fcntl.LOCK_UN)
-        self._locked = False
+        try:
+            if given:
+                # The log holds the tree by now, and the slot names it already: what fails here changes nothing that anybody was given.
+                with contextlib.suppress(StoreUnavailable):
+                    last = self.last()
+                    self._write(Signed(last.turn + 1, last.next_size, last.next_root, last.next_size, last.next_root))
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+            self._locked = False
 
     def close(self) -> None:
-        """Bring it to the disk, and let go of the file."""
+        """Bring it to the disk, where that can be had, and let go of the file."""
         self.end(given=False)
-        os.fsync(self._file)
+        with contextlib.suppress(OSError):  # the system goes on trying, as it does without a close
+            os.fsync(self._file)
         os.close(self._file)
 
     def _lock(self) -> None:
@@ -119,9 +136,11 @@ class SignedHead:
         """What was signed last, and what was to follow.
 
         Raises:
-            NotALedger: the file cannot be read.
+            NotALedger: it is something else.
+            StoreUnavailable: it cannot be read now.
         """
-        data = os.pread(self._file, 2 * SLOT, 0)
+        with self._errors():
+            data = os.pread(self._file, 2 * SLOT, 0)
         found = [slot for at in (0, SLOT) if (slot := _parse(data[at : at + SLOT])) is not None]
         if not found and data[:SLOT].strip(
             b"\0"
@@ -130,7 +149,18 @@ class SignedHead:
         return max(found, default=Signed())
 
     def _write(self, signed: Signed) -> None:
-        os.pwrite(self._file, _print(signed), signed.turn % 2 * SLOT)
+        with self._errors():
+            if os.pwrite(self._file, _print(signed), signed.turn % 2 * SLOT) < SLOT:
+                raise StoreFull(path=str(self.path), why="a write was cut short")
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        """What the system reports, as ours."""
+        try:
+            yield
+        except OSError as e:
+            kinds = {errno.ENOSPC: StoreFull, errno.EDQUOT: StoreFull, errno.EROFS: StoreReadOnly}
+            raise kinds.get(e.errno or 0, StoreUnavailable)(path=str(self.path), why=e.strerror or str(e)) from None
 
 
 def _print(signed: Signed) -> bytes:

@@ -85,7 +85,7 @@ class SqliteStore:
             raise StoreLocked(path=str(self.path), why="another thread is writing")
         try:
             with (
-                self._datastore.get_connection(commit=True) as connection,
+                self._datastore.pool.lent() as connection,
                 Immediate(connection, commit=True) as cursor,
                 cursor,
             ):

@@ -22,7 +22,7 @@ from proofroom.adapters.signed_head import SIGNED_HEAD, Signed, SignedHead
 from proofroom.adapters.writer import CLAMP_MS
 from proofroom.domain import hashing
 from proofroom.domain.envelope import Envelope, statement_id
-from proofroom.domain.errors import ProofroomError
+from proofroom.domain.errors import ProofroomError, Unavailable
 from proofroom.domain.ids import Digest
 from proofroom.domain.voting import make_vote
 from proofroom.testing.clocks import Clock
@@ -81,11 +81,17 @@ class Session:
             self.room.prepare()
             self.log = (folder / LOG).read_bytes()
             self._note()
-            stack.enter_context(patch.object(SignedHead, "_write", self._noting(SignedHead._write)))
-            for _ in range(steps):
+            self._begin(stack)
+            self.left = steps
+            while self.left > 0:
+                self.left -= 1
                 self._step(self.chance.choice(self.peers))
             self.wal = self._wal.read_bytes()
             self.size = self.peers[0].store.size()
+
+    def _begin(self, stack: ExitStack) -> None:
+        """What is on until the session ends."""
+        stack.enter_context(patch.object(SignedHead, "_write", self._noting(SignedHead._write)))
 
     def open(self, folder: Path) -> Ledger:
         """A ledger in a folder, by the session's clock."""
@@ -144,34 +150,44 @@ class Session:
         self.clock.ms += ms
 
     def _round(self, peer: Ledger) -> None:
-        """Seal what is unsealed, and take it through a whole round."""
+        """Seal what is unsealed, and take it through a whole round, as far as that goes."""
         peer.refresh()
         cast, state = self.room.cast, peer.state
         number = state.clusters[cast.cluster].rounds
         queue = state.eras[cast.cluster, 0].queues.get(cast.orchestrator.keyid)
         if queue is None or queue.head == queue.tail:
             return
-        self._call(peer, [cast.seal_all(state, 0)])
-        self._call(peer, [cast.reveal_beacon(number, i) for i in range(len(cast.validators))])
+        if not self._call(peer, [cast.seal_all(state, 0)]):
+            return
+        if not self._call(peer, [cast.reveal_beacon(number, i) for i in range(len(cast.validators))]):
+            return
         state = peer.state
         vote = make_vote(len(state.rounds[cast.cluster, number].records))
         members = cast.members(state, number)
-        self._call(peer, [cast.commit(state, number, i, vote) for i in members])
-        self._call(peer, [cast.reveal(number, i, vote) for i in members])
+        if self._call(peer, [cast.commit(state, number, i, vote) for i in members]):
+            self._call(peer, [cast.reveal(number, i, vote) for i in members])
 
-    def _call(self, peer: Ledger, envelopes: Sequence[Envelope]) -> None:
-        """An atomic append, and its answer."""
+    def _call(self, peer: Ledger, envelopes: Sequence[Envelope]) -> bool:
+        """An atomic append, and its answer. Whether it was recorded."""
         places, error = [], None
         try:
             places = [(done.entry_index, done.statement) for done in peer.append_many(envelopes)]
         except ProofroomError as e:
             error = e
         self._answer(Call(self.clock.ms, envelopes, places, error))
+        return error is None
 
     def _stream(self, peer: Ledger, envelopes: Sequence[Envelope]) -> None:
-        outcomes = list(peer.append_stream(envelopes))
-        taken = [(e, o) for e, o in zip(envelopes, outcomes, strict=True) if not isinstance(o, ProofroomError)]
-        self._answer(Call(self.clock.ms, [e for e, _ in taken], [(o.entry_index, o.statement) for _, o in taken]))
+        """A stream, and what was answered of it."""
+        taken, places, error = [], [], None
+        try:
+            for envelope, outcome in zip(envelopes, peer.append_stream(envelopes), strict=True):
+                if not isinstance(outcome, ProofroomError):
+                    taken.append(envelope)
+                    places.append((outcome.entry_index, outcome.statement))
+        except Unavailable as e:
+            taken, error = [*envelopes], e
+        self._answer(Call(self.clock.ms, taken, places, error))
 
     def _answer(self, call: Call) -> None:
         self.calls.append(call)
