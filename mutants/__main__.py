@@ -27,6 +27,7 @@ FOLDERS = ("adapters", "docs", "domain", "mutants", "projections", "src", "tests
 VERIFIER = (
     "tests/domain/test_verifier.py",
     "tests/domain/test_verifier_notes.py",
+    "tests/domain/test_verifier_entries.py",
     "tests/domain/test_verifier_changes.py",
     "tests/domain/test_verifier_record.py",
     "tests/domain/test_verifier_rooted.py",
