@@ -28,6 +28,7 @@ VERIFIER = (
     "tests/domain/test_verifier.py",
     "tests/domain/test_verifier_notes.py",
     "tests/domain/test_verifier_entries.py",
+    "tests/domain/test_verifier_files.py",
     "tests/domain/test_verifier_changes.py",
     "tests/domain/test_verifier_record.py",
     "tests/domain/test_verifier_rooted.py",

@@ -30,6 +30,7 @@ CLUSTER = proven_history().cast.cluster
 PAID = indexes("era-paid")[0]
 LINES = [index for index in indexes("payout") if index < PAID]
 BATCH = indexes("batch-sealed")[1]
+TALLY, WORK = indexes("round-tallied")[1], indexes("activity")[3]
 OPENED = indexes("era-opened")[0]
 CHARGE = next(i for i in LINES if body_at(i)["role"] == "charge")
 PROVIDER = next(i for i in LINES if body_at(i)["role"] == "provider")
@@ -76,6 +77,7 @@ FORGED = {
     "records attested": Forged("the records give other counts", {PAID: set_to("records.attested", lambda n: n - 1)}),
     "records rejected": Forged("the records give other counts", {PAID: set_to("records.rejected", 0)}),
     "records unattested": Forged("the records give other counts", {PAID: set_to("records.unattested", 0)}),
+    "tally of another committee": Forged("it counts another committee", {TALLY: set_to("assigned", 6)}),
     "completeness": Forged("another completeness root", {PAID: set_to("completeness_root", another)}),
     "line by a stranger": Forged("the payout is not signed", {}, {TREASURY: [STRANGER]}),
     "lines root": Forged("other lines", {PAID: set_to("lines_root", another)}),
@@ -140,6 +142,14 @@ def test_whole_eras() -> None:
         report = verify(forge().era(CLUSTER, number))
         assert report.verdict is Verdict.VALID, report.sentence()
         assert f"era {number} of {CLUSTER}" in report.why
+
+
+def test_a_leaf_with_a_fraction() -> None:
+    """What is counted in whole numbers has no form with a fraction in it, and is refused as that."""
+    value = orjson.loads(forge().payout(body_at(WORK)["record_id"]))
+    value["counted"]["leaf"]["attested"] = 9.5
+    report = verify(orjson.dumps(value))
+    assert (report.verdict, report.why) == (Verdict.INVALID, "an object has a fraction where none may be")
 
 
 def test_a_run_that_ends_early() -> None:

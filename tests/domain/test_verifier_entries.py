@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from proofroom.domain.entry import encode_signatures, entry_bytes
-from proofroom.domain.envelope import Signature
+from proofroom.domain.envelope import Signature, sign_rooted
 from proofroom.domain.ids import KeyId
 from proofroom.domain.signing import pae
 from proofroom.domain.verifier import entry as v
 from proofroom.domain.verifier.verdict import Fault
+from proofroom.testing.histories import make_genesis
 from proofroom.testing.keys import key
 
 TICK, WIRE = (f"application/vnd.proofroom.{kind}.v1+json" for kind in ("tick", "grant-wire"))
@@ -31,9 +32,12 @@ def entry(body: dict[str, Any], *signers: str) -> v.Entry:
 
 
 def test_an_entry_has_a_signature() -> None:
-    """Without any it is none, whatever it says; nor with a payload type that is no text."""
+    """Without any it is none, whatever it says and however long it claims to be; nor with a payload type that is no text."""
     assert v.parse_entry(signed(b"{}")).signers == {key("a").keyid}
-    for data in (entry_bytes(3, 5, TICK, b"{}", b""), signed(b"{}").replace(b"tick", b"t\xffck")):
+    short, long = (entry_bytes(3, 5, TICK, payload, b"") for payload in (b"{}", b'{"a":"%b"}' % (b"x" * 300)))
+    longer = [data.replace(bytes([n, 123]), bytes([n + 1, 123])) for data, n in ((short, 2), (long, 52))]
+    assert [a != b for a, b in zip(longer, (short, long), strict=True)] == [True, True]
+    for data in (short, long, *longer, signed(b"{}").replace(b"tick", b"t\xffck")):
         with pytest.raises(Fault, match=r"not of their form|cut short"):
             v.parse_entry(data)
 
@@ -53,6 +57,15 @@ def test_what_a_wallet_signs() -> None:
     for data in (signed(b"{}", None, WIRE), signed(b"{}", b"{}")):
         with pytest.raises(Fault, match="does not verify"):
             v.parse_entry(data)
+
+
+def test_a_tree_of_one() -> None:
+    """A root may be over a single statement, whose path is empty."""
+    statement = make_genesis()
+    (envelope,) = sign_rooted([statement], key("a"))
+    data = entry_bytes(0, 5, envelope.payload_type, envelope.payload, encode_signatures(envelope.signatures))
+    assert v.parse_entry(data).signers == {key("a").keyid}
+    assert envelope.signatures[0].rooted == (1, 0, b"")
 
 
 def test_exactly_these_keys() -> None:
