@@ -1,13 +1,14 @@
 """``python -m mutants [NAME..]``: mutate modules in a copy of the checkout, run their tests, and write down who survives.
 
 Resumable: each text of a module has a session of its own in ``build/mutants/``, and a run goes on where the last one stopped (Ctrl-C is
-fine). Tests may change at any time: ``--again NAME..`` tries those once more that survived. ``--summary`` prints the table that is kept in
-``docs/mutants.md``, and ``--survivors NAME..`` the lines of those that no test notices.
+fine). Tests may change at any time.
 """
 
 from __future__ import annotations
 
+import argparse
 import difflib
+import fcntl
 import hashlib
 import os
 import shutil
@@ -39,6 +40,42 @@ VERIFIER = (
     "tests/domain/test_interop.py",
 )
 TREE = ("tests/domain/test_merkle.py", "tests/domain/test_merkle_proofs.py", "tests/domain/test_interop.py")
+REFUSALS = "tests/properties/test_refusals.py"
+SETTLEMENT = (
+    "tests/domain/test_carry.py",
+    "tests/domain/test_charging.py",
+    "tests/domain/test_completeness.py",
+    "tests/domain/test_counting.py",
+    "tests/domain/test_marketplace.py",
+    "tests/domain/test_settlement.py",
+    "tests/properties/test_eras.py",
+    REFUSALS,
+)
+ATTESTATION = (
+    "tests/domain/test_committee.py",
+    "tests/domain/test_doubt.py",
+    "tests/domain/test_escalation.py",
+    "tests/domain/test_escalation_vectors.py",
+    "tests/domain/test_rounds.py",
+    "tests/domain/test_tally.py",
+    "tests/domain/test_voting.py",
+    "tests/properties/test_message_orders.py",
+    REFUSALS,
+)
+CONSENT = (
+    "tests/domain/test_activity.py",
+    "tests/domain/test_consent.py",
+    "tests/domain/test_delegation.py",
+    "tests/properties/test_consent_machine.py",
+    REFUSALS,
+)
+ENVELOPE = (
+    "tests/domain/test_canonical.py",
+    "tests/domain/test_entry.py",
+    "tests/domain/test_envelope.py",
+    "tests/domain/test_rooted.py",
+    "tests/domain/test_signing.py",
+)
 MODULES: dict[str, tuple[str, ...]] = {
     "domain/verifier/tree.py": VERIFIER,
     "domain/verifier/keys.py": VERIFIER,
@@ -50,6 +87,17 @@ MODULES: dict[str, tuple[str, ...]] = {
     "domain/recount.py": VERIFIER,
     "domain/policy.py": VERIFIER,
     "domain/merkle.py": TREE,
+    **dict.fromkeys(
+        [f"domain/{name}.py" for name in ("settlement", "charging", "counting", "lines", "payouts", "completeness")],
+        SETTLEMENT,
+    ),
+    **dict.fromkeys(
+        [f"domain/{name}.py" for name in ("voting", "rounds", "committee", "verdicts", "escalation")], ATTESTATION
+    ),
+    **dict.fromkeys([f"domain/{name}.py" for name in ("consent", "delegation", "authorisation")], CONSENT),
+    **dict.fromkeys(
+        [f"domain/{name}.py" for name in ("envelope", "canonical", "signing", "rooted", "entry")], ENVELOPE
+    ),
 }
 """Module -> the tests that must notice. Another module needs only its line here."""
 
@@ -60,8 +108,8 @@ def session_of(module: str) -> Path:
     return BUILD / f"{module.removesuffix('.py').replace('/', '-')}-{text}.sqlite"
 
 
-def run(modules: list[str]) -> None:
-    """Go on with modules that have the same tests, in a copy of their own."""
+def run(modules: list[str], first: str) -> None:
+    """Go on with modules that have the same tests, in a copy of their own; with so many mutants of each, where a number is given."""
     work = BUILD / "work"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -85,7 +133,7 @@ def run(modules: list[str]) -> None:
     pairs = [part for module in modules for part in (module, str(session_of(module)))]
     tests = MODULES[modules[0]]
     shared = [SHARED] if tests == VERIFIER else []
-    forked = [sys.executable, "-m", "mutants.forked", *shared, *tests, "--", *pairs]
+    forked = [sys.executable, "-m", "mutants.forked", *shared, *tests, "--", first, *pairs]
     subprocess.run(forked, cwd=work, env=env, check=True)
 
 
@@ -116,6 +164,8 @@ def outcomes(module: str) -> Outcomes:
 
 def again(module: str) -> None:
     """Forget that any survived."""
+    if not session_of(module).exists():
+        return
     with closing(sqlite3.connect(session_of(module))) as connection, connection:
         connection.execute("DELETE FROM work_results WHERE test_outcome = 'SURVIVED'")
 
@@ -133,33 +183,41 @@ def survivors(module: str) -> None:
         )
 
 
-def summary() -> None:
+def summary(modules: list[str]) -> None:
     """Print the table that ``docs/mutants.md`` keeps."""
     print(f"order of trial: seed {SEED}\n\n| module | mutants | tried | killed | survived |\n|---|---|---|---|---|")
-    for module in MODULES:
+    for module in modules:
         total, tried, alive = outcomes(module)
         killed = tried - len(alive)
         print(f"| `{module}` | {total} | {tried} | {killed} ({killed / tried if tried else 0:.1%}) | {len(alive)} |")
 
 
-def main(names: list[str]) -> None:
+def main() -> None:
     """Go on with all modules, or with those named."""
-    options = {name for name in names if name.startswith("--")}
-    modules = [name for name in names if name not in options] or list(MODULES)
-    if unknown := (options - {"--again", "--summary", "--survivors"}) | (set(modules) - MODULES.keys()):
-        sys.exit(f"unknown: {', '.join(sorted(unknown))}; see python -m mutants --summary")
+    parser = argparse.ArgumentParser("python -m mutants", description=__doc__)
+    parser.add_argument(
+        "modules", nargs="*", default=[], metavar="MODULE", choices=[*MODULES, []], help="all, if none is named"
+    )
+    parser.add_argument("--first", default="", metavar="N", help="of each module only the first N in their drawn order")
+    parser.add_argument("--again", action="store_true", help="also try those again that survived")
+    parser.add_argument("--survivors", action="store_true", help="only print who survived")
+    parser.add_argument("--summary", action="store_true", help="only print the table")
+    given = parser.parse_args()
+    modules = given.modules or list(MODULES)
     BUILD.mkdir(parents=True, exist_ok=True)
-    if "--survivors" in options:
+    if given.survivors:
         for module in modules:
             survivors(module)
-    elif "--summary" not in options:
-        for module in modules if "--again" in options else ():
-            again(module)
-        for tests in dict.fromkeys(MODULES[module] for module in modules):
-            run([module for module in modules if MODULES[module] == tests])
-    if "--survivors" not in options:
-        summary()
+        return
+    if not given.summary:
+        with (BUILD / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # one run at a time has the copy
+            for module in modules if given.again else ():
+                again(module)
+            for tests in dict.fromkeys(MODULES[module] for module in modules):
+                run([module for module in modules if MODULES[module] == tests], given.first)
+    summary(modules)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

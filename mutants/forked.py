@@ -1,4 +1,4 @@
-"""``python -m mutants.forked [--shared] TEST.. -- (MODULE SESSION)..``: run the tests on each pending mutant, in a copy of the checkout.
+"""``python -m mutants.forked [--shared] TEST.. -- N (MODULE SESSION)..``: run the tests on pending mutants, in a copy of the checkout.
 
 The tests are collected once, and run once with a note of which lines of the modules each runs. A mutant is then a fork of that process:
 the functions of the module get the mutated code, and the tests that run the mutated statement are run, the quickest and deadliest first,
@@ -324,16 +324,20 @@ def try_anew(source: Source, spec: MutationSpec, tests: Sequence[str]) -> str:
     return SURVIVED if done.returncode == 0 else "a new interpreter"
 
 
-def job_of(module: str, db: WorkDB) -> Job:
-    """What is pending of a module, in the order of its trial; what is no mutant is put aside at once."""
+def job_of(module: str, db: WorkDB, first: int) -> Job:
+    """What is pending of the first mutants of a module, in the order of their trial; what is no mutant is put aside at once."""
     job = Job(Source(Path(module)), keep_in(db, module), [], [])
-    pending = sorted(db.pending_work_items, key=lambda work: str(work.mutations))
-    random.Random(SEED).shuffle(pending)
-    for work in pending:
+    pending = {work.job_id for work in db.pending_work_items}
+    order = sorted(db.work_items, key=lambda work: str(work.mutations))
+    random.Random(SEED).shuffle(order)
+    for work in order:
         (spec,) = work.mutations
         if why := job.source.is_none(spec):
-            job.keep(work, WorkResult(worker_outcome=WorkerOutcome.SKIPPED, output=why))
-        else:
+            if work.job_id in pending:
+                job.keep(work, WorkResult(worker_outcome=WorkerOutcome.SKIPPED, output=why))
+            continue
+        first -= 1
+        if first >= 0 and work.job_id in pending:
             (job.inside if job.source.is_inside(spec) else job.outside).append(work)
     return job
 
@@ -353,10 +357,10 @@ def keep_in(db: WorkDB, module: str) -> Callable[[Any, WorkResult], None]:
 def main(arguments: list[str]) -> None:
     """Try what is pending, and keep each outcome at once."""
     split, shared = arguments.index("--"), arguments[0] == SHARED
-    tests, pairs = arguments[shared:split], arguments[split + 1 :]
+    tests, first, pairs = arguments[shared:split], arguments[split + 1], arguments[split + 2 :]
     with ExitStack() as stack:
         dbs = [stack.enter_context(use_db(session, WorkDB.Mode.open)) for session in pairs[1::2]]
-        jobs = [job_of(module, db) for module, db in zip(pairs[::2], dbs, strict=True)]
+        jobs = [job_of(module, db, int(first or sys.maxsize)) for module, db in zip(pairs[::2], dbs, strict=True)]
         inside = [job for job in jobs if job.inside]
         remember_signatures()
         if inside and (status := pytest.main([*QUIET, "-s", *tests], plugins=[Forking(inside, shared=shared)])):

@@ -122,7 +122,7 @@ def _check_log(file: File, trust: Trust) -> Key:
     if not keys:
         raise Fault(f"it is of a log that you do not trust, {file.checkpoint.origin}")
     ids = [id for _, id, _ in file.checkpoint.signatures]
-    key = keys[0] if len(keys) == 1 else next((key for key in keys if key.id in ids), keys[0])
+    key = next((key for key in keys if key.id in ids), keys[0])
     check_signed(file.checkpoint, key)
     return key
 

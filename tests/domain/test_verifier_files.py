@@ -19,7 +19,7 @@ from proofroom.domain.verifier import tree as v_tree
 from proofroom.domain.verifier.verdict import Fault
 from proofroom.testing.histories import ORIGIN
 from proofroom.testing.keys import key
-from strategies.forging import body_at, forge, indexes, proven_history, set_to
+from strategies.forging import become, body_at, forge, indexes, proven_history, set_to
 
 LOG = v_note.parse_key(verifier_key(ORIGIN, key("checkpoint").keyid))
 MINE = Trust(keys=(LOG,))
@@ -65,6 +65,7 @@ def b64(raw: bytes) -> str:
 def test_format(changes: dict[str, Any]) -> None:
     """Exactly this one, with no key besides."""
     assert "not of the format" in check(**changes).why
+    assert check(**dict.fromkeys(proof.KEYS - orjson.loads(record_file()).keys(), 0)).verdict is Verdict.VALID
 
 
 @pytest.mark.parametrize("claim", ["a", "zzz", "payout"])
@@ -135,8 +136,11 @@ def test_genesis_is_the_first_entry() -> None:
     """Of its kind, and at index 0."""
     entries = orjson.loads(record_file())["entries"]
     assert "does not begin with genesis" in check(entries=entries[1:]).why
-    file = forge(kinds={0: "tick"})._write("record", {0, WORK}, {"batch": {"position": 0, "path": []}})
-    assert "does not begin with genesis" in recount.verify(file).why
+    signers = [key("ledger"), key("checkpoint")]
+    second = forge({1: become(body_at(0))}, signers={1: signers}, kinds={1: "genesis"})
+    for forged, first in ((forge(kinds={0: "tick"}), 0), (second, 1)):
+        file = forged._write("record", {first, WORK}, {"batch": {"position": 0, "path": []}})
+        assert recount.verify(file).why == "the file does not begin with genesis"
 
 
 @pytest.mark.parametrize("digest", ["blake3:" + "0" * 64, "blake3:" + "f" * 64])
