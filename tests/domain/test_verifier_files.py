@@ -65,6 +65,7 @@ def b64(raw: bytes) -> str:
 def test_format(changes: dict[str, Any]) -> None:
     """Exactly this one, with no key besides."""
     assert "not of the format" in check(**changes).why
+    assert verify(b" \n" + record_file()).verdict is Verdict.VALID
     assert check(**dict.fromkeys(proof.KEYS - orjson.loads(record_file()).keys(), 0)).verdict is Verdict.VALID
 
 
@@ -145,10 +146,28 @@ def test_genesis_is_the_first_entry() -> None:
 
 @pytest.mark.parametrize("digest", ["blake3:" + "0" * 64, "blake3:" + "f" * 64])
 def test_statements_of_another_ledger(digest: str) -> None:
-    """Whichever way it compares."""
-    batch = indexes("batch-sealed")[1]
-    file = forge({batch: set_to("ledger", digest)}).record(body_at(WORK)["record_id"])
-    assert "signed for another ledger" in verify(file).why
+    """Whichever way it compares, and wherever it stands in the file."""
+    for index in (indexes("grant")[0], indexes("batch-sealed")[1], indexes("round-tallied")[1]):
+        report = verify(forge({index: set_to("ledger", digest)}).record(body_at(WORK)["record_id"]))
+        assert (report.at, report.why) == (index, "it was signed for another ledger")
+
+
+def founded(genesis: str, *more: v_entry.Entry) -> list[v_entry.Entry]:
+    """What is left of entries below a first one of this kind."""
+    body = {"ledger_key": "l", "checkpoint_key": LOG_KEYID, "ledger_recovery_key": "m", "checkpoint_recovery_key": "d"}
+    first = v_entry.Entry(0, 0, genesis, "g", frozenset(("l", LOG_KEYID)), body | {"origin": ORIGIN})
+    return proof.check_genesis(proof.File("", LOG, v_note.parse_note(prover().note), [], {}), [first, *more])
+
+
+def test_kinds_of_a_ledger() -> None:
+    """The first entry is a genesis; all others name it, except a wallet's grant in its wire form."""
+    wire = v_entry.Entry(1, 0, b"grant-wire".decode(), "", frozenset(), {})
+    assert len(founded("genesis", wire)) == 2
+    for kind in ("aaa", "zzz"):
+        with pytest.raises(Fault, match="does not begin with genesis"):
+            founded(kind)
+        with pytest.raises(Fault, match="has no str ledger"):
+            founded("genesis", wire, v_entry.Entry(2, 0, kind, "", frozenset(), {}))
 
 
 @pytest.mark.parametrize("name", ["origin", "checkpoint_key"])
@@ -207,6 +226,23 @@ def test_a_shorter_log() -> None:
             report = verify(file, kept(size, root))
             assert (report.verdict, "does not extend" in report.why) == (Verdict.FORKED, True)
     assert verify(record_file(), kept(0)).verdict is Verdict.VALID
+
+
+def test_sizes_are_compared_as_numbers() -> None:
+    """Also those beyond what Python keeps once."""
+
+    def joined(known: int, own: int, root: bytes = bytes(32)) -> list[str]:
+        head = sign_checkpoint(Checkpoint(ORIGIN, own, root), key("checkpoint"))
+        value = {"consistency": {"size": int(str(known)), "path": []}}
+        file = proof.File("", LOG, v_note.parse_note(head), [], value)
+        known_head = v_note.parse_note(sign_checkpoint(Checkpoint(ORIGIN, known, bytes(32)), key("checkpoint")))
+        return proof._check_known(file, Trust(known=known_head), LOG)
+
+    assert joined(300, 300) == ["it extends the checkpoint of 300 entries that was kept"]
+    for known, own in ((300, 300), (300, 301), (256, 300)):
+        with pytest.raises(Fault) as raised:
+            joined(known, own, b"\1" * 32)
+        assert raised.value.verdict is Verdict.FORKED
 
 
 # --- who else saw it

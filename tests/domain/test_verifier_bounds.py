@@ -1,0 +1,388 @@
+"""The verifier's rules of a record, each by itself on entries of its own: just within the rule, and just beyond."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from proofroom.domain.verifier import Verdict, record
+from proofroom.domain.verifier.entry import Entry, canonical, digest, untag
+from proofroom.domain.verifier.verdict import Fault
+
+LEDGER = "ed25519:1ed9e4"
+ENDED = "2026-03-01T10:00:00.500Z"
+
+
+def entry(index: int, kind: str, body: dict[str, Any], *signers: str, id: str = "") -> Entry:
+    """An entry that says this, signed by these."""
+    return Entry(index, index, kind, id or f"blake3:{index:064x}", frozenset(signers), body)
+
+
+GENESIS = entry(0, "genesis", {"ledger_key": LEDGER}, LEDGER)
+
+
+# --- the batch
+
+
+def seal(index: int, era: int, carried: int = 1, by: str = LEDGER) -> Entry:
+    return entry(index, "era-sealed", {"cluster": "c", "era": era, "carried": carried}, by)
+
+
+def sealed_in(batch: tuple[int, int], *seals: Entry) -> str:
+    """What is said of a record at 10 in era 3 that a batch at this index, in this era, holds."""
+    work = entry(10, "activity", {"cluster": "c", "era": 3})
+    held = entry(batch[0], "batch-sealed", {"cluster": "c", "era": batch[1]})
+    try:
+        record._check_batch([GENESIS, *seals], work, held)
+    except Fault as fault:
+        return fault.why
+    return ""
+
+
+def test_which_batch() -> None:
+    """One of the record's era that comes after it, or of a later one to which each era between left something."""
+    assert sealed_in((11, 3)) == sealed_in((30, 4), seal(20, 3)) == sealed_in((300, 5), seal(20, 3), seal(25, 4)) == ""
+    assert sealed_in((11, 3), seal(5, 3, 0), seal(6, 4, 0)) == ""
+    other = "it is not the batch of the record"
+    assert [sealed_in(batch) for batch in ((10, 3), (9, 3), (11, 2), (11, 4))] == [other] * 4
+    assert sealed_in((30, 5), seal(20, 3)) == sealed_in((30, 5), seal(20, 4)) == other
+    assert sealed_in((30, 5), seal(20, 3), seal(21, 4), seal(22, 5)) == ""
+    for one in (seal(20, 3, 0), seal(10, 3), seal(9, 3), seal(30, 3), seal(31, 3)):
+        assert sealed_in((30, 4), one) == "it left no such record to the next"
+    assert "is not signed" in sealed_in((30, 4), seal(20, 3, by="x"))
+
+
+# --- doubts
+
+
+def doubted(since: int, declared: int, *others: Entry, identity: str = "a") -> list[str]:
+    """What is said of a record at 300 when this is declared."""
+    work = entry(300, "activity", {"agent": "agent", "customer": "customer"}, "a", "b")
+    return record.doubts([*others, entry(declared, "compromise", {"identity": identity, "since_index": since})], work)
+
+
+def test_how_far_a_theft_reaches() -> None:
+    """From the index that it names, to where it is declared; signers, agent and customer alike."""
+    for identity in ("a", "b", "agent", "customer"):
+        for since in (0, 299, 300):
+            with pytest.raises(Fault, match="at entry 400 that its key") as raised:
+                doubted(since, 400, identity=identity)
+            assert (raised.value.verdict, raised.value.at) == (Verdict.SUSPECT, 300)
+        for since, declared in ((301, 400), (302, 400), (0, 299), (0, 300)):
+            assert doubted(since, declared, identity=identity) == []
+    assert doubted(0, 400, identity="stranger") == []
+
+
+def test_what_the_record_relies_on() -> None:
+    """A grant, delegation, certificate or payer from before the record is its signer's word too."""
+    for kind in ("grant", "grant-wire", "delegation", "agent-key", "payer"):
+        for since in (4, 5):
+            with pytest.raises(Fault, match="compromised"):
+                doubted(since, 400, entry(5, kind, {}, "w"), identity="w")
+        assert doubted(6, 400, entry(5, kind, {}, "w"), identity="w") == []
+        assert doubted(4, 400, entry(300, kind, {}, "w"), identity="w") == []
+        assert doubted(4, 400, entry(301, kind, {}, "w"), identity="w") == []
+    assert doubted(4, 400, entry(5, "opened", {}, "w"), identity="w") == []
+
+
+def test_when_it_was_paid() -> None:
+    """What is declared after the payment is told, and doubts nothing."""
+    assert doubted(0, 400, entry(399, "era-paid", {}))[0].startswith("after it was paid, a party")
+    with pytest.raises(Fault, match="compromised"):
+        doubted(0, 400, entry(401, "era-paid", {}))
+
+
+# --- consent
+
+
+def grant(index: int, id: str = "G", by: str = "user", **fields: Any) -> Entry:
+    scopes = [{"context": {"vaultId": "v", "scopeId": "s"}}]
+    body = {"user_pub_key": "user", "agent_service_pub_key": "agent", "expires_at": None, "revoked": False}
+    return entry(index, "grant", body | {"metadata": {"scopes": scopes, "delegable": True}} | fields, by, id=id)
+
+
+def link(index: int, id: str, giver: str, agent: str, parent: str, **fields: Any) -> Entry:
+    more = {"delegator": giver, "parent": parent, "agent_service_pub_key": agent}
+    made = grant(index, id, giver, **more | fields)
+    return entry(index, "delegation", made.body, giver, id=id)
+
+
+def certificate(index: int = 4, expires_at: str = ENDED, agent: str = "agent") -> Entry:
+    return entry(index, "agent-key", {"key": "k", "vault_scope": "v / s", "expires_at": expires_at}, agent, "k")
+
+
+def granted(*entries: Entry, work: int = 300, relies: str = "G", agent: str = "agent", customer: str = "user") -> Any:
+    """What is said of a record's grant: notes, or the fault."""
+    body = {"agent": agent, "grant": relies, "vault_scope": "v / s", "ended_at": ENDED, "customer": customer}
+    worked = entry(work, "activity", body | {"cluster": "c", "signers": {"agent-derived-key": "k"}})
+    return record._check_grant([GENESIS, *entries], worked)
+
+
+def refused(*entries: Entry, **given: Any) -> tuple[str, Verdict]:
+    """The fault."""
+    with pytest.raises(Fault) as raised:
+        granted(*entries, **given)
+    return raised.value.why, raised.value.verdict
+
+
+def test_when_a_grant_is_in_force() -> None:
+    """From its index to the end of its time, that moment included, and until a version replaces or revokes it."""
+    late = "expired, revoked, or not yet made"
+    assert granted(grant(3), certificate()) == granted(grant(299), certificate()) == []
+    assert granted(grant(3, expires_at=ENDED), certificate()) == []
+    for one in (grant(3, expires_at="2026-03-01T10:00:00.499Z"), grant(301), grant(3, revoked=True)):
+        assert refused(one, certificate()) == (f"the grant at entry {one.index} was {late}", Verdict.REVOKED_GRANT)
+    for revoked in (True, False):
+        for index in (4, 299):
+            why, verdict = refused(grant(3), grant(index, "H", revoked=revoked), certificate())
+            assert (why, verdict) == (
+                f"the grant at entry 3 was replaced or revoked at entry {index}",
+                Verdict.REVOKED_GRANT,
+            )
+        assert granted(grant(3), grant(2, "F", revoked=revoked), certificate()) == []
+    several = [grant(3), *(grant(i, f"H{i}") for i in (4, 5, 6))]
+    assert refused(*several, certificate())[0] == "the grant at entry 3 was replaced or revoked at entry 6"
+    later = [grant(3), grant(301, "H"), grant(302, "I", revoked=True), grant(303, "J", revoked=True)]
+    assert granted(*later, certificate()) == ["the grant was revoked later, at entry 302"]
+    assert granted(grant(3), grant(302, "H", agent_service_pub_key="other", revoked=True), certificate()) == []
+
+
+def test_scopes() -> None:
+    """Any of those in the grant, exactly; whatever else stands there covers nothing."""
+    two: list[Any] = [{"context": {"vaultId": v, "scopeId": s}} for v, s in (("v", "t"), ("v", "s"))]
+    assert granted(grant(3, metadata={"scopes": [5, {"context": 5}, *two]}), certificate()) == []
+    for scopes in ([], two[:1], [{"context": {"vaultId": "v / s", "scopeId": ""}}], [5], [{}]):
+        why, _ = refused(grant(3, metadata={"scopes": scopes}), certificate())
+        assert why == "the grant is for another agent or scope, or may not be passed on"
+
+
+def test_links_in_a_row() -> None:
+    """At most three below the wallet's grant, each older than what rests on it and given by who holds the one above."""
+    chain = [
+        grant(3),
+        link(4, "L1", "agent", "s1", "G"),
+        link(5, "L2", "s1", "s2", "L1"),
+        link(6, "L3", "s2", "s3", "L2"),
+    ]
+    for length, agent in ((1, "s1"), (2, "s2"), (3, "s3")):
+        given = {"relies": f"L{length}", "agent": agent}
+        assert granted(*chain, certificate(agent=agent), **given) == []
+        assert refused(*chain[1:], certificate(agent=agent), **given)[0].startswith("the file does not hold the grant")
+    fourth = link(7, "L4", "s3", "s4", "L3")
+    assert refused(*chain, fourth, certificate(agent="s4"), relies="L4", agent="s4")[0].startswith("more delegations")
+    over = grant(5), link(4, "L1", "agent", "s1", "G")
+    why, verdict = refused(*over, certificate(agent="s1"), relies="L1", agent="s1")
+    assert (why, verdict) == ("the grant at entry 5 was expired, revoked, or not yet made", Verdict.REVOKED_GRANT)
+    assert granted(grant(4), over[1], certificate(agent="s1"), relies="L1", agent="s1") == []
+
+
+def test_when_a_certificate_is_in_force() -> None:
+    """From its index to the end of its time, that moment included."""
+    assert granted(grant(3), certificate(299)) == []
+    for one in (certificate(300), certificate(301), certificate(4, "2026-03-01T10:00:00.499Z")):
+        assert refused(grant(3), one)[0] == "the certificate was not in force"
+
+
+def test_when_another_pays() -> None:
+    """The customer said so before the record, for this agent and cluster, and did not take it back there."""
+
+    def payer(index: int, **fields: Any) -> Entry:
+        body = {"agent": "agent", "cluster": "c", "revoked": False}
+        return entry(index, "payer", body | fields, "sponsor")
+
+    assert granted(grant(3), certificate(), payer(299), customer="sponsor") == []
+    for customer in ("a", "zzz"):
+        assert refused(grant(3), certificate(), customer=customer)[0].startswith(
+            "the file has 0 entries of the kind payer"
+        )
+    for one in (
+        payer(300),
+        payer(301),
+        *(payer(5, **f) for f in ({"agent": "x"}, {"cluster": "x"}, {"revoked": True})),
+    ):
+        assert refused(grant(3), certificate(), one, customer="sponsor")[0] == "it pays for something else"
+
+
+# --- the round
+
+VOTERS = [f"ed25519:{i:064x}" for i in range(1, 9)]
+
+
+def b64(bits: int, count: int) -> str:
+    """A set of positions."""
+    return base64.b64encode(bits.to_bytes((count + 7) // 8, "little")).decode()
+
+
+def batch(count: int, index: int = 10) -> Entry:
+    return entry(index, "batch-sealed", {"cluster": "c", "era": 0, "batch": 0, "count": count})
+
+
+def round_of(
+    count: int,
+    votes: Sequence[tuple[int, dict[str, int]]],
+    attested: int,
+    rejected: int = 0,
+    *,
+    start: int = 20,
+    **more: Any,
+) -> list[Entry]:
+    """A round opened at ``start`` and tallied 50 later, in which each votes this agreement and these reasons."""
+    number, seats = more.pop("round", 0), more.pop("seats", len(votes))
+    ids = {"cluster": "c", "era": 0, "batch": 0, "round": number}
+    opened = entry(start, "round-opened", ids | {"committee": VOTERS[:seats]}, LEDGER)
+    entries = [opened]
+    for i, (agree, reasons) in enumerate(votes):
+        vote = {"agree": b64(agree, count), "reasons": {name: b64(bits, count) for name, bits in reasons.items()}}
+        parts = untag(opened.id), untag(VOTERS[i]), b"\5", canonical(vote)
+        cast = {"cluster": "c", "round": number, "validator": VOTERS[i]}
+        made = {"commitment": digest("vote commitment", *parts)}
+        entries.append(entry(start + 1 + i, "vote-committed", cast | made, VOTERS[i]))
+        entries.append(entry(start + 20 + i, "vote-revealed", cast | {"salt": "05", "vote": vote}, VOTERS[i]))
+    stated = {"attested": b64(attested, count), "rejected": b64(rejected, count), "records": count, "assigned": seats}
+    entries.append(entry(start + 50, "round-tallied", ids | stated | more, LEDGER))
+    return sorted(entries, key=lambda e: e.index)
+
+
+def judged(count: int, *entries: Entry) -> tuple[int, int, int]:
+    """The outcome of a batch."""
+    held = batch(count)
+    return record.check_round([GENESIS, held, *entries], held, LEDGER)
+
+
+def unfounded(count: int, *entries: Entry) -> str:
+    """The fault."""
+    with pytest.raises(Fault) as raised:
+        judged(count, *entries)
+    return raised.value.why
+
+
+@pytest.mark.parametrize(("seats", "needed"), [(1, 1), (2, 2), (3, 2), (4, 3), (5, 4), (6, 4), (7, 5), (8, 6)])
+def test_two_thirds_of_the_seats(seats: int, needed: int) -> None:
+    """Of all that were assigned, whether they voted or not: as many attest, or reject; one less decides nothing."""
+    for agree in (0b101, 0):
+        votes = [(agree, {"overclaimed-cpu": 0b010})] * needed
+        assert judged(3, *round_of(3, votes, agree, 0b010, seats=seats)) == (agree, 0b010, 0)
+        assert judged(3, *round_of(3, votes[1:], 0, 0, seats=seats)) == (0, 0, 0)
+        if agree:
+            assert unfounded(3, *round_of(3, votes[1:], agree, 0b010, seats=seats)) == "the votes give another tally"
+
+
+def test_reasons() -> None:
+    """Each that rejects, or several at once; what only abstains rejects nothing."""
+    for name in record.REJECTS:
+        assert judged(9, *round_of(9, [(0, {name: 0b100})] * 3, 0, 0b100)) == (0, 0b100, 0)
+    both = {record.REJECTS[0]: 0b011, record.REJECTS[-1]: 0b110}
+    assert judged(9, *round_of(9, [(0, both)] * 3, 0, 0b111)) == (0, 0b111, 0)
+    abstain = {"unobserved": 0b001, "observation-conflict": 0b010}
+    assert judged(9, *round_of(9, [(0b100, abstain)] * 3, 0b100)) == (0b100, 0, 0)
+
+
+def test_size_of_a_batch() -> None:
+    """1 to 10,000 records; the tally counts as many."""
+    for count in (1, 300, 10_000):
+        assert judged(count, *round_of(count, [(1 << count - 1, {})], 1 << count - 1)) == (1 << count - 1, 0, 0)
+    for count in (0, 10_001, -1):
+        with pytest.raises(Fault, match="a batch has 1 to 10,000 records"):
+            record.check_round([GENESIS], batch(count), LEDGER)
+    for records in (8, 10):
+        assert unfounded(9, *round_of(9, [(1, {})], 1, records=records)) == "the votes give another tally"
+
+
+def test_positions() -> None:
+    """Up to the last of the batch."""
+    assert record.bits(entry(0, "x", {"b": b64(1 << 8, 9)}), "b", 9) == 1 << 8
+    for bits in (1 << 9, 1 << 15, 3 << 8):
+        with pytest.raises(Fault, match="beyond the batch"):
+            record.bits(entry(0, "x", {"b": b64(bits, 16)}), "b", 9)
+
+
+def test_seats() -> None:
+    """As many as the tally says, each somebody else's."""
+    for seats in (0, 2, 4):
+        entries = round_of(9, [(1, {})] * 3, 1)
+        entries[-1].body["assigned"] = seats
+        assert unfounded(9, *entries) == "it counts another committee"
+    entries = round_of(9, [(1, {})] * 3, 1, seats=4)
+    entries[0].body["committee"][3] = VOTERS[0]
+    assert unfounded(9, *entries) == "it counts another committee"
+
+
+def test_when_a_round_opens() -> None:
+    """After its batch, and once."""
+    late = batch(9, 20)
+    for start, holds in ((21, True), (20, False), (19, False)):
+        entries = [GENESIS, late, *round_of(9, [(1, {})], 1, start=start)]
+        if holds:
+            assert record.check_round(entries, late, LEDGER) == (1, 0, 0)
+        else:
+            with pytest.raises(Fault, match="before its batch, or twice"):
+                record.check_round(entries, late, LEDGER)
+
+
+def test_when_votes_count() -> None:
+    """Between the opening and the tally, of this cluster and round; those of others are not read."""
+    for moved, index in ((1, 20), (1, 19), (-2, 70), (-2, 71)):
+        entries = round_of(9, [(1, {})] * 3, 1)
+        old = entries.pop(moved)
+        entries.append(entry(index, old.kind, old.body, *old.signers))
+        assert unfounded(9, *sorted(entries, key=lambda e: e.index)) == "no member votes here"
+    entries = round_of(9, [(1, {})] * 3, 1)
+    for other in ({"cluster": "b"}, {"cluster": "d"}, {"round": -1}, {"round": 1}):
+        stray = entry(30, "vote-committed", {"cluster": "c", "round": 0, "validator": VOTERS[7]} | other, "x")
+        assert judged(9, *entries, stray) == (1, 0, 0)
+    assert unfounded(9, *entries, entry(30, "vote-committed", entries[1].body, VOTERS[0])) == "a commitment comes late"
+
+
+def test_a_second_committee() -> None:
+    """Judges what the first left open, all of it or less, and nothing else; what it attests counts."""
+    first = round_of(9, [(0b001, {})] * 3, 0b001, escalated=b64(0b110, 9))
+    second = {"start": 100, "round": 1, "level": 1}
+    assert judged(9, *first, *round_of(9, [(0b111, {})] * 3, 0b110, judged=b64(0b110, 9), **second)) == (0b111, 0, 0)
+    assert judged(9, *first, *round_of(9, [(0b111, {})] * 3, 0b010, judged=b64(0b010, 9), **second)) == (0b011, 0, 0)
+    rejecting = [(0, {"out-of-scope": 0b111})] * 3
+    assert judged(9, *first, *round_of(9, rejecting, 0, 0b110, judged=b64(0b110, 9), **second)) == (0b001, 0b110, 0)
+    for more in ({"judged": b64(0b111, 9)}, {"judged": b64(0b1110, 9)}):
+        wider = round_of(9, [(0b1111, {})] * 3, 0b110, **more, **second)
+        assert unfounded(9, *first, *wider) == "it judges what was not left open"
+    for level in (0, 2):
+        other = round_of(9, [(0b111, {})] * 3, 0b110, judged=b64(0b110, 9), **second | {"level": level})
+        assert unfounded(9, *first, *other) == "it judges what was not left open"
+    none = round_of(9, [(0b001, {})] * 3, 0b001)
+    for bits in (0b110, 0b001, 0b010):
+        later = round_of(9, [(0b111, {})] * 3, bits, judged=b64(bits, 9), **second)
+        assert unfounded(9, *none, *later) == "it judges what was not left open"
+
+
+def stolen(index: int, since: int, identity: str = "x") -> Entry:
+    return entry(index, "compromise", {"identity": identity, "since_index": since})
+
+
+def test_a_theft_before_the_tally() -> None:
+    """Lets the tally give less than the votes, which is then said to be left out; never more, and never after it."""
+    votes = [(0b111, {"out-of-scope": 0b11000})] * 3
+    assert judged(9, *round_of(9, votes, 0b101, 0b01000), stolen(69, 0)) == (0b101, 0b01000, 0b010)
+    assert judged(9, *round_of(9, votes, 0, 0), stolen(69, 0)) == (0, 0, 0b111)
+    for index in (70, 71):
+        assert unfounded(9, *round_of(9, votes, 0b101, 0b11000), stolen(index, 0)) == "the votes give another tally"
+    for yes, no in ((0b1111, 0b11000), (0b111, 0b111000), (0b1000, 0), (0, 0b111)):
+        assert unfounded(9, *round_of(9, votes, yes, no), stolen(69, 0)) == "the votes give another tally"
+
+
+def test_a_vote_in_doubt() -> None:
+    """Counts as absent where its validator declared, before the tally, a theft that reaches back to it."""
+    votes = [(1, {})] * 3
+    shown = 42
+    for since, declared, counts in ((42, 69, False), (41, 69, False), (43, 69, True), (0, 41, True), (0, 71, True)):
+        theft = [
+            stolen(declared, since, VOTERS[2]),
+            stolen(declared, since - 1, VOTERS[1]),
+        ]  # who voted one entry before
+        entries = round_of(9, votes, 1 if counts else 0)
+        assert entries[-2].index == shown
+        assert judged(9, *entries, *theft)[:2] == ((1, 0) if counts else (0, 0))
+        if not counts:
+            assert unfounded(9, *round_of(9, votes, 1), *theft) == "the votes give another tally"
+    assert judged(9, *round_of(9, votes, 1), stolen(69, 0, "x"), stolen(69, 0, VOTERS[0])) == (1, 0, 0)
