@@ -2,8 +2,9 @@
 
 The tests are collected once, and run once with a note of which lines of the modules each runs. A mutant is then a fork of that process:
 the functions of the module get the mutated code, and the tests that run the mutated statement are run, the quickest and deadliest first,
-until one fails. What stands in no function (a constant, a default, a decorator) is mutated in the file, and a new interpreter runs all the
-tests. ``--shared`` lets all mutants have what the tests cache: histories and files that are made without these modules.
+until one fails. A constant of the module gets its mutated value in the fork, and all tests run. What else stands in no function (a
+default, a decorator, a class) is mutated in the file, and a new interpreter runs all the tests. ``--shared`` lets all mutants have what the
+tests cache: histories and files that are made without these modules.
 
 Mutants are tried in an order that is drawn from :data:`SEED`, so that what was tried of an unfinished module is a random sample of it.
 What is no mutant is in :meth:`Source.is_none`.
@@ -80,7 +81,10 @@ class Source:
         """Of functions."""
         self.statements: list[tuple[Place, range]] = []
         """Each with its lines, of a compound one those above its body."""
-        for node in ast.walk(ast.parse(self.text)):
+        tree = ast.parse(self.text)
+        self.constants = [(_place(node, node), names_in(node)) for node in tree.body if isinstance(node, ast.Assign)]
+        """Each with the names that it assigns."""
+        for node in ast.walk(tree):
             for part in (getattr(node, "annotation", None), getattr(node, "returns", None)):
                 if isinstance(part, ast.expr):
                     self.unread.append(_place(part, part))
@@ -126,9 +130,18 @@ class Source:
         """Whether it stands in a function."""
         return any(place.holds(spec) for place in self.bodies)
 
+    def assigned_by(self, spec: MutationSpec) -> list[str]:
+        """The names that it changes, where it stands in a constant of the module."""
+        return next((names for place, names in self.constants if place.holds(spec)), [])
+
     def lines_of(self, spec: MutationSpec) -> range:
         """The lines of the statement that it stands in."""
         return max((place.start, lines) for place, lines in self.statements if place.holds(spec))[1]
+
+
+def names_in(node: ast.Assign) -> list[str]:
+    """What it assigns."""
+    return [part.id for target in node.targets for part in ast.walk(target) if isinstance(part, ast.Name)]
 
 
 def is_cache(decorator: ast.expr) -> bool:
@@ -170,7 +183,7 @@ class Job(NamedTuple):
     source: Source
     keep: Callable[[Any, WorkResult], None]
     inside: list[Any]
-    """Mutants in functions."""
+    """Mutants in functions and constants."""
     outside: list[Any]
 
 
@@ -205,7 +218,8 @@ class Forking:
         for done, work in enumerate(job.inside, 1):
             (spec,) = work.mutations
             place = {(job.source.file(), line) for line in job.source.lines_of(spec)}
-            calling = [(item, seconds) for item, seconds, ran in items if not place.isdisjoint(ran)]
+            everywhere = bool(job.source.assigned_by(spec))
+            calling = [(item, seconds) for item, seconds, ran in items if everywhere or not place.isdisjoint(ran)]
             calling.sort(key=lambda one: one[1] / (1 + self.killed[one[0].nodeid]))
             by = try_mutant(job.source, tree, spec, self.holders[job.source.file()], calling)
             if by not in (SURVIVED, NO_MUTANT):
@@ -253,8 +267,10 @@ def try_mutant(
         code = source.compile(source.mutate(spec.operator_name, spec.occurrence, tree), source.file())
         if code is None:
             return NO_MUTANT.encode()
+        if names := source.assigned_by(spec):
+            assign(source, code, names)
         codes = dict(codes_of(code))
-        for held in holders:
+        for held in holders if not names else ():
             held.__code__ = codes[held.__code__.co_qualname, held.__code__.co_firstlineno]
         for item, seconds in items:
             signal.setitimer(signal.ITIMER_PROF, 3 + 10 * seconds)  # ends this process
@@ -263,6 +279,17 @@ def try_mutant(
         return SURVIVED.encode()
 
     return _in_fork(run).decode() or "the limit of a test's time, or of memory"
+
+
+def assign(source: Source, code: CodeType, names: Sequence[str]) -> None:
+    """Give these names, wherever they were imported, the values that they have in mutated code."""
+    fresh = {"__name__": source.name, "__file__": source.file()}
+    exec(code, fresh)  # noqa: S102 -- what is tried
+    for name in names:
+        before = getattr(sys.modules[source.name], name)
+        for module in list(sys.modules.values()):
+            if vars(module).get(name) is before:
+                setattr(module, name, fresh[name])
 
 
 def passes(item: pytest.Item) -> bool:
@@ -338,7 +365,8 @@ def job_of(module: str, db: WorkDB, first: int) -> Job:
             continue
         first -= 1
         if first >= 0 and work.job_id in pending:
-            (job.inside if job.source.is_inside(spec) else job.outside).append(work)
+            in_fork = job.source.is_inside(spec) or job.source.assigned_by(spec)
+            (job.inside if in_fork else job.outside).append(work)
     return job
 
 

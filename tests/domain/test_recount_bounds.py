@@ -57,9 +57,10 @@ def test_what_is_no_amount(text: str) -> None:
 
 def test_usage() -> None:
     """GPU seconds in millionths, whether written with a fraction or without; all else as it stands."""
-    body = {"compute": {"cpu_ms": 7, "gpu_units": Decimal("1.000001")}, "data": {"puts": 3}}
+    compute: dict[str, Any] = {"cpu_ms": 7}
+    body = {"compute": compute, "data": {"puts": 3}}
     for units, micro in ((Decimal("1.000001"), 1_000_001), (Decimal("0.5"), 500_000), (2, 2_000_000), (0, 0)):
-        body["compute"]["gpu_units"] = units
+        compute["gpu_units"] = units
         assert recount._usage(entry(0, "x", body), "gpu_micro", "compute.gpu_units") == micro
     assert recount._usage(entry(0, "x", body), "cpu_ms", "compute.cpu_ms") == 7
     assert recount._usage(entry(0, "x", body), "puts", "data.puts") == 3
@@ -156,7 +157,7 @@ def provider(number: int, amount: int, records: int = 0, node: str = "n") -> Ent
     return line(number, "provider", amount, basis={"node": node, "records": records})
 
 
-def lines_hold(lines: list[Entry], attested: dict[tuple[str, str], int] | None = None, **totals: Any) -> str:
+def lines_hold(lines: list[Entry], attested: Any = None, **totals: Any) -> str:
     """What is said of an era with these lines and totals."""
     names = {**recount.TOTALS, **(recount.FEE_TOTALS if any(e.body["role"] == "fee" for e in lines) else {})}
     count = totals.pop("count", len(lines))

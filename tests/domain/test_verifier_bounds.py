@@ -154,7 +154,8 @@ def test_scopes() -> None:
     """Any of those in the grant, exactly; whatever else stands there covers nothing."""
     two: list[Any] = [{"context": {"vaultId": v, "scopeId": s}} for v, s in (("v", "t"), ("v", "s"))]
     assert granted(grant(3, metadata={"scopes": [5, {"context": 5}, *two]}), certificate()) == []
-    for scopes in ([], two[:1], [{"context": {"vaultId": "v / s", "scopeId": ""}}], [5], [{}]):
+    others: list[Any] = [[], two[:1], [{"context": {"vaultId": "v / s", "scopeId": ""}}], [5], [{}]]
+    for scopes in others:
         why, _ = refused(grant(3, metadata={"scopes": scopes}), certificate())
         assert why == "the grant is for another agent or scope, or may not be passed on"
 
@@ -168,7 +169,7 @@ def test_links_in_a_row() -> None:
         link(6, "L3", "s2", "s3", "L2"),
     ]
     for length, agent in ((1, "s1"), (2, "s2"), (3, "s3")):
-        given = {"relies": f"L{length}", "agent": agent}
+        given: dict[str, Any] = {"relies": f"L{length}", "agent": agent}
         assert granted(*chain, certificate(agent=agent), **given) == []
         assert refused(*chain[1:], certificate(agent=agent), **given)[0].startswith("the file does not hold the grant")
     fourth = link(7, "L4", "s3", "s4", "L3")
@@ -339,13 +340,13 @@ def test_when_votes_count() -> None:
 def test_a_second_committee() -> None:
     """Judges what the first left open, all of it or less, and nothing else; what it attests counts."""
     first = round_of(9, [(0b001, {})] * 3, 0b001, escalated=b64(0b110, 9))
-    second = {"start": 100, "round": 1, "level": 1}
+    second: dict[str, Any] = {"start": 100, "round": 1, "level": 1}
     assert judged(9, *first, *round_of(9, [(0b111, {})] * 3, 0b110, judged=b64(0b110, 9), **second)) == (0b111, 0, 0)
     assert judged(9, *first, *round_of(9, [(0b111, {})] * 3, 0b010, judged=b64(0b010, 9), **second)) == (0b011, 0, 0)
     rejecting = [(0, {"out-of-scope": 0b111})] * 3
     assert judged(9, *first, *round_of(9, rejecting, 0, 0b110, judged=b64(0b110, 9), **second)) == (0b001, 0b110, 0)
-    for more in ({"judged": b64(0b111, 9)}, {"judged": b64(0b1110, 9)}):
-        wider = round_of(9, [(0b1111, {})] * 3, 0b110, **more, **second)
+    for bits in (0b111, 0b1110):
+        wider = round_of(9, [(0b1111, {})] * 3, 0b110, judged=b64(bits, 9), **second)
         assert unfounded(9, *first, *wider) == "it judges what was not left open"
     for level in (0, 2):
         other = round_of(9, [(0b111, {})] * 3, 0b110, judged=b64(0b110, 9), **second | {"level": level})
@@ -373,7 +374,7 @@ def test_a_theft_before_the_tally() -> None:
 
 def test_a_vote_in_doubt() -> None:
     """Counts as absent where its validator declared, before the tally, a theft that reaches back to it."""
-    votes = [(1, {})] * 3
+    votes: list[tuple[int, dict[str, int]]] = [(1, {})] * 3
     shown = 42
     for since, declared, counts in ((42, 69, False), (41, 69, False), (43, 69, True), (0, 41, True), (0, 71, True)):
         theft = [

@@ -66,7 +66,8 @@ def test_format(changes: dict[str, Any]) -> None:
     """Exactly this one, with no key besides."""
     assert "not of the format" in check(**changes).why
     assert verify(b" \n" + record_file()).verdict is Verdict.VALID
-    assert check(**dict.fromkeys(proof.KEYS - orjson.loads(record_file()).keys(), 0)).verdict is Verdict.VALID
+    more: dict[str, Any] = dict.fromkeys(proof.KEYS - orjson.loads(record_file()).keys(), 0)
+    assert check(**more).verdict is Verdict.VALID
 
 
 @pytest.mark.parametrize("claim", ["a", "zzz", "payout"])
