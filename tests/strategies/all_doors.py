@@ -352,3 +352,6 @@ DOORS: dict[str, Door] = {
     )
 }
 """Every door, by its name."""
+
+SLOW = {"query", "stdin", "views"}
+"""Doors behind which processes are started or all tables made, for a second or two."""
