@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from hypothesis import settings
 
-from proofroom.adapters.audit import Report, audit
+from proofroom.adapters.audit import Report, Verdict, audit
 from proofroom.adapters.cast import Cast, Work
 from proofroom.adapters.lab import forge as forging
 from proofroom.adapters.ledger import LOG, Ledger
@@ -164,6 +164,13 @@ def audit_file(path: Path, against: str | None = None, *, first_only: bool = Tru
     """The audit of an SQLite file, to the first thing that does not hold, or to the end."""
     with closing(SqliteStore(path, read_only=True)) as store:
         return audit(store, against=against, first_only=first_only)
+
+
+def assert_bad(report: Report, index: int) -> None:
+    """It is invalid, and names this entry and a reason."""
+    assert (report.verdict, report.first_bad) == (Verdict.INVALID, index), report.sentence()
+    assert report.why
+    assert report.sentence().startswith(f"INVALID at {index}: ")
 
 
 def note_of(tree: merkle.Tree, signer: Signer | None = None, origin: str = ORIGIN) -> str:
