@@ -28,7 +28,12 @@ CLEAR = "%reset -f"
 
 def room_of(entries: int) -> Path:
     """The room of such a world."""
-    sources = [HERE / "story.py", HERE / "world.py", *sorted((HERE.parent / "domain").rglob("*.py"))]
+    sources = [
+        HERE / "story.py",
+        HERE / "parties.py",
+        HERE / "world.py",
+        *sorted((HERE.parent / "domain").rglob("*.py")),
+    ]
     made_by = b"".join(
         path.read_bytes() for path in sources
     )  # other rules may make another log, and cannot use the old state
