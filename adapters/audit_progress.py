@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from pydantic import NonNegativeInt, TypeAdapter
 
 from proofroom.adapters.files import write_atomically
 from proofroom.adapters.findings import Finding, Report
 from proofroom.adapters.replay import Replay
 from proofroom.domain import hashing, merkle
-from proofroom.domain.errors import BadEntry, BadInput, StoreUnavailable
+from proofroom.domain.errors import BadInput, ProofroomError, StoreUnavailable
 from proofroom.domain.snapshot import decode_state, encode_state
 
 FORMAT = "proofroom.audit-progress.v1"
+
+_FINDINGS, _COUNT = TypeAdapter(list[Finding]), TypeAdapter(NonNegativeInt)
 
 
 @dataclass
@@ -82,16 +85,19 @@ def load_progress(path: Path) -> Progress:
     head, _, state = body.partition(b"\n")
     if hashing.digest(hashing.AUDIT_PROGRESS, body) != digest:
         raise BadInput(path=str(path), why="not the progress of an audit; remove it to begin anew")
-    value = orjson.loads(head)
-    other = BadInput(path=str(path), why="by another version of proofroom; remove it to begin anew")
+    try:
+        return _read(orjson.loads(head), state)
+    except (ProofroomError, ValueError, LookupError, TypeError, AttributeError):
+        raise BadInput(path=str(path), why="by another version of proofroom; remove it to begin anew") from None
+
+
+def _read(value: dict[str, Any], state: bytes) -> Progress:
+    """What :func:`save_progress` wrote; of anything else, any of the errors of reading it."""
     if value["format"] != FORMAT:
-        raise other
+        raise ValueError(value["format"])
     size, peaks = value["tree"]
     tree = merkle.Tree(size, tuple(map(bytes.fromhex, peaks)))
-    try:
-        replay = Replay(decode_state(state, merkle.root(tree)), tree)
-    except BadEntry:
-        raise other from None
-    findings = [Finding(**finding) for finding in value["findings"]]
+    replay = Replay(decode_state(state, merkle.root(tree)), tree)
+    findings, left_off = _FINDINGS.validate_python(value["findings"]), _COUNT.validate_python(value["left_off"])
     first = None if value["first"] is None else Report.from_json(value["first"])
-    return Progress(replay, findings, value["left_off"], first, value["in_doubt"], value["tree_lost"])
+    return Progress(replay, findings, left_off, first, bool(value["in_doubt"]), bool(value["tree_lost"]))

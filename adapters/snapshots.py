@@ -160,11 +160,11 @@ def _write_parquet(connection: duckdb.DuckDBPyConnection, table: str, folder: Pa
 def _is_of(path: Path, manifest: dict[str, Any]) -> bool:
     """There is such a copy already, with the same content by the same versions."""
     try:
-        found: dict[str, Any] = orjson.loads((path / MANIFEST).read_bytes())
+        found = orjson.loads((path / MANIFEST).read_bytes())
     except (OSError, orjson.JSONDecodeError):
         return False
     told = manifest.keys() - {"sha256"}  # two files with the same rows need not be the same bytes
-    return all(found.get(key) == manifest[key] for key in told)
+    return isinstance(found, dict) and all(found.get(key) == manifest[key] for key in told)
 
 
 def _name(draft: Path, path: Path) -> None:

@@ -19,7 +19,9 @@ from proofroom.adapters.ledger import LOG, VIEWS, Ledger
 from proofroom.adapters.published import PublishedLog, audit_published
 from proofroom.adapters.witness import make_server
 from proofroom.adapters.witnessing import WitnessAddress, ask
+from proofroom.domain import hashing
 from proofroom.domain.cosigning import Request, write_request
+from proofroom.domain.snapshot import encode_state
 from proofroom.domain.verifier.note import parse_key
 from proofroom.testing.keys import key
 from strategies.arguments import VERBS, arguments
@@ -232,6 +234,31 @@ def _views(here: Stage, data: bytes) -> None:
     run(here, "sql", "SELECT count(*) AS n FROM balances", *ROOM)
 
 
+def _snapshot(here: Stage, data: bytes) -> None:
+    """The state that the log keeps, so that opening replays little: not believed unless the ledger signed it."""
+    with closing(sqlite3.connect(here.folder / "room" / LOG)) as connection, connection:
+        connection.execute("INSERT INTO snapshots VALUES (?, ?)", [len(here.history.entries), data])
+    assert run(here, "tick", *ROOM).status == 0
+
+
+def _snapshots(here: Stage) -> list[bytes]:
+    return [encode_state(state, bytes(32)) for state in (here.history.states[5], here.history.state)]
+
+
+def _sealed(here: Stage, data: bytes) -> None:
+    """What stands beside a sealed copy of the read models: whoever makes the next one looks whether it is of the log as it stands."""
+    run(here, "snapshot", "sealed", "--no-parquet", *ROOM)
+    (manifest,) = (path for path in (here.folder / "sealed").glob("*/snapshot.json") if not path.parent.is_symlink())
+    here.write(str(manifest.relative_to(here.folder)), data)
+    assert run(here, "snapshot", "sealed", "--no-parquet", *ROOM).status == 0
+
+
+def _progress(here: Stage, data: bytes) -> None:
+    """What an audit keeps, under a digest that is right."""
+    here.write("progress", hashing.digest(hashing.AUDIT_PROGRESS, data) + data)
+    run(here, "audit", "--resume", "progress", *ROOM)
+
+
 def _witness_state(here: Stage, data: bytes) -> None:
     here.write("w.db", patched(here.honest["w.db"], data))
     witness = witness_of(here.folder)  # which makes its table where there is none
@@ -342,6 +369,9 @@ DOORS: dict[str, Door] = {
         Door("calendar", _calendar, lambda here: [here.honest["calendar.ics"]]),
         Door("log-pages", _pages, lambda _: [bytes([i, 0, 16 * i, i, i]) for i in range(len(ON_A_LOG))]),
         Door("log-rows", _rows, lambda _: [bytes([i % 9, 255, 0, 0, i]) for i in range(len(SCHEMAS))]),
+        Door("snapshot", _snapshot, _snapshots),
+        Door("sealed", _sealed, lambda _: [b"{}"]),
+        Door("progress-inside", _progress, lambda here: [here.honest["progress"][32:]]),
         Door("query", _query, _query_seed),
         Door("views", _views, lambda _: [b"=", b"<\0\x20\0", b"\0\x10\0\1"]),
         Door("witness-state", _witness_state, lambda _: [b"=", b"<\0\x10\0", b"\0\x10\0\1"]),
@@ -353,5 +383,5 @@ DOORS: dict[str, Door] = {
 }
 """Every door, by its name."""
 
-SLOW = {"query", "stdin", "views"}
+SLOW = {"query", "sealed", "stdin", "views"}
 """Doors behind which processes are started or all tables made, for a second or two."""

@@ -37,8 +37,6 @@ ENVIRONMENT = {"PROOFROOM_TRACEBACK": "1", "DOOR_PASSWORD": PASSWORD}
 
 MEMORY = "/dev/shm"
 
-Bytes = Callable[[bytes, bytes], bytes]
-
 
 class Door(NamedTuple):
     """One way in."""
@@ -127,12 +125,12 @@ def _given(data: bytes) -> tuple[int, bytes]:
     return max(slots, default=Signed())[1:3]
 
 
-def in_file(name: str, *words: str, make: Bytes = lambda _, data: data) -> Door:
-    """A file of the stage, and the command that reads it. ``make`` makes its content from the honest one and the bytes."""
+def in_file(name: str, *words: str) -> Door:
+    """A file of the stage, in whose place the bytes are, and the command that reads it."""
 
     def try_it(here: Stage, data: bytes) -> None:
         honest = _named(here, name)
-        here.write(honest, make(here.honest[honest], data))
+        here.write(honest, data)
         run(here, *words)
 
     return Door(
