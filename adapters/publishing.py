@@ -53,12 +53,11 @@ def publish(
         PublishedOther: the folder holds another log, or a longer one.
         OSError: a file cannot be written; what was published before is whole.
     """
-    last = store.last_checkpoint()
-    if last is None:
-        raise NoSuchEntry(what="checkpoint")
-    size, note = last if under is None else (_signed_here(store, under), under)
+    chosen = _newest(store) if under is None else (_signed_here(store, under), under)
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
+        # The newest once more: who had the turn before may have published what was not there yet.
+        size, note = _newest(store) if under is None else chosen
         old = _published_size(store, folder, parse_note(note)[0])
         files = 0
         for tile in tiles_between(old, size):
@@ -75,6 +74,13 @@ def publish(
             files += 1
         _drop_partial(folder, old, size)
     return Published(size, size - old, files)
+
+
+def _newest(store: Store) -> tuple[int, str]:
+    last = store.last_checkpoint()
+    if last is None:
+        raise NoSuchEntry(what="checkpoint")
+    return last
 
 
 def _signed_here(store: Store, note: str) -> int:

@@ -231,6 +231,24 @@ def test_only_what_the_log_signed_is_published(tmp_path: Path) -> None:
     assert publish(store, tmp_path / "web").new == 4
 
 
+def test_who_waited_publishes_what_is_newest_by_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another run that had the turn, on a log that had grown meanwhile, is no other log."""
+    short, grown, had = store_of(3), store_of(3, 5), list[Path]()
+    alone = publishing._alone
+
+    @contextmanager
+    def waits(folder: Path) -> Iterator[None]:
+        if not had:
+            had.append(folder)
+            assert publish(grown, folder).size == 5
+            monkeypatch.setattr(short, "last_checkpoint", grown.last_checkpoint)
+        with alone(folder):
+            yield
+
+    monkeypatch.setattr(publishing, "_alone", waits)
+    assert publish(short, tmp_path).new == 0
+
+
 def test_publish_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """``proofroom publish DIR`` says what it wrote; a restored room is refused."""
     room, web = tmp_path / "room", tmp_path / "web"

@@ -33,7 +33,7 @@ from strategies.faulty import JUMPS, FaultySession, Point
 from strategies.rooms import audit_file, soak
 from strategies.soaking import Page, Soak
 
-STEPS, SESSIONS, SLICES = 10, 6, 10
+STEPS, SESSIONS, SLICES = 10, 4, 10
 
 
 @pytest.mark.parametrize("what", FAULTS)
@@ -101,7 +101,7 @@ PAGE = Page(
 
 
 def test_a_fault_anywhere(pytestconfig: pytest.Config) -> None:
-    """At some points of one session, and in a soak at all points of six."""
+    """At some points of one session, and in a soak at all points of four."""
     with TemporaryDirectory() as name:
 
         @lru_cache(maxsize=1)

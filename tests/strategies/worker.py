@@ -6,9 +6,11 @@ Each says ``ready``, waits for a line, and then prints one line for each thing t
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import random
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +20,7 @@ from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.stores import now_ms
 from proofroom.domain.envelope import Envelope
 from proofroom.domain.errors import GrantRevoked, ProofroomError, Refused
+from strategies.crowd import Member, at_once
 from strategies.racing import SUB, Family
 from strategies.rooms import Room
 
@@ -189,6 +192,17 @@ def fill(folder: str, mib: str) -> None:
     say(code, size, again, len(done))
 
 
+def crowd(folder: str, name: str, seconds: str, tiles: str, *roles: str) -> None:
+    """Play these roles at once, on one handle; say in JSON what each was told."""
+    with Ledger.open(folder) as ledger:
+        stop = threading.Event()
+        members = [(Member(ledger, f"{name} {i}", stop, Path(tiles)), role) for i, role in enumerate(roles)]
+        wait()
+        told = at_once(members, stop, float(seconds))
+    for one in told:
+        say(json.dumps(one))
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
     f.__name__: f
     for f in (
@@ -203,6 +217,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
         reopen,
         create,
         fill,
+        crowd,
     )
 }
 
