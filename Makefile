@@ -34,7 +34,7 @@ demo: setup ## The whole chain of evidence on a calendar, in demo-room/; again f
 	@cd demo-room && ../$(BIN)/proofroom demo $(ARGS)
 
 test: setup ## All tests, on two workers
-	@$(BIN)/pytest --numprocesses 2 $(ARGS)
+	@$(BIN)/pytest --numprocesses 2 --dist worksteal $(ARGS)
 
 check: setup ## Format, lint, strict types, import rules, and that what is installed is what is pinned and asked for
 	$(BIN)/ruff format --check .
@@ -59,7 +59,7 @@ bench: setup ## Measure: each figure as A and B in turn
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 soak: setup ## The tests again with many more examples
-	@PROOFROOM_PROFILE=soak $(BIN)/pytest --numprocesses 2 $(ARGS)
+	@PROOFROOM_PROFILE=soak $(BIN)/pytest --numprocesses 2 --dist worksteal $(ARGS)
 
 rates: setup ## Capture and catch in 30,000 simulated rounds for three new seeds, into docs/soak/rates.md; goes on where it stopped
 	@$(BIN)/python -m benchmarks.rates
