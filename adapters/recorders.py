@@ -79,8 +79,23 @@ class Pool(SQLiteConnectionPool):
     """Connections that are durable at commit and cache enough of the indexes."""
 
     def _create_connection(self) -> SQLiteConnection:
+        is_wal, self.is_journal_mode_wal = (
+            self.is_journal_mode_wal,
+            True,
+        )  # the library would keep one open that cannot say
         connection = super()._create_connection()
+        try:
+            self._prepare(connection, is_wal=is_wal)
+        except BaseException:
+            self.is_journal_mode_wal = is_wal
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: SQLiteConnection, *, is_wal: bool) -> None:
         cursor = connection.cursor()
+        if not is_wal:
+            cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         cursor.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
@@ -91,7 +106,6 @@ class Pool(SQLiteConnectionPool):
             if not os.access(cursor.fetchone()["file"], os.W_OK):
                 # SQLite opens for reading what takes no writes just now, and keeps it so: such a connection is used once.
                 connection._closing.set()
-        return connection
 
     @contextmanager
     def lent(self) -> Iterator[SQLiteConnection]:

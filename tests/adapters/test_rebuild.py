@@ -1,4 +1,4 @@
-"""A rebuild finds what is there; what it finds otherwise it mends, at once for whoever asks."""
+"""A rebuild finds what is there (``tests/properties/test_histories.py``); what it finds otherwise it mends, at once for whoever asks."""
 
 from __future__ import annotations
 
@@ -7,34 +7,15 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import given, settings
 
 from proofroom.adapters.rebuild import compare, content_of, rebuild
 from proofroom.adapters.views import ProjectionStopped, Views
 from proofroom.domain.errors import BadInput
-from proofroom.projections import PROJECTIONS
-from proofroom.testing.histories import History, store_of
-from proofroom.testing.worlds import histories
+from proofroom.testing.histories import store_of
 from strategies.rooms import Spoiled, entries_of, forge, soak
 from strategies.viewing import fresh_views
 from strategies.whole import whole_history
 from strategies.worlds import content
-
-
-@settings(max_examples=soak(2, 100))
-@given(histories())
-def test_a_rebuild_equals_what_is_there(history: History) -> None:
-    """For random histories, taken in by sevens: every table has the same rows and the same digest."""
-    store = store_of(history)
-    views = fresh_views(page=7)
-    views.project(store)
-    before = content(views)
-    found = rebuild(views, store)
-    assert {c.table for c in found} == {t.name for p in PROJECTIONS for t in p.tables}
-    assert all(c.equal for c in found)
-    assert content(views) == before
-    views.close()
-
 
 CHANGES = [
     "UPDATE journal SET amount = amount + 1 WHERE entry_index = (SELECT min(entry_index) FROM journal)",

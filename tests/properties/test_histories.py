@@ -49,7 +49,7 @@ class Models:
 
     def __init__(self) -> None:
         with patch.dict(views._SETTINGS, threads=1):  # so few rows are not worth waiting for another processor
-            self.following, self.anew = Views(None), Views(None)
+            self.following, self.anew = Views(None, page=40), Views(None)
 
     def agree(self, store: Store) -> None:
         """They hold the same. Afterwards they are empty, for the next log."""

@@ -6,6 +6,7 @@ anew. What was answered, and what was not, is for :meth:`FaultySession.check` to
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -208,7 +209,8 @@ class FaultySession(Session):
     # --- what is left
 
     def check(self) -> None:
-        """All that was acknowledged is there, nothing is there twice, and the log audits."""
+        """No file is kept open; all that was acknowledged is there, nothing is there twice, and the log audits."""
+        assert open_files(self.folder) == []
         with self.open(self.folder) as ledger:
             digests = digests_of(ledger)
         for call in self.calls:
@@ -218,3 +220,12 @@ class FaultySession(Session):
         assert len(set(digests)) == len(digests), "a statement was recorded twice"
         report = audit_file(self.folder / LOG)
         assert (report.verdict, report.entries) == (Verdict.VALID, len(digests)), report.sentence()
+
+
+def open_files(folder: Path) -> list[str]:
+    """What this process has open of a folder."""
+    found = []
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # that of the listing itself
+            found.append(str(link.readlink()))
+    return [file for file in found if file.startswith(f"{folder}/")]
