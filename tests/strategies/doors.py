@@ -25,6 +25,9 @@ from proofroom.domain.errors import ProofroomError
 from strategies.shell import Ran, proofroom
 from strategies.stage import PASSWORD, Stage
 
+ROOM = ("--room", "room", "--json")
+"""Words that most verbs take."""
+
 STATUSES = {0, 2, 3, 4, 5, 6, *range(10, 17), 20}
 """Exit statuses that ``proofroom --help`` explains."""
 
