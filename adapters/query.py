@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from proofroom.domain.errors import QueryFailed
 from proofroom.projections import PROJECTIONS
 from proofroom.projections.base import Table
 
@@ -16,10 +17,27 @@ if TYPE_CHECKING:
 Node = dict[str, Any]
 
 
+def check_text(query: str) -> None:
+    """DuckDB takes only what UTF-8 can hold.
+
+    Raises:
+        QueryFailed: the query holds half a character.
+    """
+    if any("\ud800" <= character <= "\udfff" for character in query):
+        raise QueryFailed(why="it is not text in UTF-8")
+
+
 def tree_of(connection: DuckDBPyConnection, query: str) -> Node | None:
-    """The syntax tree of one SELECT; None when the query is none (PIVOT, PRAGMA, EXPLAIN)."""
+    """The syntax tree of one SELECT; None when the query is none (PIVOT, PRAGMA, EXPLAIN).
+
+    Raises:
+        QueryFailed: it is nested too deep, some hundreds of levels.
+    """
     ((text,),) = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchall()
-    tree: Node = orjson.loads(text)
+    try:
+        tree: Node = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise QueryFailed(why="it is nested too deep to be looked into") from None
     if tree["error"] or len(tree["statements"]) != 1:
         return None
     node: Node = tree["statements"][0]["node"]

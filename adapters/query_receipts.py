@@ -19,7 +19,7 @@ from pydantic.dataclasses import dataclass
 from proofroom.adapters.audit import Verdict
 from proofroom.adapters.determinism import NotDeterministic, check, check_types
 from proofroom.adapters.mapper import to_entry
-from proofroom.adapters.query import projections_of
+from proofroom.adapters.query import check_text, projections_of
 from proofroom.adapters.stores import Store
 from proofroom.adapters.views import ProjectionStopped, Views
 from proofroom.domain import hashing, merkle
@@ -109,6 +109,7 @@ def bind(views: Views, store: Store, sql: str) -> tuple[QueryReceipt, DuckDBPyRe
         NoSuchEntry: the log has no checkpoint.
         ProjectionStopped: it asks for tables of a projection that stopped.
     """
+    check_text(sql)
     with views.held() as connection:
         asked = projections_of(connection, sql)
         views.project(store, until=store.size())

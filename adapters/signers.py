@@ -151,9 +151,18 @@ def ask_at_terminal(question: str) -> str:
     Raises:
         SignerFailed: there is no terminal.
     """
+    check_terminal()
+    return getpass.getpass(question)
+
+
+def check_terminal() -> None:
+    """See that a person can be asked.
+
+    Raises:
+        SignerFailed: there is no terminal.
+    """
     if not sys.stdin or not sys.stdin.isatty():
         raise SignerFailed(signer="encrypted-file:", why="there is no terminal to ask for a password at")
-    return getpass.getpass(question)
 
 
 def _open_file(uri: SignerUri) -> Signer:

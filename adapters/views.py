@@ -17,7 +17,7 @@ import duckdb
 from duckdb import DuckDBPyConnection, DuckDBPyRelation, StatementType
 
 from proofroom.adapters.projector import PAGE, DeadLetter, Projector
-from proofroom.adapters.query import projections_of
+from proofroom.adapters.query import check_text, projections_of
 from proofroom.adapters.relation import Relation
 from proofroom.adapters.schema import ViewsTooNew, open_tables
 from proofroom.adapters.stores import Store
@@ -210,6 +210,7 @@ class Views:
             ProjectionStopped: it asks for tables of a projection that stopped.
             ProjectionBehind: it asks for tables of projections that stand at different places.
         """
+        check_text(query)
         cursor = self._cursor()
         try:
             kinds = [statement.type for statement in cursor.extract_statements(query)]

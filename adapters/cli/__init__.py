@@ -43,7 +43,7 @@ from proofroom.adapters.cli import (
 from proofroom.adapters.cli.assurance import assurance
 from proofroom.adapters.cli.options import INTERRUPTED
 from proofroom.adapters.cli.output import print_error, print_json, to_stderr
-from proofroom.domain.errors import ProofroomError, StoreUnavailable
+from proofroom.domain.errors import BadInput, ProofroomError, StoreUnavailable
 
 NO_READER = 141
 OUR_FAULT = 1
@@ -178,6 +178,14 @@ def _explained(run: Callable[[], int], as_json: bool) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         raise
+    except UnicodeEncodeError as e:
+        if not any(
+            "\udc80" <= c <= "\udcff" for c in str(e.object)
+        ):  # a byte of an argument that is no UTF-8 (PEP 383)
+            return _our_fault(e, as_json)
+        odd = BadInput(path="an argument", why="not text in UTF-8")
+        print_error(odd, as_json)
+        return odd.exit_status
     except OSError as e:
         failed = StoreUnavailable(path=str(e.filename or "input or output"), why=e.strerror or str(e))
         print_error(failed, as_json)

@@ -84,7 +84,10 @@ def show(uri: str, as_json: bool) -> None:
 
 
 def _new_password(variable: str | None) -> bytes:
+    from proofroom.adapters.signers import check_terminal
+
     if variable is None:
+        check_terminal()
         text: str = click.prompt("New password", hide_input=True, confirmation_prompt=True)
         return text.encode()
     if not (text := os.environ.get(variable, "")):

@@ -113,6 +113,24 @@ def test_a_checkpoint_that_is_not_text(folder: Path, tmp_path: Path) -> None:
     assert proofroom("audit", "--against", "/dev/zero", "--room", folder).status == 4
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["sql", "\udcff"], ["query", "\udcff", "--receipt", "x"], ["receipt", "record", "\udcff"]],
+    ids=lambda words: words[0],
+)
+def test_a_word_that_is_not_text(capsys: pytest.CaptureFixture[str], folder: Path, words: list[str]) -> None:
+    """A byte that is no UTF-8 comes in as half a character (PEP 383): a name of a file may hold it, nothing else."""
+    assert main([*words, "--room", str(folder)]) == 4
+    assert "not text in UTF-8" in capsys.readouterr().err
+
+
+def test_a_password_is_asked_for_at_a_terminal_only(tmp_path: Path) -> None:
+    """Where there is none, that is said, and what to give instead; no key is made."""
+    ran = proofroom("key", "new", tmp_path / "new.json", "--json")
+    assert (ran.status, ran.json()["error"]["code"]) == (6, "signer-failed")
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_ambiguous_grant(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     """Fewer than four digits name nothing."""
     assert main(["show", "grant", "", "", "--room", str(folder)]) == 3

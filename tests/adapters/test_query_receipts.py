@@ -134,6 +134,15 @@ def views(store: Store) -> Any:
     views.close()
 
 
+def test_a_query_that_is_nested_deep_is_told_as_such(store: Store, views: Views, receipts: list[QueryReceipt]) -> None:
+    """DuckDB takes more levels than its tree can be read with; also from a receipt that somebody brings."""
+    deep = "SELECT " + "abs(" * 600 + "1" + ")" * 600
+    with pytest.raises(QueryFailed, match="nested too deep"):
+        bind(views, store, deep)
+    with pytest.raises(QueryFailed, match="nested too deep"):
+        verify_query_receipt(dataclasses.replace(receipts[0], sql=deep), store)
+
+
 def test_a_query_that_fails_fails(store: Store, views: Views) -> None:
     """As it does without a receipt."""
     for sql in ("SELECT nothing FROM log", "SELECT error('x') FROM log", "SELECT 1 // 0, CAST('x' AS INT) FROM log"):
