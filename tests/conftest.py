@@ -6,7 +6,7 @@ import os
 import secrets
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 # `parent` is named because hypothesis starts from another profile, with a fixed seed, where it finds itself in a CI.
 settings.register_profile(
@@ -17,7 +17,14 @@ settings.register_profile(
     deadline=None,
     print_blob=True,
 )
-settings.register_profile("mutants", parent=settings.get_profile("default"), max_examples=20, derandomize=True)
+settings.register_profile(  # a mutant's failure is not shrunk: that it failed is all that counts
+    "mutants",
+    parent=settings.get_profile("default"),
+    max_examples=8,
+    derandomize=True,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+)
 settings.register_profile("soak", parent=settings.get_profile("default"), max_examples=5_000)
 settings.load_profile(os.environ.get("PROOFROOM_PROFILE", "default"))
 

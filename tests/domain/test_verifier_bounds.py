@@ -376,7 +376,7 @@ def test_a_vote_in_doubt() -> None:
     """Counts as absent where its validator declared, before the tally, a theft that reaches back to it."""
     votes: list[tuple[int, dict[str, int]]] = [(1, {})] * 3
     shown = 42
-    for since, declared, counts in ((42, 69, False), (41, 69, False), (43, 69, True), (0, 41, True), (0, 71, True)):
+    for since, declared, counts in ((42, 69, False), (41, 69, False), (43, 69, True), (0, 40, True), (0, 71, True)):
         theft = [
             stolen(declared, since, VOTERS[2]),
             stolen(declared, since - 1, VOTERS[1]),
