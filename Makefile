@@ -77,7 +77,7 @@ $(VENV)/.lab: $(VENV)/.project requirements-lab.txt
 fuzz: $(VENV)/.lab ## Fuzz what reads strangers' bytes, a minute (ARGS="--seconds 0": to a million executions, over several runs)
 	@$(BIN)/python -m fuzz $(ARGS)
 
-mutants: $(VENV)/.lab ## Mutate the verifier and the tree, and see the tests fail; goes on where it stopped
+mutants: $(VENV)/.lab ## Mutate the verifier and the rules, and see the tests fail; goes on where it stopped
 	@$(BIN)/python -m mutants $(ARGS)
 
 build: setup ## sdist, and from it the wheel, into dist/

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from proofroom.adapters.cast import Cast, Work
 from proofroom.domain.consent import GrantStatus, grant_status
 from proofroom.domain.entry import Entry
-from proofroom.domain.envelope import verify
+from proofroom.domain.envelope import Envelope, verify
 from proofroom.domain.errors import (
     FromTheFuture,
     GrantExpired,
@@ -20,6 +20,7 @@ from proofroom.domain.errors import (
     OverLimit,
     ProofroomError,
     ScopesInForce,
+    TimesOutOfOrder,
 )
 from proofroom.domain.ids import SKEW_MS, Digest, from_ms
 from proofroom.domain.permits import GrantVersion
@@ -309,3 +310,22 @@ def test_nothing_stands_in_the_way_of_a_revocation() -> None:
     assert grant_status(history.state.grants[cast.user.keyid, cast.agent.keyid], history.clock) == "revoked"
     sponsor = key("sponsor")
     history.write(cast.payer(sponsor, 1, revoked=True, expires_at=past))
+
+
+@pytest.mark.parametrize("ms", [-60_000, -1, 0])
+def test_what_ends_before_it_begins(ms: int) -> None:
+    """A grant, a certificate and a payer statement end after they were made, by a millisecond at least."""
+    history = started()
+    cast, sponsor = history.cast, key("sponsor")
+    ends = cast.now(ms)
+    for envelope in (cast.grant(expires_at=ends), _second(cast, ends), cast.payer(sponsor, 1, expires_at=ends)):
+        with pytest.raises(TimesOutOfOrder):
+            history.write(envelope)
+    ends = cast.now(1)
+    history.write(cast.grant(expires_at=ends), _second(cast, ends), cast.payer(sponsor, 1, expires_at=ends))
+
+
+def _second(cast: Cast, expires_at: str) -> Envelope:
+    """The certificate of another derived key."""
+    other = key("another derived key")
+    return resign(cast.certify(expires_at=expires_at), key=other.keyid, extra=[other], without=[cast.derived.keyid])

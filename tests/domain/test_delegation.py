@@ -9,7 +9,8 @@ import pytest
 from proofroom.adapters.cast import Work
 from proofroom.adapters.keys import Key
 from proofroom.domain import authorisation
-from proofroom.domain.authorisation import authorise
+from proofroom.domain.authorisation import authorise, chain_status
+from proofroom.domain.delegation import first_wider
 from proofroom.domain.entry import Entry
 from proofroom.domain.envelope import Envelope, sign
 from proofroom.domain.errors import (
@@ -24,6 +25,7 @@ from proofroom.domain.errors import (
     TimesOutOfOrder,
 )
 from proofroom.domain.ids import SKEW_MS, Digest
+from proofroom.domain.permits import GrantVersion
 from proofroom.domain.statements.activity import Signers
 from proofroom.domain.statements.consent import AgentKey, Limits
 from proofroom.testing.histories import History
@@ -250,3 +252,67 @@ def ask(family: Family) -> list[Digest]:
     """The chain for the first sub-agent."""
     chain = authorisation.authorise(family.state, SUBS[0].keyid, CALENDAR, "read", family.clock)
     return [version.digest for version in chain]
+
+
+PARENT = GrantVersion(Digest(""), 0, 1, "", 0, "", 0, False, ("a", "b"), (), -1, -1, False)
+
+
+@pytest.mark.parametrize(
+    ("parent", "version", "wider"),
+    [
+        ({}, {}, ""),
+        ({}, {"scopes": ("b",)}, ""),
+        ({}, {"scopes": ("a", "c")}, "scopes"),
+        ({}, {"expires_at_ms": 5}, ""),
+        ({"expires_at_ms": 5}, {"expires_at_ms": 5}, ""),
+        ({"expires_at_ms": 5}, {"expires_at_ms": 4}, ""),
+        ({"expires_at_ms": 5}, {"expires_at_ms": 6}, "expires_at"),
+        ({"expires_at_ms": 5}, {}, "expires_at"),
+        ({}, {"operations": ("x",)}, ""),
+        ({"operations": ("x", "y")}, {"operations": ("x",)}, ""),
+        ({"operations": ("x", "y")}, {"operations": ("y", "x")}, ""),
+        ({"operations": ("x",)}, {"operations": ("x", "y")}, "operations"),
+        ({"operations": ("x",)}, {"operations": ("y",)}, "operations"),
+        ({"operations": ("x",)}, {}, "operations"),
+        *(({name: 0}, {name: 0}, "") for name in ("cpu_ms", "gpu_micro")),
+        *(({name: 5}, {name: 0}, "") for name in ("cpu_ms", "gpu_micro")),
+        *(({name: -1}, {name: 9}, "") for name in ("cpu_ms", "gpu_micro")),
+        *(({name: 0}, {name: 1}, field) for name, field in (("cpu_ms", "cpu_ms"), ("gpu_micro", "gpu_units"))),
+        *(({name: 0}, {name: -1}, field) for name, field in (("cpu_ms", "cpu_ms"), ("gpu_micro", "gpu_units"))),
+        *(({name: n}, {name: n, "per_era": True}, "per") for name in ("cpu_ms", "gpu_micro") for n in (0, 1)),
+        *(({name: 5, "per_era": True}, {name: 5, "per_era": True}, "") for name in ("cpu_ms", "gpu_micro")),
+        ({}, {"cpu_ms": 5, "per_era": True}, ""),
+    ],
+)
+def test_what_is_wider(parent: dict[str, Any], version: dict[str, Any], wider: str) -> None:
+    """Nothing that is equal or less; a limit of zero is a limit, and none is not."""
+    assert first_wider(PARENT._replace(**version), PARENT._replace(**parent)) == wider
+
+
+def test_other_scopes_after_the_first_have_ended() -> None:
+    """Conflict with nothing: an expired delegation is not active."""
+    family = Family()
+    family.pass_on(family.cast.agent, SUBS[0], family.grant, expires_at=family.cast.now(1))
+    family.sleep(2)
+    again = family.pass_on(family.cast.agent, SUBS[0], family.grant, scopes=["v-7c21 / mail"])
+    chain = authorise(family.state, SUBS[0].keyid, "v-7c21 / mail", "read", family.clock)
+    assert [version.digest for version in chain] == [again, family.grant]
+
+
+@pytest.mark.parametrize(("limits", "work"), [({"cpu_ms": 0}, Work(1)), ({"gpu_units": 0}, Work(0, 0.5))])
+def test_a_limit_of_zero(limits: dict[str, Any], work: Work) -> None:
+    """Is one: whoever may use nothing of it is refused, and what is unlimited is not even counted."""
+    family = Family(Limits.model_validate(limits))
+    with pytest.raises(OverLimit):
+        family.work(0, work)
+    unlimited = Family()
+    unlimited.work(0, work)
+    assert not unlimited.state.spent
+
+
+def test_how_a_chain_stands() -> None:
+    """Active, or absent where there is no such grant."""
+    family = Family()
+    user, agent, nothing = family.cast.user.keyid, family.cast.agent.keyid, Digest("blake3:" + "0" * 64)
+    assert chain_status(family.state, user, agent, family.grant, family.clock) == "active"
+    assert chain_status(family.state, user, SUBS[0].keyid, nothing, family.clock) == "absent"
