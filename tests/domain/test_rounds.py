@@ -24,6 +24,7 @@ from proofroom.domain.errors import (
     ProofroomError,
     WrongPhase,
 )
+from proofroom.domain.ids import from_ms
 from proofroom.domain.rounds import apply_round_opened
 from proofroom.domain.standing import ValidatorFacts
 from proofroom.domain.state import Due, Round
@@ -229,6 +230,8 @@ def test_phases_change_on_the_millisecond() -> None:
     cast = history.cast
     first, second, third, *_ = history.reveal_beacons(0)
     assert history.clock == START_MS
+    (opened,) = openings(history)
+    assert (opened.commit_until, opened.reveal_until) == (from_ms(START_MS + 60_000), from_ms(START_MS + 120_000))
     history.write(cast.commit(history.state, 0, first, make_vote(1)))
     history.clock = START_MS + 59_999
     with pytest.raises(WrongPhase):
@@ -338,9 +341,10 @@ def test_phases_by_name() -> None:
     waiting = Round(0, 0, bytes(32), (), 0, (), 1, 0)
     drawn = waiting._replace(digest=bytes(32), committee=(key("a").keyid,), commit_until=10, reveal_until=20)
     full = drawn._replace(commits=drawn.commits.set(key("a").keyid, bytes(32)))
-    assert [rounds.phase_of(r, t) for r, t in [(waiting, 99), (drawn, 9), (drawn, 10), (full, 9)]] == [
+    assert [rounds.phase_of(r, t) for r, t in [(waiting, 99), (drawn, 9), (drawn, 10), (drawn, 11), (full, 9)]] == [
         "beacon",
         "commit",
+        "reveal",
         "reveal",
         "reveal",
     ]
