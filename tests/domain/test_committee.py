@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proofroom.domain.committee import compute_committee, compute_seed, next_below
+from proofroom.domain import hashing
+from proofroom.domain.committee import _uniform, compute_committee, compute_seed, next_below
 from proofroom.domain.ids import KeyId, keyid_of
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "committee.json"
@@ -62,6 +64,14 @@ def test_the_last_incomplete_run_is_skipped() -> None:
     """2^64 is one more than a multiple of 3: its last word alone would favour 0."""
     assert next_below(iter([2**64 - 1, 5]), 3) == 2
     assert next_below(iter([2**64 - 2]), 3) == 2
+
+
+@given(SEEDS)
+def test_words_go_on_behind_the_first_block(seed: bytes) -> None:
+    """The words of the draw are those of one long output of BLAKE3, however it is asked for."""
+    output = blake3(seed, derive_key_context=hashing.DRAW).digest(length=8 * 200)
+    words = [int.from_bytes(output[i : i + 8], "big") for i in range(0, len(output), 8)]
+    assert list(islice(_uniform(seed), 200)) == words
 
 
 @given(st.binary(min_size=32, max_size=32), st.dictionaries(st.sampled_from(keys(6)), SEEDS, min_size=1))
