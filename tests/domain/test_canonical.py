@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -358,3 +360,30 @@ def test_depth_is_counted_outside_strings(text: str, value: Any) -> None:
     """No string makes a shallow object too deep."""
     wanted = {"s": text, "v": value}
     assert canonical.parse_strict(rfc8785.dumps(wanted), fractions=True) == wanted
+
+
+def test_limits_are_those_of_the_protocol() -> None:
+    """They bind every ledger: another number would be another protocol (protocol 1.1)."""
+    assert (MAX_PAYLOAD, MAX_DEPTH, MAX_SAFE_INTEGER, canonical.MILLIONTHS) == (
+        32_768,
+        16,
+        9_007_199_254_740_991,
+        1_000_000,
+    )
+
+
+def test_nothing_counts_as_nothing() -> None:
+    """Zero millionths, however it is written."""
+    assert [canonical.millionths(zero) for zero in (0, 0.0, Decimal("0.000000"))] == [0, 0, 0]
+
+
+@dataclass
+class _Pair:
+    left: int
+
+
+@pytest.mark.parametrize("value", [_Pair(1), datetime(2026, 3, 1, tzinfo=UTC)])
+def test_what_is_no_json_has_no_form(value: Any) -> None:
+    """No printer may choose one for it."""
+    with pytest.raises(TypeError):
+        encode({"a": value})

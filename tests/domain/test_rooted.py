@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proofroom.domain import rooted
+from proofroom.domain.canonical import MAX_PAYLOAD
 from proofroom.domain.entry import decode_signatures, encode_signatures, entry_bytes, parse_entry
-from proofroom.domain.envelope import Envelope, Signature, join, parse_envelope, sign, sign_rooted, verify
+from proofroom.domain.envelope import Envelope, Signature, check_form, join, parse_envelope, sign, sign_rooted, verify
 from proofroom.domain.errors import (
     BadBase64,
     BadEnvelope,
@@ -24,6 +25,7 @@ from proofroom.domain.errors import (
     BadSignature,
     DuplicateSignature,
     Malformed,
+    TooLarge,
     UnknownKind,
 )
 from proofroom.domain.rooted import MAX_ROOTED, SIGNED_ROOT, RootedPath, root_message
@@ -276,6 +278,19 @@ def naive_root(envelopes: list[Envelope]) -> bytes:
 def test_published_vectors_have_not_drifted() -> None:
     """The roots are computed by the page's words and the paths by the code; the file has what both give."""
     assert json.loads(VECTORS.read_text()) == vectors()
+
+
+def test_a_payload_and_its_paths_have_one_limit() -> None:
+    """Together they are as large as a payload may be, and not a byte larger."""
+    place = RootedPath(3, 0, bytes(64))
+    for more, refused in ((-1, False), (0, False), (1, True), (2, True)):
+        signatures = (Signature(signer(1).keyid, bytes(64), place),)
+        envelope = Envelope("application/vnd.proofroom.tick.v1+json", bytes(MAX_PAYLOAD - 64 + more), signatures)
+        if refused:
+            with pytest.raises(TooLarge):
+                check_form(envelope)
+        else:
+            check_form(envelope)
 
 
 if __name__ == "__main__":
