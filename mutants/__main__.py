@@ -27,6 +27,7 @@ FOLDERS = ("adapters", "docs", "domain", "mutants", "projections", "src", "tests
 
 VERIFIER = (
     "tests/domain/test_verifier.py",
+    "tests/domain/test_verifier_twins.py",
     "tests/domain/test_verifier_notes.py",
     "tests/domain/test_verifier_entries.py",
     "tests/domain/test_verifier_files.py",
