@@ -21,7 +21,7 @@ from proofroom.adapters.publishing import publish
 from proofroom.adapters.rebuild import compare
 from proofroom.domain.statements.consent import Grant
 from strategies.crowd import ROLES, Member, Order, Told, at_once, found_in
-from strategies.rooms import Worker, audit_file, run_together, soak
+from strategies.rooms import Worker, audit_file, run_together
 from strategies.simulated import digests_of
 from strategies.soaking import Page, Soak
 
@@ -56,7 +56,8 @@ def check(folder: Path, tiles: Path, told: list[Told]) -> Counter[str]:
         entries = list(ledger.follow())
         digests = digests_of(ledger)
         publish(ledger.store, tiles)
-        assert not soak(False, True) or all(one.equal for one in compare(folder / VIEWS, ledger.store))
+        if (folder / VIEWS).exists():
+            assert all(one.equal for one in compare(folder / VIEWS, ledger.store))
     grants = [(e.index, e.verified.digest, e.statement) for e in entries]
     versions = [(i, digest, "revoked" if s.revoked else "active") for i, digest, s in grants if isinstance(s, Grant)]
     Order(digests, told, versions).check()
