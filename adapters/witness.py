@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
@@ -29,6 +30,7 @@ from proofroom.domain.errors import (
     UnknownLogKey,
 )
 from proofroom.domain.ids import KeyId
+from proofroom.domain.merkle import SHA256
 from proofroom.domain.signing import Signer
 
 log = logging.getLogger(__name__)
@@ -81,7 +83,7 @@ class Witness:
         head = self._signed(request.note)
         with self._transaction() as c:
             row = c.execute("SELECT size, root FROM heads WHERE origin = ?", [head.origin]).fetchone()
-            check_extends(None if row is None else Checkpoint(head.origin, *row), request, head)
+            check_extends(None if row is None else self._remembered(head.origin, *row), request, head)
             c.execute("INSERT OR REPLACE INTO heads VALUES (?, ?, ?, ?)", [*head, request.note])
         return cosign(head, self.name, self.signer, int(self.clock()))
 
@@ -89,7 +91,13 @@ class Witness:
         """The newest head of each log that it cosigned."""
         with self._transaction() as c:
             rows = c.execute("SELECT origin, size, root FROM heads ORDER BY origin").fetchall()
-        return {origin: Checkpoint(origin, size, root) for origin, size, root in rows}
+        return {origin: self._remembered(origin, size, root) for origin, size, root in rows}
+
+    def _remembered(self, origin: str, size: object, root: object) -> Checkpoint:
+        """A head as the file holds it. One that it did not write is not taken for a smaller one: nothing is cosigned then."""
+        if not isinstance(size, int) or size < 0 or not isinstance(root, bytes) or len(root) != len(SHA256.empty):
+            raise StoreUnavailable(path=str(self.path), why=f"what it remembers of {origin} cannot be read")
+        return Checkpoint(origin, size, root)
 
     def _signed(self, note: str) -> Checkpoint:
         try:
@@ -182,4 +190,11 @@ def make_server(witness: Witness, host: str = "127.0.0.1", port: int = 0) -> Thr
         def log_message(self, format: str, *args: Any) -> None:
             log.info("%s %s", self.address_string(), format % args)
 
-    return ThreadingHTTPServer((host, port), Handler)
+    return _Server((host, port), Handler)
+
+
+class _Server(ThreadingHTTPServer):
+    """One whose clients may hang up: that is a line in the log, and no traceback."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        log.warning("%s: %r", client_address[0], sys.exception())

@@ -231,3 +231,15 @@ def test_as_commands(tmp_path: Path) -> None:
     assert "UNWITNESSED" not in verified.out
     gone = proofroom("cosign", "--room", folder, "--witness", f"{told['key']}={told['url']}", "-o", note)
     assert gone.status == 6
+
+
+def test_a_client_that_hangs_up_is_a_line_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """No traceback for whoever runs the witness, and the next client is answered."""
+    witness = make_witness(tmp_path / "w.db")
+    with make_server(witness) as server:
+        try:
+            raise BrokenPipeError("gone")
+        except BrokenPipeError:
+            server.handle_error(None, ("198.51.100.7", 1))  # type: ignore[arg-type]
+    assert [record.getMessage() for record in caplog.records] == ["198.51.100.7: BrokenPipeError('gone')"]
+    assert caplog.records[0].exc_info is None

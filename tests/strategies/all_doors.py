@@ -153,6 +153,7 @@ DOORS: dict[str, Door] = {
         Door("query", databases.query, databases.query_seed),
         Door("views", databases.views, lambda _: [b"=", b"<\0\x20\0", b"\0\x10\0\1"]),
         Door("witness-state", databases.witness_state, lambda _: [b"=", b"<\0\x10\0", b"\0\x10\0\1"]),
+        Door("witness-rows", databases.witness_rows, lambda _: [bytes([2, 13, 1, 0]), bytes([1, 13, 0])]),
         Door("witness-request", wire.to_witness, wire.requests),
         Door(
             "witness-answer",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from proofroom.adapters.ledger import LOG, VIEWS
+from proofroom.adapters.witness import answer
 from proofroom.domain import hashing
+from proofroom.domain.cosigning import Request, write_request
 from proofroom.domain.snapshot import encode_state
 from strategies.doors import ROOM, check_same, run
 from strategies.stage import Stage, witness_of
@@ -131,6 +134,22 @@ def progress(here: Stage, data: bytes) -> None:
     """What an audit keeps, under a digest that is right."""
     here.write("progress", hashing.digest(hashing.AUDIT_PROGRESS, data) + data)
     run(here, "audit", "--resume", "progress", *ROOM)
+
+
+def witness_rows(here: Stage, data: bytes) -> None:
+    """Any value in place of the size and of the root that a witness remembers: it cosigns what extends them, or nothing."""
+    size, root, old = (*data[:3], 0, 0, 0)[:3]
+    with closing(sqlite3.connect(here.folder / "w.db")) as connection, connection:
+        connection.execute(
+            "UPDATE heads SET size = ?, root = ?", [VALUES[size % len(VALUES)], VALUES[root % len(VALUES)]]
+        )
+    before = here.files()
+    note = here.honest["room.checkpoint"].decode()
+    said = answer(witness_of(here.folder), write_request(Request(old, tuple(bytes(32) for _ in data[3:20]), note)))
+    assert said.status in HTTPStatus
+    assert said.status != HTTPStatus.OK or old == 0
+    if said.status != HTTPStatus.OK:
+        check_same(before, here.files())
 
 
 def witness_state(here: Stage, data: bytes) -> None:

@@ -9,11 +9,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, suppress
 from functools import partial
+from http import HTTPStatus
 
 from proofroom.adapters.anchors import HttpAnchor
 from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.published import PublishedLog, audit_published
-from proofroom.adapters.witness import make_server
+from proofroom.adapters.witness import answer, make_server
 from proofroom.adapters.witnessing import WitnessAddress, ask
 from proofroom.domain.cosigning import Request, write_request
 from proofroom.domain.verifier.note import parse_key
@@ -88,6 +89,8 @@ def to_witness(here: Stage, data: bytes) -> None:
     assert not said or b"HTTP/1." in said[:20] or b"Error response" in said, said  # HTTP/0.9 has no status line
     if b" 200 OK" not in said:
         check_same(before, here.files())
+    again = write_request(Request(len(here.history.entries), (), here.honest["room.checkpoint"].decode()))
+    assert answer(witness, again).status == HTTPStatus.OK
 
 
 def requests(here: Stage) -> list[bytes]:
