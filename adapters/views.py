@@ -115,10 +115,10 @@ class Views:
             with self._errors():
                 # A query reads the tables and nothing else: not the keys beside them, and no file is written by one.
                 self._connection.execute("SET enable_external_access = false")
-                self._connection.execute("SET lock_configuration = true")
                 self._connection.begin()
                 open_tables(self._connection, str(path or ":memory:"))
                 self._connection.commit()
+                self._connection.execute("SET lock_configuration = true")
                 self._projector = Projector(self._connection.cursor(), page=page)
         except BaseException:
             self._connection.close()
