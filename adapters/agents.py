@@ -45,7 +45,7 @@ class Event(NamedTuple):
         return start.replace(tzinfo=UTC) if start.tzinfo is None else start.astimezone(UTC)
 
 
-_UNREADABLE = (ValueError, IndexError, KeyError, TypeError, AttributeError, RecursionError, OSError)
+_UNREADABLE = (ValueError, IndexError, KeyError, TypeError, AttributeError, RecursionError, OverflowError, OSError)
 """What the library raises of what is no calendar; the last where a zone is named like a folder of zones."""
 
 

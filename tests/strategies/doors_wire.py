@@ -8,7 +8,6 @@ import socketserver
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, suppress
-from functools import partial
 from http import HTTPStatus
 
 from proofroom.adapters.anchors import HttpAnchor
@@ -77,14 +76,20 @@ def _connected(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=60)
 
 
+_may_hang_up = suppress(ConnectionError)
+"""A server may answer, and go, before all was sent to it."""
+
+
 def to_witness(here: Stage, data: bytes) -> None:
     """A whole request to a witness. It answers or hangs up, and cosigns what extends afterwards as before."""
     witness = witness_of(here.folder)
     before, told = here.files(), io.StringIO()
-    with redirect_stderr(told), serving(make_server(witness)) as port, _connected(port) as connection:
+    said = bytearray()
+    with redirect_stderr(told), serving(make_server(witness)) as port, _connected(port) as connection, _may_hang_up:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
-        said = b"".join(iter(partial(connection.recv, 65_536), b""))
+        while part := connection.recv(65_536):
+            said += part
     assert "Traceback" not in told.getvalue(), told.getvalue()
     assert not said or b"HTTP/1." in said[:20] or b"Error response" in said, said  # HTTP/0.9 has no status line
     if b" 200 OK" not in said:
