@@ -137,9 +137,8 @@ class FaultySession(Session):
         """Only something that failed is told; never that the log is not what it was."""
         assert self.was_struck, error
         assert not isinstance(error, HistoryChanged | WouldFork), error
-        assert self.disk.fault.reads or not isinstance(error, NotALedger), (
-            error
-        )  # SQLite calls corrupt what it cannot read
+        # SQLite calls corrupt what it cannot read.
+        assert self.disk.fault.reads or not isinstance(error, NotALedger), error
         self.seen[error.code] += 1
 
     def _recover(self, peer: Ledger, before: int) -> None:
@@ -194,10 +193,8 @@ class FaultySession(Session):
             self._check_typed(call.error)
             try:
                 again = peer.append_many(call.envelopes[len(call.places) :])
-            except (
-                Refused,
-                Conflict,
-            ):  # under a grant that was revoked, say: it would have been refused without the fault
+            except (Refused, Conflict):
+                # Under a grant that was revoked, say: it would have been refused without the fault.
                 self.seen["refused"] += 1
                 continue
             there = {done.repeated for done in again}
