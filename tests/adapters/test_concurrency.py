@@ -39,9 +39,9 @@ PAGE = Page(
     "tests/adapters/test_concurrency.py",
     {
         "rooms, each with three processes of two to five threads, for thirty seconds": "rooms",
-        "entries / eras that were paid in them": "entries/eras",
-        "calls that recorded something / found it recorded": "recorded/repeated",
-        "calls that a rule refused / of these because the grant had ended": "refused/ended",
+        "entries / eras that were paid in them": "entries, eras",
+        "calls that recorded something / found it recorded": "recorded, repeated",
+        "calls that a rule refused / of these because the grant had ended": "refused, ended",
         "questions for the size, to handles, read models and published files": "size",
         "questions for the status of a grant": "status",
         "questions whether the agent may": "authorise",

@@ -131,7 +131,7 @@ PAGE = Page(
     {
         "histories": "histories",
         "entries in all of them": "entries",
-        "histories of at least 30 / 100 / 200 entries": "of 30/of 100/of 200",
+        "histories of at least 30 / 100 / 200 entries": "of 30, of 100, of 200",
         "acts that a rule refused, by transition and ledger alike": "refused",
         "invalid neighbours, each refused by its own error and without a trace": "neighbours",
         "histories whose tiles, extended once, audit to the same root": "published",

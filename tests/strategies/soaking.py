@@ -32,7 +32,7 @@ class Page(NamedTuple):
     test: str
     """The file in ``tests/`` that says what is checked."""
     figures: Mapping[str, str]
-    """What is told, and the name under which it was counted, or several with a slash between them."""
+    """What is told, and the name under which it was counted, or several with commas between them."""
 
 
 class Soak:
@@ -90,12 +90,14 @@ class Soak:
         kept = {"base": self.base, "done": self.done, "seconds": self.seconds, "counted": self.counted}
         draft.write_text(json.dumps(kept | {"commits": sorted(self._commits)}, indent=1))
         draft.replace(self._kept)
-        (ROOT / "docs" / "soak" / f"{self._page.name}.md").write_text(self._told())
+        page = ROOT / "docs" / "soak" / f"{self._page.name}.md"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(self._told())
 
     def _told(self) -> str:
         _, title, test, figures = self._page
         rows = [
-            f"| {name} | {' / '.join(f'{self.counted[of]:,}' for of in counts.split('/'))} |"
+            f"| {name} | {' / '.join(f'{self.counted[of]:,}' for of in counts.split(', '))} |"
             for name, counts in figures.items()
         ]
         far = "" if self.done == self.count else f" of {self.count:,}, to be gone on with"
@@ -115,5 +117,7 @@ class Soak:
 
 
 def _commit() -> str:
+    if not (ROOT / ".git").exists():
+        return "unknown"
     command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
