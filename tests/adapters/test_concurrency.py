@@ -30,7 +30,7 @@ PROCESSES = (
     ("work", "judge", "ask_consent", "publish"),
     ("work", "tell_time", "ask_consent"),
 )
-SECONDS, ROUNDS = 30, 10
+SECONDS, ROUNDS = 150, 2
 """Of a soak: so long, so many times, each in a room of its own."""
 
 PAGE = Page(
@@ -38,7 +38,7 @@ PAGE = Page(
     "All at once",
     "tests/adapters/test_concurrency.py",
     {
-        "rooms, each with three processes of two to five threads, for thirty seconds": "rooms",
+        "rooms, each with three processes of two to five threads, for two and a half minutes": "rooms",
         "entries / eras that were paid in them": "entries, eras",
         "calls that recorded something / found it recorded": "recorded, repeated",
         "calls that a rule refused / of these because the grant had ended": "refused, ended",
@@ -92,7 +92,7 @@ def test_processes_do_everything_at_once(pytestconfig: pytest.Config, tmp_path: 
         folder, tiles = tmp_path / seed / "room", tmp_path / seed / "tiles"
         found_in(folder)
         workers = [Worker("crowd", folder, f"{seed} {i}", SECONDS, tiles, *roles) for i, roles in enumerate(PROCESSES)]
-        lines = [line for lines in run_together(*workers) for line in lines]
+        lines = [line for lines in run_together(*workers, within_seconds=3 * SECONDS) for line in lines]
         return check(folder, tiles, [Told(*json.loads(line)) for line in lines])
 
     Soak(PAGE, pytestconfig, 0, ROUNDS).each(try_one)

@@ -251,9 +251,9 @@ class Worker:
         self.process.kill()
         self._join()
 
-    def finish(self) -> list[str]:
+    def finish(self, within_seconds: float = 120) -> list[str]:
         """Its lines, once it ended well."""
-        status = self.process.wait(120)
+        status = self.process.wait(within_seconds)
         self._join()
         assert status == 0, self.errors
         return self.lines
@@ -267,13 +267,13 @@ class Worker:
             pipe.close()
 
 
-def run_together(*workers: Worker) -> list[list[str]]:
+def run_together(*workers: Worker, within_seconds: float = 120) -> list[list[str]]:
     """Start the work of several processes at one moment, and wait for all."""
     for worker in workers:
         worker.wait_ready()
     for worker in workers:
         worker.go()
-    return [worker.finish() for worker in workers]
+    return [worker.finish(within_seconds) for worker in workers]
 
 
 class Spoiled(MemoryStore):
