@@ -28,7 +28,7 @@ from proofroom.domain.errors import (
     TooLarge,
     UnknownKind,
 )
-from proofroom.domain.rooted import MAX_ROOTED, SIGNED_ROOT, RootedPath, root_message
+from proofroom.domain.rooted import MAX_ROOTED, SIGNED_ROOT, RootedPath, check_place, root_message
 from proofroom.domain.signing import pae
 from proofroom.domain.statements import GRANT_WIRE, KINDS
 from proofroom.domain.statements.ledger import Tick
@@ -278,6 +278,21 @@ def naive_root(envelopes: list[Envelope]) -> bytes:
 def test_published_vectors_have_not_drifted() -> None:
     """The roots are computed by the page's words and the paths by the code; the file has what both give."""
     assert json.loads(VECTORS.read_text()) == vectors()
+
+
+def test_places_that_are_none() -> None:
+    """Before the first, behind the last, in too large a tree, with too long a path or half a hash."""
+    for place in (RootedPath(3, 0, b""), RootedPath(MAX_ROOTED, MAX_ROOTED - 1, bytes(512))):
+        check_place(signer(1).keyid, place)
+    for size, position, path in (
+        *((3, position, b"") for position in (-1, 3, 4, 300)),
+        (0, 0, b""),
+        (MAX_ROOTED + 1, 0, b""),
+        (3, 0, bytes(544)),
+        (3, 0, bytes(33)),
+    ):
+        with pytest.raises(BadRooted):
+            check_place(signer(1).keyid, RootedPath(size, position, path))
 
 
 def test_a_payload_and_its_paths_have_one_limit() -> None:

@@ -317,6 +317,16 @@ def test_lines_of_listings_are_in_the_order_of_digests() -> None:
     assert [line.listing for line in lines if line.role == "marketplace"] == LISTINGS[:2]
 
 
+def test_two_customers_of_one_listing() -> None:
+    """Their fees add up, also where they are equal; so do their records on one node."""
+    terms = Terms(LISTINGS[0], CUSTOMERS[0], "", 9, 0, ((CUSTOMERS[0], 1),), "bazaar", CUSTOMERS[1], 0)
+    work = era({(0, "alpha"): 1, (1, "alpha"): 1}, dict.fromkeys(range(2), 10**6))
+    sold = {(CUSTOMERS[c], LISTINGS[0]): Lot(1) for c in range(2)}
+    lines = compute_lines("c", 0, work._replace(sold=sold, terms={terms.digest: terms}))
+    assert [line.amount for line in lines if line.role == "creator"] == [18]
+    assert [(line.amount, line.records) for line in lines if line.role == "provider"] == [(2_000, 2)]
+
+
 def test_shares_of_the_whole_leave_providers_nothing() -> None:
     """100 % is allowed: 60, 30 and 10 of 100, and no provider line."""
     work = era({(0, "alpha"): 1}, {0: 100})

@@ -120,3 +120,16 @@ def test_commitments_are_bound_to_everything() -> None:
         changed = [*base[:i], other, *base[i + 1 :]]
         found.add(commitment(*changed))  # type: ignore[arg-type]
     assert len(found) == 5
+
+
+def test_bitmaps_of_the_largest_batch() -> None:
+    """1,250 bytes for 10,000 positions: each of them, and none beyond."""
+    for positions in (0, 1, 1 << 9_999, all_positions(10_000)):
+        assert read_bitmap(write_bitmap(positions, 10_000), 10_000) == positions
+    for text, count in (
+        (write_bitmap(0, 9_992), 10_000),
+        (write_bitmap(0, 10_001), 10_000),
+        (write_bitmap(1 << 9_999, 10_000), 9_999),
+    ):
+        with pytest.raises(BadVote):
+            read_bitmap(text, count)
