@@ -49,6 +49,7 @@ SETTLEMENT = (
     "tests/domain/test_charging.py",
     "tests/domain/test_completeness.py",
     "tests/domain/test_counting.py",
+    "tests/domain/test_lines.py",
     "tests/domain/test_marketplace.py",
     "tests/domain/test_settlement.py",
     "tests/properties/test_eras.py",

@@ -131,6 +131,8 @@ def test_lines_name_the_work_behind_them(work: Work) -> None:
             assert line.records == sum(lot.records for (_, node), lot in work.served.items() if node == line.party)
         elif line.role == "validator":
             assert line.records == work.inspected[KeyId(line.party)]
+        elif line.role not in ("charge", "fee"):
+            assert line.records == 0
 
 
 @given(works())
@@ -361,3 +363,13 @@ def test_work_that_no_node_can_be_paid_for_goes_to_the_reserve() -> None:
     work = era({}, {0: 10, 1: 10})._replace(served=dict.fromkeys(places, Lot(1, UsageSum(cpu_ms=500))))
     lines = amounts(work._replace(parameters=work.parameters._replace(cpu_second=1)))
     assert lines == {("charge", CUSTOMERS[0]): 1, ("charge", CUSTOMERS[1]): 1, ("reserve", ""): 2}
+
+
+def test_the_reserve_gets_what_neither_nodes_nor_validators_are_due() -> None:
+    """Of four units the one validator gets its two, and the other two have no node to go to."""
+    places = [(customer, node) for customer in CUSTOMERS[:4] for node in ("alpha", "beta")]
+    work = era({}, dict.fromkeys(range(4), 10))._replace(
+        served=dict.fromkeys(places, Lot(1, UsageSum(cpu_ms=500))), inspected={VALIDATORS[0]: 1}
+    )
+    lines = amounts(work._replace(parameters=work.parameters._replace(cpu_second=1, validators_share=ONE // 2)))
+    assert [lines[role] for role in (("validator", VALIDATORS[0]), ("reserve", ""))] == [2, 2]
