@@ -116,9 +116,9 @@ def test_late_records_hide_no_omission() -> None:
     for lie in lies:
         assert find_omission(paid, "customer", user, lie, records) is None
         assert "the eras count" in (find_omission_over([*told[:2], (paid, lie)], "customer", user, records) or "")
-    for eras in ([told[0], told[2]], [told[0], told[0]], [told[1], told[0]], []):
+    for others in ([told[0], told[2]], [told[0], told[0]], [told[1], told[0]], []):
         with pytest.raises(ValueError, match="consecutive"):
-            find_omission_over(eras, "customer", user, records)
+            find_omission_over(others, "customer", user, records)
 
 
 def test_receipts_of_other_work_show_nothing() -> None:
