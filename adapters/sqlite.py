@@ -105,7 +105,7 @@ class SqliteStore:
             self._users += 1
         try:
             yield
-        except (sqlite3.Error, PersistenceError, OSError) as e:
+        except (sqlite3.Error, PersistenceError, OSError, UnicodeDecodeError) as e:
             raise _explain(str(self.path), e) from e
         finally:
             with self._use:
@@ -247,6 +247,8 @@ def _check_header(path: Path) -> None:
 
 def _explain(path: str, error: BaseException) -> StoreUnavailable:
     """Which of our errors an error of SQLite or of the library is."""
+    if isinstance(error, UnicodeDecodeError):  # what SQLite says of an odd schema, with a piece of it
+        return NotALedger(path=path, why="SQLite cannot read its schema")
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, sqlite3.Error):
         cause = cause.__cause__

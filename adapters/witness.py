@@ -124,6 +124,8 @@ class Witness:
                     connection.execute("ROLLBACK")
                     raise
                 connection.execute("COMMIT")
+        except UnicodeDecodeError:  # what SQLite says of an odd schema, with a piece of it
+            raise StoreUnavailable(path=str(self.path), why="SQLite cannot read its schema") from None
         except sqlite3.Error as e:
             raise StoreUnavailable(path=str(self.path), why=str(e)) from None
 

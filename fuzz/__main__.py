@@ -94,7 +94,7 @@ def _piece(name: str, runs: int, seed: int, seconds: int) -> dict[str, object]:
         f"-runs={runs}",
         f"-max_total_time={seconds}",
         f"-seed={seed}",
-        f"-artifact_prefix={BUILD}/{name}-",
+        f"-artifact_prefix={BUILD.resolve()}/{name}-",
     ]
     command = [
         sys.executable,
