@@ -50,7 +50,7 @@ class Soak:
         self._page = page
         self._kept = ROOT / "build" / "soak" / f"{page.name}.json"
         self.count, self.is_long = soak(few, many), soak(False, True)
-        self.base, self.done = int(config.getoption("hypothesis_seed")) % 2**32, 0
+        self.base, self.done = str(config.getoption("hypothesis_seed")), 0
         self.counted, self.seconds, self._commits = Counter[str](), 0.0, set[str]()
         if self.is_long:
             self._load()
@@ -58,7 +58,7 @@ class Soak:
     def _load(self) -> None:
         self._commits.add(_commit())
         if not self._kept.exists():
-            self.base = secrets.randbits(32)
+            self.base = str(secrets.randbits(32))
             return
         kept = json.loads(self._kept.read_text())
         self.base, self.done, self.seconds = kept["base"], kept["done"], kept["seconds"]
