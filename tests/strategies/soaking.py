@@ -8,6 +8,7 @@ that failed if one did.
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import subprocess
 import time
@@ -67,7 +68,7 @@ class Soak:
 
     def each(self, try_one: Callable[[str, int], Mapping[str, int]]) -> None:
         """Call it with each seed that is left and its number, and add up what it counted; what fails is told with its seed."""
-        start, saved = time.process_time() - self.seconds, time.monotonic()
+        start, saved = _spent() - self.seconds, time.monotonic()
         while self.done < self.count:
             seed = f"{self.base} {self.done}"
             try:
@@ -77,7 +78,7 @@ class Soak:
                 e.add_note(f"seed {seed!r}; again: {again}")
                 raise
             self.done += 1
-            self.seconds = time.process_time() - start
+            self.seconds = _spent() - start
             if self.is_long and (time.monotonic() - saved > SAVE_SECONDS or self.done == self.count):
                 saved = time.monotonic()
                 self._keep()
@@ -114,6 +115,11 @@ class Soak:
                 "",
             ]
         )
+
+
+def _spent() -> float:
+    """Processor time of this process and of those that it has waited for, in seconds."""
+    return sum(os.times()[:4])
 
 
 def _commit() -> str:
