@@ -16,7 +16,7 @@ from proofroom.domain.entry import encode_signatures, entry_bytes
 from proofroom.domain.envelope import Signature
 from proofroom.domain.ids import KeyId
 from proofroom.domain.signing import pae
-from proofroom.domain.verifier.entry import Entry, canonical, untag
+from proofroom.domain.verifier.entry import Entry, canonical, digest, untag
 from proofroom.domain.verifier.note import Checkpoint
 from proofroom.domain.verifier.proof import File
 from proofroom.domain.verifier.tree import inner_leaf, log_leaf, log_node
@@ -318,6 +318,33 @@ def test_records_that_nobody_sealed() -> None:
         assert said == "another number of records was left to the next era"
     for recorded, unattested in ((1, 1), (2, 1), (2, 3)):
         assert era_holds(*records, recorded=recorded, unattested=unattested) == "the records give other counts"
+
+
+def test_rejected_and_undecided() -> None:
+    """Of two records one is rejected by the only voter, who abstains from the other."""
+    voter, ids = f"ed25519:{7:064x}", {"cluster": "c", "era": 0, "batch": 0, "round": 0}
+    records = [work(i, "a", "u", i) for i in (1, 2)]
+    root = recount.inner_root([untag(e.id) for e in records])
+    sealed = {"cluster": "c", "era": 0, "batch": 0, "count": 2, "orchestrator": "o", "root": f"blake3:{root.hex()}"}
+    vote = {"agree": "AA==", "reasons": {"out-of-scope": "AQ==", "unobserved": "Ag=="}}
+    opened = entry(4, "round-opened", ids | {"committee": [voter]})
+    made = digest("vote commitment", untag(opened.id), untag(voter), b"\5", canonical(vote))
+    cast = {"cluster": "c", "round": 0, "validator": voter}
+    tallied = {"attested": "AA==", "rejected": "AQ==", "records": 2, "assigned": 1}
+    entries = [
+        entry(0, "genesis", {}),
+        *records,
+        entry(3, "batch-sealed", sealed, "o"),
+        opened,
+        entry(5, "vote-committed", cast | {"commitment": made}, voter),
+        entry(6, "vote-revealed", cast | {"salt": "05", "vote": vote}, voter),
+        entry(7, "round-tallied", ids | tallied),
+    ]
+    root = recount.inner_root(recount._completeness(records, Counter()))
+    for unattested, said in ((1, ""), (0, "the records give other counts"), (3, "the records give other counts")):
+        counts = {"recorded": 2, "attested": 0, "rejected": 1, "unattested": unattested}
+        paid = entry(99, "era-paid", {"records": counts, "completeness_root": f"blake3:{root.hex()}"})
+        assert why(recount._check_work, entries, entries, paid, LEDGER) == said
 
 
 def test_the_root_over_nothing() -> None:

@@ -429,12 +429,13 @@ def test_customer_must_be_counted() -> None:
     swapped = {**value, "counted": other["counted"]}
     assert "the record's customer is not counted" in check(swapped).why
     nobody = orjson.loads(orjson.dumps(value))
-    nobody["counted"]["leaf"]["attested"] = 0
-    leaf = orjson.dumps(nobody["counted"]["leaf"], option=orjson.OPT_SORT_KEYS)
-    prover = forge({PAID: set_to("completeness_root", tagged(merkle.root_of([leaf])))})
-    value = payout_file(prover, WORK)
-    value["counted"] = {"leaf": nobody["counted"]["leaf"], "position": 0, "size": 1, "path": []}
-    assert "the record's customer is not counted" in check(value).why
+    for attested in (0, -1):
+        nobody["counted"]["leaf"]["attested"] = attested
+        leaf = orjson.dumps(nobody["counted"]["leaf"], option=orjson.OPT_SORT_KEYS)
+        prover = forge({PAID: set_to("completeness_root", tagged(merkle.root_of([leaf])))})
+        value = payout_file(prover, WORK)
+        value["counted"] = {"leaf": nobody["counted"]["leaf"], "position": 0, "size": 1, "path": []}
+        assert "the record's customer is not counted" in check(value).why
 
 
 @given(st.lists(st.integers(0, 31), max_size=9), st.integers(0, 9))
