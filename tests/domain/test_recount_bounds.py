@@ -192,23 +192,23 @@ def test_lines_in_balance() -> None:
 
 def test_lines_of_what_is_owed() -> None:
     """What was charged is what was collected and what is owed, for charges and for fees."""
-    owing = [charge(0, 10, debt=5), provider(1, 10)]
-    totals = {"charged": 15, "collected": 10, "debt": 5, "providers": 10}
+    owing = [charge(0, 10, debt=6), provider(1, 10)]
+    totals = {"charged": 16, "collected": 10, "debt": 6, "providers": 10}
     assert lines_hold(owing, **totals) == ""
-    for basis in ({"cpu": "10"}, {"cpu": "10", "gpu": "6"}):
-        other = charge(0, 10, debt=5)
+    for basis in ({"cpu": "10"}, {"cpu": "10", "gpu": "7"}):
+        other = charge(0, 10, debt=6)
         other.body["basis"]["charged"] = basis
         total = sum(map(int, basis.values()))
         said = lines_hold([other, owing[1]], **totals | {"charged": total})
         assert said == "charges differ from what was collected and what is owed"
-    sold = [charge(0, 0), fee(1, 8, debt=4), line(2, "marketplace", 5), line(3, "creator", 3)]
-    fees = {"fees_charged": 12, "fees_collected": 8, "fees_debt": 4, "marketplaces": 5, "creators": 3}
+    sold = [charge(0, 0), fee(1, 8, debt=8), line(2, "marketplace", 5), line(3, "creator", 3)]
+    fees = {"fees_charged": 16, "fees_collected": 8, "fees_debt": 8, "marketplaces": 5, "creators": 3}
     assert lines_hold(sold, **fees) == ""
     for name, total in fees.items():
         assert lines_hold(sold, **fees | {name: total - 1}) == f"the lines give another total {name}"
-    other = fee(1, 8, debt=4)
-    other.body["basis"]["fee"] = "13"
-    said = lines_hold([sold[0], other, *sold[2:]], **fees | {"fees_charged": 13})
+    other = fee(1, 8, debt=8)
+    other.body["basis"]["fee"] = "17"
+    said = lines_hold([sold[0], other, *sold[2:]], **fees | {"fees_charged": 17})
     assert said == "charges differ from what was collected and what is owed"
 
 
@@ -237,6 +237,8 @@ def test_pots() -> None:
 
 def test_records_of_a_line() -> None:
     """A customer's charge and a node's part count the attested records of each; no other line counts any."""
+    assert lines_hold([charge(0, 0, records=int("300"))], {("customer", "u"): int("300")}) == ""
+    assert lines_hold([line(i, "reserve", 0) for i in range(300)]) == ""
     attested = {("customer", "u"): 3, ("node", "n"): 2}
     lines = [charge(0, 9, records=3), provider(1, 9, records=2)]
     totals = {"charged": 9, "collected": 9, "providers": 9}
@@ -313,6 +315,7 @@ def test_records_that_nobody_sealed() -> None:
         era_holds(*records, recorded=2, unattested=2, carried=0) == "another number of records was left to the next era"
     )
     assert era_holds(*records, recorded=0, unattested=0, carried=2) == ""
+    assert era_holds(*(work(i, "a", "u", 1) for i in range(300)), recorded=0, unattested=0, carried=int("300")) == ""
     for carried in (1, 3):
         said = era_holds(*records, recorded=0, unattested=0, carried=carried)
         assert said == "another number of records was left to the next era"
@@ -347,6 +350,20 @@ def test_rejected_and_undecided() -> None:
         assert why(recount._check_work, entries, entries, paid, LEDGER) == said
 
 
-def test_the_root_over_nothing() -> None:
-    """Is that of an empty tree, and not of an empty item."""
+def test_a_batch_of_later_records() -> None:
+    """What was recorded after a batch is not in it, whatever its root says."""
+    records = [work(i, "a", "u", i) for i in (4, 5)]
+    root = recount.inner_root([untag(e.id) for e in records])
+    sealed = {"batch": 0, "count": 2, "orchestrator": "o", "root": f"blake3:{root.hex()}"}
+    mine = [entry(3, "batch-sealed", sealed, "o"), *records]
+    assert why(recount._check_work, mine, mine, entry(99, "era-paid", {}), LEDGER).startswith(
+        "the batch is not of the oldest"
+    )
+
+
+def test_inner_roots() -> None:
+    """Of as many items as one likes; over nothing it is that of an empty tree, and not of an empty item."""
+    for count in (1, 2, 3, 300, 301, 515):
+        items = [bytes([i % 256, i // 256]) for i in range(count)]
+        assert recount.inner_root(items) == merkle.root_of(items)
     assert recount.inner_root([]) == inner_leaf() != recount.inner_root([b""])

@@ -310,6 +310,7 @@ FORGED = {
     "line with another count": Forged("counts other records", {CHARGE: set_to("basis.records", 11)}),
     "line of another customer": Forged("not the customer's charge", {CHARGE: set_to("basis.customer", STRANGER.keyid)}),
     "line that is no charge": Forged("not the customer's charge", {CHARGE: set_to("role", "provider")}),
+    "line of no known role": Forged("not the customer's charge", {CHARGE: set_to("role", "a gift")}),
     "line without a path": Forged("do not match", file=lambda f: f["lines"].pop()),
     "no line": Forged("do not match", without=LINES, file=lambda f: f.update(lines=[])),
 }
