@@ -351,6 +351,9 @@ def test_a_second_committee() -> None:
     for level in (0, 2):
         other = round_of(9, [(0b111, {})] * 3, 0b110, judged=b64(0b110, 9), **second | {"level": level})
         assert unfounded(9, *first, *other) == "it judges what was not left open"
+    again = round_of(9, [(0b001, {})] * 3, 0b001, escalated=b64(0b111, 9))
+    later = round_of(9, [(0b111, {})] * 3, 0b001, judged=b64(0b001, 9), **second)
+    assert unfounded(9, *again, *later) == "it judges what was not left open"
     none = round_of(9, [(0b001, {})] * 3, 0b001)
     for bits in (0b110, 0b001, 0b010):
         later = round_of(9, [(0b111, {})] * 3, bits, judged=b64(bits, 9), **second)
@@ -387,3 +390,4 @@ def test_a_vote_in_doubt() -> None:
         if not counts:
             assert unfounded(9, *round_of(9, votes, 1), *theft) == "the votes give another tally"
     assert judged(9, *round_of(9, votes, 1), stolen(69, 0, "x"), stolen(69, 0, VOTERS[0])) == (1, 0, 0)
+    assert judged(9, *round_of(9, votes, 1), *(entry(60, kind, {}) for kind in ("activity", "tick"))) == (1, 0, 0)
