@@ -61,7 +61,7 @@ def verify(data: bytes, trust: Trust | None = None) -> Report:
 def check_payout(file: File, entries: list[Entry]) -> tuple[str, list[str]]:
     """The claim of a payout file: a record, and that it was paid."""
     entries = proof.check_genesis(file, entries)
-    why, notes = check_record(entries, *proof.place_of(file))
+    why, notes = check_record(entries, *proof.place_of(file), one(entries, "era-paid"))
     counted, lines = proof.take(file.value, "counted", dict), proof.take(file.value, "lines", list)
     leaf, where = proof.take(counted, "leaf", dict), [proof.take(counted, name, int) for name in ("position", "size")]
     paths = [proof.path_of({"path": path}) for path in lines]

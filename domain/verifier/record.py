@@ -21,8 +21,13 @@ RELIED = ("grant", "grant-wire", "delegation", "agent-key", "payer")
 REJECTS = ("overclaimed-cpu", "overclaimed-gpu", "overclaimed-bytes", "out-of-scope", "result-mismatch")
 
 
-def check_record(entries: Sequence[Entry], position: int, path: Path) -> tuple[str, list[str]]:
-    """The record was allowed, signed at its source, sealed in a batch at this position, and attested by two thirds."""
+def check_record(
+    entries: Sequence[Entry], position: int, path: Path, paid: Entry | None = None
+) -> tuple[str, list[str]]:
+    """The record was allowed, signed at its source, sealed in a batch at this position, and attested by two thirds.
+
+    ``paid`` is the payment of its era, for whoever checks that as well.
+    """
     work, batch = one(entries, "activity"), one(entries, "batch-sealed")
     notes = _check_grant(entries, work)
     notes += [f"ERASED at entry {e.index}: {e.get('what', str)}" for e in entries if e.kind == "erased"]
@@ -35,7 +40,9 @@ def check_record(entries: Sequence[Entry], position: int, path: Path) -> tuple[s
     attested, _, _ = check_round(entries, batch, entries[0].get("ledger_key", str))
     if not attested >> position & 1:
         raise Fault("the record was not attested: it does not pay", work.index, Verdict.SUSPECT)
-    return f"record {work.get('record_id', str)} was granted, and attested by two thirds", notes + doubts(entries, work)
+    return f"record {work.get('record_id', str)} was granted, and attested by two thirds", notes + doubts(
+        entries, work, paid
+    )
 
 
 def _check_batch(entries: Sequence[Entry], work: Entry, batch: Entry) -> None:
@@ -53,16 +60,15 @@ def _check_batch(entries: Sequence[Entry], work: Entry, batch: Entry) -> None:
     batch.need(place(batch) == (cluster, era) and batch.index > work.index, "it is not the batch of the record")
 
 
-def doubts(entries: Iterable[Entry], work: Entry) -> list[str]:
+def doubts(entries: Iterable[Entry], work: Entry, paid: Entry | None) -> list[str]:
     """A compromise that reaches back to a signature on the record, or on what it relies on: what is not paid by then is in doubt."""
     signed = [(who, work.index) for who in (*work.signers, work.body["agent"], work.body["customer"])]
     signed += [(who, e.index) for e in entries if e.kind in RELIED and e.index < work.index for who in e.signers]
-    paid = [e for e in entries if e.kind == "era-paid"]
     for e in (e for e in entries if e.kind == "compromise"):
         identity, since = e.get("identity", str), e.get("since_index", int)
         if any(who == identity and since <= index < e.index for who, index in signed):
             why = f"a party to it declared at entry {e.index} that its key was compromised"
-            if not paid or paid[0].index > e.index:
+            if paid is None or paid.index > e.index:
                 raise Fault(why, work.index, Verdict.SUSPECT)
             return [f"after it was paid, {why}"]
     return []

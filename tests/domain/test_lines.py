@@ -13,7 +13,7 @@ from proofroom.domain.lines import basis_of, totals_of
 PARTY = "ed25519:" + "2" * 64
 LISTING = Digest("blake3:" + "1" * 64)
 CHARGE = Line("charge", "a", "b", 9, PARTY, 4, (1, 2, 3, 4, 5, 6), (0, 1, 2, 1, 2, 3))
-FEE = Line("fee", "a", "b", 5, PARTY, 2, (13,), (5,), LISTING)
+FEE = Line("fee", "a", "b", 6, PARTY, 2, (13,), (6,), LISTING)
 
 
 def of(role: Any, amount: int = 7, party: str = PARTY) -> Line:
@@ -29,7 +29,7 @@ def of(role: Any, amount: int = 7, party: str = PARTY) -> Line:
             "charged": {"cpu": "1", "gpu": "2", "streamed": "3", "stored": "4", "puts": "5", "gets": "6"},
             "collected": {"cpu": "0", "gpu": "1", "streamed": "2", "stored": "1", "puts": "2", "gets": "3"},
         }),
-        (FEE, {"customer": PARTY, "listing": LISTING, "records": 2, "fee": "13", "debt": "8"}),
+        (FEE, {"customer": PARTY, "listing": LISTING, "records": 2, "fee": "13", "debt": "7"}),
         (of("validator"), {"validator": PARTY, "records": 3}),
         (of("provider", party="alpha"), {"node": "alpha", "records": 3}),
         (of("marketplace", party="bazaar"), {"marketplace": "bazaar", "listing": LISTING}),
@@ -59,5 +59,5 @@ def test_totals() -> None:
     }  # fmt: skip
     assert totals_of(tuple(protocol)).model_dump(exclude_none=True, exclude_unset=True) == plain
     sold = [FEE, FEE._replace(amount=0), of("marketplace", 2), of("creator", 1), of("creator", 2)]
-    fees = {"fees_charged": "26", "fees_collected": "5", "fees_debt": "21", "marketplaces": "2", "creators": "3"}
+    fees = {"fees_charged": "26", "fees_collected": "6", "fees_debt": "20", "marketplaces": "2", "creators": "3"}
     assert totals_of((*protocol, *sold)).model_dump(exclude_none=True, exclude_unset=True) == plain | fees

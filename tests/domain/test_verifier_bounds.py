@@ -58,10 +58,11 @@ def test_which_batch() -> None:
 # --- doubts
 
 
-def doubted(since: int, declared: int, *others: Entry, identity: str = "a") -> list[str]:
-    """What is said of a record at 300 when this is declared."""
+def doubted(since: int, declared: int, *others: Entry, identity: str = "a", paid: int | None = None) -> list[str]:
+    """What is said of a record at 300 when this is declared, where its payment is shown at an index, or not."""
     work = entry(300, "activity", {"agent": "agent", "customer": "customer"}, "a", "b")
-    return record.doubts([*others, entry(declared, "compromise", {"identity": identity, "since_index": since})], work)
+    theft = entry(declared, "compromise", {"identity": identity, "since_index": since})
+    return record.doubts([*others, theft], work, None if paid is None else entry(paid, "era-paid", {}))
 
 
 def test_how_far_a_theft_reaches() -> None:
@@ -89,10 +90,11 @@ def test_what_the_record_relies_on() -> None:
 
 
 def test_when_it_was_paid() -> None:
-    """What is declared after the payment is told, and doubts nothing."""
-    assert doubted(0, 400, entry(399, "era-paid", {}))[0].startswith("after it was paid, a party")
-    with pytest.raises(Fault, match="compromised"):
-        doubted(0, 400, entry(401, "era-paid", {}))
+    """What is declared after the payment of the record's own era is told, and doubts nothing; other payments change nothing."""
+    assert doubted(0, 400, paid=399)[0].startswith("after it was paid, a party")
+    for others, paid in (((), 401), ((entry(399, "era-paid", {}),), None), ((entry(399, "era-paid", {}),), 401)):
+        with pytest.raises(Fault, match="compromised"):
+            doubted(0, 400, *others, paid=paid)
 
 
 # --- consent

@@ -164,6 +164,9 @@ FORGED = {
     "theft of the agent's or customer's key": Forged(
         f"at entry {STOLEN_LATE} that its key", more=[STOLEN_LATE], verdict=SUSPECT
     ),
+    "theft after the payment of any era, in a file that claims none": Forged(
+        f"at entry {STOLEN_LATE} that its key", more=[STOLEN_LATE, PAID], verdict=SUSPECT
+    ),
     # work that was passed on
     "no link above": Forged("or one above it", without=[LINK_1]),
     "no grant above": Forged("or one above it", without=[GRANT]),

@@ -87,6 +87,7 @@ def test_one_entry() -> None:
 
 def test_length_of_a_path() -> None:
     """128 hashes are too many for this tree, 129 for any; in either form of file."""
+    assert (proof.MAX_PATH, proof.MAX_FILE) == (128, 67_108_864)
     entries = orjson.loads(record_file())["entries"]
     for count, why in ((128, "the path is too long"), (129, "longer than any tree is high")):
         entries[0]["path"] = [b64(bytes(32))] * count
