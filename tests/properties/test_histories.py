@@ -27,7 +27,6 @@ from proofroom.adapters.ledger import LOG, Ledger
 from proofroom.adapters.published import PublishedLog, audit_published
 from proofroom.adapters.publishing import publish
 from proofroom.adapters.stores import MemoryStore, Store
-from proofroom.adapters.views import Views
 from proofroom.domain import merkle
 from proofroom.domain.envelope import Envelope, sign
 from proofroom.domain.ids import from_ms
@@ -38,7 +37,7 @@ from proofroom.testing.neighbours import neighbours
 from strategies.living import Life
 from strategies.rooms import signers, soak
 from strategies.soaking import Page, Soak
-from strategies.viewing import empty, rows_in
+from strategies.viewing import empty, fresh_views, rows_in
 
 MOST = 280
 """Entries, before those that the last statement makes due."""
@@ -49,7 +48,7 @@ class Models:
 
     def __init__(self) -> None:
         with patch.dict(views._SETTINGS, threads=1):  # so few rows are not worth waiting for another processor
-            self.following, self.anew = Views(None, page=40), Views(None)
+            self.following, self.anew = fresh_views(page=40), fresh_views()
 
     def agree(self, store: Store) -> None:
         """They hold the same. Afterwards they are empty, for the next log."""
@@ -109,7 +108,7 @@ def check(seed: str, *, published: bool, models: Models | None, in_room: bool) -
 
         assert isinstance(store.clock, Clock)
         is_short = models is None and soak(True, False)
-        size = min(MOST, int(1 + chance.expovariate(1 / 8) if is_short else MOST ** (chance.random() ** 1.5)))
+        size = min(MOST, int(1 + chance.expovariate(1 / 6) if is_short else MOST ** (chance.random() ** 1.5)))
         life = Life(ledger, store.clock, chance, size, meet)
         life.live()
         assert open_head(store) == ledger._head, "the replay ends in another state"
