@@ -132,9 +132,8 @@ def limit_resources(limits: dict[str, int], watchers: int) -> dict[str, str]:
         try:
             _, most = resource.getrlimit(number)
             value = value if most == resource.RLIM_INFINITY else min(value, most)
-            hard = (
-                value + 1 if name == "cpu_each" and most == resource.RLIM_INFINITY else value
-            )  # SIGXCPU says why, SIGKILL does not
+            # One second later where that can be: SIGXCPU says why, SIGKILL does not.
+            hard = value + 1 if name == "cpu_each" and most == resource.RLIM_INFINITY else value
             resource.setrlimit(number, (value, hard))
         except (OSError, ValueError):
             held[name] = NONE

@@ -79,10 +79,8 @@ class Pool(SQLiteConnectionPool):
     """Connections that are durable at commit and cache enough of the indexes."""
 
     def _create_connection(self) -> SQLiteConnection:
-        is_wal, self.is_journal_mode_wal = (
-            self.is_journal_mode_wal,
-            True,
-        )  # the library would keep one open that cannot say
+        # The library would leave a connection open that cannot say its journal mode: it is not asked there, but below.
+        is_wal, self.is_journal_mode_wal = self.is_journal_mode_wal, True
         connection = super()._create_connection()
         try:
             self._prepare(connection, is_wal=is_wal)

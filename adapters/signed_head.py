@@ -142,9 +142,8 @@ class SignedHead:
         with self._errors():
             data = os.pread(self._file, 2 * SLOT, 0)
         found = [slot for at in (0, SLOT) if (slot := _parse(data[at : at + SLOT])) is not None]
-        if not found and data[:SLOT].strip(
-            b"\0"
-        ):  # the first write goes to the other slot: torn, it was of nothing that was given
+        # The first write goes to the second slot: when only that is torn, it was of nothing that was given.
+        if not found and data[:SLOT].strip(b"\0"):
             raise NotALedger(path=str(self.path), why="what the checkpoint key signed last cannot be read")
         return max(found, default=Signed())
 

@@ -94,9 +94,8 @@ def decode(payload: bytes) -> dict[str, Any]:
     """
     _check_size(payload)
     try:
-        value = (
-            orjson.loads(payload) if payload.isascii() else None
-        )  # ASCII sorts alike by code point and by UTF-16 unit
+        # ASCII sorts alike by code point and by UTF-16 unit.
+        value = orjson.loads(payload) if payload.isascii() else None
         if isinstance(value, dict) and orjson.dumps(value, option=_QUICK) == payload and _is_plain(value):
             return value
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):

@@ -158,9 +158,8 @@ def apply_proposal(state: State, entry: Entry, s: p.Proposal) -> State:
     deadline_ms = to_ms(s.deadline)
     if not entry.recorded_at_ms < deadline_ms <= entry.recorded_at_ms + MAX_VOTING_MS:
         raise TimesOutOfOrder(what=f"the deadline {s.deadline} has passed, or is more than 28 days away")
-    if (
-        apply_change(s.cluster, cluster, s.change)._replace(terms=cluster.terms) == cluster
-    ):  # a default may be written out
+    # But for the wording of the terms, in which a default may be written out.
+    if apply_change(s.cluster, cluster, s.change)._replace(terms=cluster.terms) == cluster:
         raise BadParameters(why="the proposal would change nothing")
     proposal = Proposal(s.proposer, canonical.encode(s.change.to_json()), cluster.majority, deadline_ms)
     cluster = cluster._replace(proposed=cluster.proposed + 1, proposals=cluster.proposals.set(s.proposal, proposal))

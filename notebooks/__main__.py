@@ -28,15 +28,11 @@ CLEAR = "%reset -f"
 
 def room_of(entries: int) -> Path:
     """The room of such a world."""
-    sources = [
-        HERE / "story.py",
-        HERE / "parties.py",
-        HERE / "world.py",
-        *sorted((HERE.parent / "domain").rglob("*.py")),
-    ]
+    # Other rules may make another log, and cannot use the old state.
+    rules = sorted((HERE.parent / "domain").rglob("*.py"))
     made_by = b"".join(
-        path.read_bytes() for path in sources
-    )  # other rules may make another log, and cannot use the old state
+        path.read_bytes() for path in (HERE / "story.py", HERE / "parties.py", HERE / "world.py", *rules)
+    )
     return BUILD / f"notebooks-{entries}-{SEED}-{hashlib.sha256(made_by).hexdigest()[:12]}"
 
 

@@ -179,9 +179,8 @@ def _explained(run: Callable[[], int], as_json: bool) -> int:
     except BrokenPipeError:
         raise
     except UnicodeEncodeError as e:
-        if not any(
-            "\udc80" <= c <= "\udcff" for c in str(e.object)
-        ):  # a byte of an argument that is no UTF-8 (PEP 383)
+        # A byte of an argument that is no UTF-8 comes as one of these (PEP 383).
+        if not any("\udc80" <= c <= "\udcff" for c in str(e.object)):
             return _our_fault(e, as_json)
         odd = BadInput(path="an argument", why="not text in UTF-8")
         print_error(odd, as_json)

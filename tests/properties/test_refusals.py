@@ -74,11 +74,7 @@ RULES = [
 ]
 
 ELSEWHERE = {
-    (
-        "governance",
-        "apply_era_opened",
-        "Unregistered",
-    ),  # cannot happen: the authority table asks for the cluster's manager first
+    ("governance", "apply_era_opened", "Unregistered"),  # the authority table asks for the cluster's manager first
     ("transition", "transition", "WrongIndex"),  # test_transition
     ("voting", "read_vote", "BadVote"),  # the first three below; the fourth needs an escalated round: test_escalation
     ("transition", "_found", "UnknownRules"),  # test_transition
