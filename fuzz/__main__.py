@@ -15,6 +15,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from fuzz.targets import TARGETS
 sys.path.insert(0, "tests")
 
 from strategies.all_doors import DOORS, SLOW
+from strategies.doors import PLACE
 
 EVERY = {
     **{name: share / 100 for name, (_, share) in TARGETS.items()},
@@ -107,14 +109,15 @@ def _piece(name: str, runs: int, seed: int, seconds: int) -> dict[str, object]:
         str(BUILD / "seeds" / name),
     ]
     begun = time.monotonic()
-    ran = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-        env=os.environ | {"FUZZ_SEEDS": str(BUILD / "seeds")},
-    )
+    with tempfile.TemporaryDirectory(dir=PLACE) as place:  # a worker ends without putting things away
+        ran = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            env=os.environ | {"FUZZ_SEEDS": str(BUILD / "seeds"), "DOORS_PLACE": place},
+        )
     if ran.returncode:
         said = [line for line in ran.stderr.splitlines() if not line.startswith(("INFO", "WARNING"))]
         sys.exit("\n".join([f"{name}, seed {seed}, found something:", ran.stdout[-4000:], *said]))

@@ -38,7 +38,8 @@ _HEAD = f"room/{KEYS}/{SIGNED_HEAD}"
 ENVIRONMENT = {"PROOFROOM_TRACEBACK": "1", "DOOR_PASSWORD": PASSWORD}
 """A fault of our own is raised here, and not only told."""
 
-MEMORY = "/dev/shm"
+PLACE = os.environ.get("DOORS_PLACE") or ("/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
+"""Where the stage is made: in memory, where the system has a folder for that."""
 
 
 class Door(NamedTuple):
@@ -53,8 +54,8 @@ class Door(NamedTuple):
 
 @cache
 def stage() -> Stage:
-    """The stage of this process; in memory where the system has a folder for that."""
-    folder = Path(tempfile.mkdtemp(prefix="proofroom-doors-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None))
+    """The stage of this process."""
+    folder = Path(tempfile.mkdtemp(prefix="proofroom-doors-", dir=PLACE))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Stage(folder)
 
