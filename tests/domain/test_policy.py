@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proofroom.domain.checkpoint import verifier_key
-from proofroom.domain.policy import parse_policy
+from proofroom.domain.checkpoint import Checkpoint, sign_checkpoint, verifier_key
+from proofroom.domain.policy import checkpoint_of, parse_policy
 from proofroom.domain.verifier import BadTrust
 from proofroom.domain.verifier.note import Trust, key_id, parse_note, witnessed_by
 from proofroom.testing.histories import ORIGIN
@@ -96,6 +96,8 @@ def test_what_it_says() -> None:
         f"witness X1 {X1}\ngroup g any\nquorum none\n",
         f"witness X1 {X1}\ngroup g any X1\ngroup h any X1\nquorum g\n",
         f"group g any X1\nwitness X1 {X1}\nquorum g\n",
+        f"witness X1 {X1}\nwitness X2 {X2}\ngroup g any X1\ngroup g any X2\nquorum g\n",
+        f"witness X1 {X1}\nwitness X2 {X2}\ngroup X2 any X1\nquorum X1\n",
         f"quorum X1\nwitness X1 {X1}\n",
         "witness X1\nquorum none\n",
         "log x+y+z\nquorum none\n",
@@ -107,3 +109,10 @@ def test_what_is_no_policy(text: str) -> None:
     """Each fault is refused, and none is guessed at."""
     with pytest.raises(BadTrust):
         parse_policy(text)
+
+
+@pytest.mark.parametrize("origin", ["a.example", "zzz.example", "~room", "!", "c2sp.org"])
+def test_checkpoints_of_any_origin(origin: str) -> None:
+    """A note is one, whatever its first letters."""
+    note = sign_checkpoint(Checkpoint(origin, 5, bytes(32)), key("checkpoint"))
+    assert checkpoint_of(note.encode()).origin == origin
