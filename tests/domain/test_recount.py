@@ -73,6 +73,8 @@ FORGED = {
     "last index": Forged("the run is not the whole era", {PAID: set_to("last_index", PAID - 2)}),
     "batch by a stranger": Forged("the batch-sealed is not signed", {}, {BATCH: [STRANGER]}),
     "batch of other records": Forged("not of the oldest unsealed", {BATCH: set_to("root", another)}),
+    "batch of a lesser root": Forged("not of the oldest unsealed", {BATCH: set_to("root", "blake3:" + "0" * 64)}),
+    "batch of a greater root": Forged("not of the oldest unsealed", {BATCH: set_to("root", "blake3:" + "f" * 64)}),
     "records counted": Forged("the records give other counts", {PAID: set_to("records.recorded", lambda n: n + 1)}),
     "records attested": Forged("the records give other counts", {PAID: set_to("records.attested", lambda n: n - 1)}),
     "records rejected": Forged("the records give other counts", {PAID: set_to("records.rejected", 0)}),
@@ -152,6 +154,13 @@ def test_a_leaf_with_a_fraction() -> None:
     assert (report.verdict, report.why) == (Verdict.INVALID, "an object has a fraction where none may be")
 
 
+def test_a_path_too_many() -> None:
+    """Each line has its path, and no path is left."""
+    value = orjson.loads(forge().payout(body_at(WORK)["record_id"]))
+    value["lines"].append([])
+    assert verify(orjson.dumps(value)).why == "the lines and their paths do not match"
+
+
 def test_a_run_that_ends_early() -> None:
     """A run with all its proofs that does not reach the payment."""
     prover = forge()
@@ -160,11 +169,14 @@ def test_a_run_that_ends_early() -> None:
     around = merkle.run_path(OPENED, PAID, prover.size, prover.store.node)
     value["run"]["around"] = orjson.loads(orjson.dumps(around, default=_text))
     assert "does not end with the payment" in verify(orjson.dumps(value)).why
+    for kind in ("beacon-revealed", "tick"):
+        other = forge(kinds={PAID: kind})
+        assert "does not end with the payment" in verify(other._write("era", [0], _run(other))).why
 
 
 def test_a_run_that_opens_another_era() -> None:
     """The first entry of the run is the era's own opening."""
-    for prover in (forge({OPENED: set_to("era", 7)}), forge(kinds={OPENED: "tick"})):
+    for prover in (forge({OPENED: set_to("era", 7)}), *(forge(kinds={OPENED: k}) for k in ("tick", "beacon-revealed"))):
         assert "the run is not the whole era" in verify(prover._write("era", [0], _run(prover))).why
 
 

@@ -230,6 +230,9 @@ def test_pots() -> None:
     assert lines_hold(both, **totals) == ""
     one = [charge(0, 5), line(1, "treasury", 5), line(2, "fee", 8, credit="pot", basis=both[2].body["basis"])]
     assert lines_hold([*one, line(3, "creator", 8, debit="pot")], **totals) == "debits and credits differ"
+    shared = [line(4, "fee", 8, credit="pot", basis=both[2].body["basis"]), line(5, "creator", 8, debit="pot")]
+    sold = {"charged": 5, "collected": 5, "treasury": 5, "fees_charged": 16, "fees_collected": 16, "creators": 16}
+    assert lines_hold([*both, *shared], **sold) == "debits and credits differ"
     two = [charge(0, 5), line(1, "treasury", 5), charge(2, 5, credit="b"), line(3, "treasury", 5, debit="b")]
     twice = {"charged": 10, "collected": 10, "treasury": 10}
     assert lines_hold(two, **twice) == "debits and credits differ"
@@ -351,14 +354,14 @@ def test_rejected_and_undecided() -> None:
 
 
 def test_a_batch_of_later_records() -> None:
-    """What was recorded after a batch is not in it, whatever its root says."""
-    records = [work(i, "a", "u", i) for i in (4, 5)]
+    """What was recorded after a batch is not in it, nor are more than there are, whatever its root says."""
+    records = [work(i, "a", "u", i) for i in (4, 6)]
     root = recount.inner_root([untag(e.id) for e in records])
     sealed = {"batch": 0, "count": 2, "orchestrator": "o", "root": f"blake3:{root.hex()}"}
-    mine = [entry(3, "batch-sealed", sealed, "o"), *records]
-    assert why(recount._check_work, mine, mine, entry(99, "era-paid", {}), LEDGER).startswith(
-        "the batch is not of the oldest"
-    )
+    for index, count in ((3, 2), (5, 2), (7, 3), (7, 1)):
+        mine = [*records, entry(index, "batch-sealed", sealed | {"count": count}, "o")]
+        said = why(recount._check_work, mine, mine, entry(99, "era-paid", {}), LEDGER)
+        assert said == "the batch is not of the oldest unsealed records"
 
 
 def test_inner_roots() -> None:

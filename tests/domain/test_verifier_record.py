@@ -309,6 +309,8 @@ FORGED = {
     "line of another number": Forged("", {CHARGE: set_to("line", 2)}),
     "line with another count": Forged("counts other records", {CHARGE: set_to("basis.records", 11)}),
     "line of another customer": Forged("not the customer's charge", {CHARGE: set_to("basis.customer", STRANGER.keyid)}),
+    "line of a customer before": Forged("not the customer's charge", {CHARGE: set_to("basis.customer", "a")}),
+    "line of a customer behind": Forged("not the customer's charge", {CHARGE: set_to("basis.customer", "z")}),
     "line that is no charge": Forged("not the customer's charge", {CHARGE: set_to("role", "provider")}),
     "line of no known role": Forged("not the customer's charge", {CHARGE: set_to("role", "a gift")}),
     "line without a path": Forged("do not match", file=lambda f: f["lines"].pop()),
