@@ -42,7 +42,12 @@ VERIFIER = (
     "tests/domain/test_policy.py",
     "tests/domain/test_interop.py",
 )
-TREE = ("tests/domain/test_merkle.py", "tests/domain/test_merkle_proofs.py", "tests/domain/test_interop.py")
+TREE = (
+    "tests/domain/test_merkle.py",
+    "tests/domain/test_merkle_proofs.py",
+    "tests/domain/test_recount_bounds.py",
+    "tests/domain/test_interop.py",
+)
 REFUSALS = "tests/properties/test_refusals.py"
 SETTLEMENT = (
     "tests/domain/test_carry.py",
