@@ -6,19 +6,22 @@ and signatures in memory and only verifies. Then how long an audit takes that go
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
-from benchmarks.bulk import ERA, WORKERS, append_era, in_time, prepare
+from benchmarks.bulk import ERA, append_era, in_time, prepare
 from benchmarks.compare import compare, measure, run_side
 from benchmarks.room import START_MS, cast_of
 from proofroom.adapters.audit import Verdict, audit
 from proofroom.adapters.ledger import LOG, Ledger
 from proofroom.adapters.sqlite import SqliteStore
 from proofroom.testing.clocks import Clock
+
+WORKERS = os.cpu_count() or 2
 
 
 def fill(folder: Path, records: int) -> None:
@@ -75,4 +78,4 @@ if __name__ == "__main__":
         case ["audit", room, *progress]:
             audit_all(Path(room), *map(Path, progress))
         case ["verify", folder, records]:
-            verify_all(Path(folder), int(records))
+            verify_all(Path(folder), int(records), WORKERS)

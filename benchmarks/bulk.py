@@ -4,12 +4,14 @@ A reads envelopes in JSON from a file, verifies, runs the transition, encodes, h
 sealed and taken through an attestation round, each 20,000 are an era of an hour, which is settled. B has keys, messages and signatures in
 memory and only verifies.
 
-The third argument is the number of verifying processes on either side. A has one process more, which applies and writes: with one on two
-cores it has a core of its own, with two all three share two cores, and a record costs what its processor time is.
+The third argument is the number of verifying processes on either side: by default one fewer than there are cores, so that the one process
+more which A has, to apply and write, has a core of its own. With as many as there are cores they share them, and a record costs what its
+processor time is.
 """
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 import sys
@@ -36,7 +38,7 @@ ERA = 20_000
 """Records of an era: what is kept of them leaves the state when it is paid."""
 EVERY_MS = HOUR_MS // ERA
 """From one record to the next."""
-WORKERS = 2
+WORKERS = max(1, (os.cpu_count() or 2) - 1)
 
 Jobs = list[tuple[bytes, list[tuple[bytes, bytes]]]]
 
