@@ -168,7 +168,11 @@ def arguments(process: Path) -> str:
         ("flood_result", AgentOverOutput, {"output_bytes": 100_000}),
         ("burn", AgentOverCpu, {"cpu_seconds": 1}),
         ("burn_below", AgentOverCpu, {"cpu_seconds": 1}),
-        ("bomb_for_ever", (AgentOverCpu, AgentOverTime, AgentOverProcesses), {"cpu_seconds": 1, "wall_seconds": 3, "processes": 20}),
+        (
+            "bomb_for_ever",
+            (AgentOverCpu, AgentOverTime, AgentOverProcesses),
+            {"cpu_seconds": 1, "wall_seconds": 3, "processes": 20},
+        ),
     ],
 )
 def test_each_failure_has_its_type_and_leaves_nothing(
