@@ -196,7 +196,10 @@ def make_server(witness: Witness, host: str = "127.0.0.1", port: int = 0) -> Thr
 
 
 class _Server(ThreadingHTTPServer):
-    """One whose clients may hang up: that is a line in the log, and no traceback."""
+    """One whose clients may hang up: that is a line in the log, and no traceback. A fault of ours keeps its own."""
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        log.warning("%s: %r", client_address[0], sys.exception())
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            super().handle_error(request, client_address)
+        log.warning("%s: %r", client_address[0], error)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from proofroom.adapters.files import read_at_most
 from proofroom.domain.errors import BadInput, NoSuchEntry, StoreLocked, StoreReadOnly
 
 if TYPE_CHECKING:
@@ -75,13 +76,11 @@ def read_bytes(path: Path, limit: int) -> bytes:
         BadInput: it is not there, cannot be read, or is longer than ``limit`` bytes.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
+        return read_at_most(path, limit)
     except OSError as e:
         raise BadInput(path=str(path), why=e.strerror or "cannot be read") from None
-    if len(data) > limit:
-        raise BadInput(path=str(path), why=f"longer than {limit} bytes")
-    return data
+    except ValueError as e:
+        raise BadInput(path=str(path), why=str(e)) from None
 
 
 def read_text(path: Path, limit: int) -> str:

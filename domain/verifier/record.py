@@ -40,9 +40,8 @@ def check_record(
     attested, _, _ = check_round(entries, batch, entries[0].get("ledger_key", str))
     if not attested >> position & 1:
         raise Fault("the record was not attested: it does not pay", work.index, Verdict.SUSPECT)
-    return f"record {work.get('record_id', str)} was granted, and attested by two thirds", notes + doubts(
-        entries, work, paid
-    )
+    notes += doubts(entries, work, paid)
+    return f"record {work.get('record_id', str)} was granted, and attested by two thirds", notes
 
 
 def _check_batch(entries: Sequence[Entry], work: Entry, batch: Entry) -> None:

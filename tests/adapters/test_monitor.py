@@ -171,12 +171,13 @@ def test_the_checkpoint_key_may_change(tmp_path: Path) -> None:
     for trust in (first, newest):
         assert Monitor(source, tmp_path, trust=trust).look().verdict is Verdict.VALID
     store = room.ledger.store
-    store._checkpoints[store.size()] = note_of(_tree_of(store), key("checkpoint"))  # type: ignore[attr-defined]  # a MemoryStore
+    assert isinstance(store, MemoryStore)
+    store._checkpoints[store.size()] = note_of(_tree_of(store), key("checkpoint"))
     assert Monitor(source, tmp_path, trust=first).look().verdict is Verdict.INVALID
     forget_state(tmp_path)  # which of the two keys signs for which size is known without it
     for signer, verdict in (("checkpoint", Verdict.INVALID), ("checkpoint 1", Verdict.FORKED)):
         forked = sign_checkpoint(Checkpoint(ORIGIN, store.size(), bytes(32)), key(signer))
-        store._checkpoints[store.size()] = forked  # type: ignore[attr-defined]
+        store._checkpoints[store.size()] = forked
         assert Monitor(source, tmp_path, trust=first).look().verdict is verdict
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -233,13 +234,26 @@ def test_as_commands(tmp_path: Path) -> None:
     assert gone.status == 6
 
 
-def test_a_client_that_hangs_up_is_a_line_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_client_that_hangs_up_is_a_line_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
     """No traceback for whoever runs the witness, and the next client is answered."""
     witness = make_witness(tmp_path / "w.db")
-    with make_server(witness) as server:
+    with make_server(witness) as server, socket.socket() as request:
         try:
             raise BrokenPipeError("gone")
         except BrokenPipeError:
-            server.handle_error(None, ("198.51.100.7", 1))  # type: ignore[arg-type]
+            server.handle_error(request, ("198.51.100.7", 1))
     assert [record.getMessage() for record in caplog.records] == ["198.51.100.7: BrokenPipeError('gone')"]
     assert caplog.records[0].exc_info is None
+    assert capsys.readouterr().err == ""
+
+
+def test_a_fault_of_the_witness_keeps_its_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only what a client can cause is no more than a line."""
+    with make_server(make_witness(tmp_path / "w.db")) as server, socket.socket() as request:
+        try:
+            raise ZeroDivisionError("ours")
+        except ZeroDivisionError:
+            server.handle_error(request, ("198.51.100.7", 1))
+    assert "Traceback" in capsys.readouterr().err

@@ -37,13 +37,13 @@ class _Answering(socketserver.TCPServer):
 
 
 @contextmanager
-def serving(server: socketserver.BaseServer) -> Iterator[int]:
+def serving(server: socketserver.TCPServer) -> Iterator[int]:
     """A server in a thread; its port."""
     with server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield int(server.server_address[1])  # type: ignore[index]
+            yield int(server.server_address[1])
         finally:
             server.shutdown()
             thread.join()

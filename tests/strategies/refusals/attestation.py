@@ -5,7 +5,8 @@ from __future__ import annotations
 from proofroom.adapters.cast import Work
 from proofroom.domain import errors
 from proofroom.domain.envelope import Envelope
-from proofroom.domain.statements.attestation import Vote
+from proofroom.domain.ids import KeyId
+from proofroom.domain.statements.attestation import Vote, VoteCommitted, VoteRevealed
 from proofroom.domain.voting import make_vote
 from proofroom.testing.histories import History, resign
 from proofroom.testing.keys import key
@@ -82,12 +83,19 @@ def _commitment_of_who_was_not_drawn(h: History) -> Envelope:
     return h.cast.commit(h.state, 0, outsider(h), make_vote(1))
 
 
+def last_voter(h: History) -> KeyId:
+    """Who committed or voted last."""
+    statement = h.entries[-1].statement
+    assert isinstance(statement, VoteCommitted | VoteRevealed)
+    return statement.validator
+
+
 def outsider(h: History) -> int:
     """A validator who was not drawn for round 0."""
     return next(i for i in range(7) if i not in h.cast.members(h.state, 0))
 
 
-@refused(errors.AlreadyRecorded, lambda h: {"what": "commitment by", "key": h.entries[-1].statement.validator})  # type: ignore[attr-defined]
+@refused(errors.AlreadyRecorded, lambda h: {"what": "commitment by", "key": last_voter(h)})
 def _commitment_twice(h: History) -> Envelope:
     first, *_ = h.reveal_beacons(sealed(h))
     h.write(h.cast.commit(h.state, 0, first, make_vote(1)))
@@ -102,7 +110,7 @@ def committed(h: History, vote: Vote) -> int:
     return members[0]
 
 
-@refused(errors.AlreadyRecorded, lambda h: {"what": "vote by", "key": h.entries[-1].statement.validator})  # type: ignore[attr-defined]
+@refused(errors.AlreadyRecorded, lambda h: {"what": "vote by", "key": last_voter(h)})
 def _vote_twice(h: History) -> Envelope:
     voter = committed(h, make_vote(1))
     h.write(h.cast.reveal(0, voter, make_vote(1)))
