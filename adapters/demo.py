@@ -20,7 +20,7 @@ from proofroom.adapters import pages, telling
 from proofroom.adapters.agents import SUMMARISE_CALENDAR
 from proofroom.adapters.audit import Report, Verdict, audit
 from proofroom.adapters.cast import DAY_MS, Cast, Work, ids_of
-from proofroom.adapters.files import write_atomically
+from proofroom.adapters.files import read_at_most, write_atomically
 from proofroom.adapters.gateway import RunMeter
 from proofroom.adapters.jury import Jury
 from proofroom.adapters.keys import Key, load_or_create_key
@@ -136,13 +136,11 @@ def read_calendar(path: Path | None) -> bytes:
     if path is None:
         return resources.files("proofroom.adapters").joinpath("sample.ics").read_bytes()
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_CALENDAR + 1)
+        return read_at_most(path, MAX_CALENDAR)
     except OSError as e:
         raise BadInput(path=str(path), why=e.strerror or "it cannot be read") from None
-    if len(data) > MAX_CALENDAR:
-        raise BadInput(path=str(path), why=f"it is larger than {MAX_CALENDAR} bytes")
-    return data
+    except ValueError as e:
+        raise BadInput(path=str(path), why=str(e)) from None
 
 
 # --- the room

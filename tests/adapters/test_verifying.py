@@ -39,6 +39,10 @@ def spoiled(envelope: Envelope, at: int) -> Envelope:
     return envelope._replace(signatures=(first._replace(value=bytes(value)), *rest))
 
 
+class Text(str):
+    """Text that is not plain, and that no process would take."""
+
+
 def misshapen(envelope: Envelope, change: dict[str, Any]) -> Envelope:
     """As a host may build one, against its types."""
     return envelope._replace(signatures=tuple(s._replace(**change) for s in envelope.signatures))
@@ -57,7 +61,12 @@ def forms() -> st.SearchStrategy[AnyEnvelope]:
         good.map(lambda e: e._replace(payload=e.payload + b" ")),
         good.map(lambda e: e._replace(signatures=())),
         good.map(lambda e: e._replace(signatures=e.signatures * 2)),
-        st.builds(misshapen, good, st.sampled_from([{"value": bytearray(64)}, {"value": None}, {"keyid": None}])),
+        st.builds(
+            misshapen,
+            good,
+            st.sampled_from([{"value": bytearray(64)}, {"value": None}, {"keyid": None}, {"keyid": Text("k")}]),
+        ),
+        good.map(lambda e: e._replace(payload_type=Text(e.payload_type))),
         st.just(b""),
     )
 

@@ -38,6 +38,16 @@ def whole() -> Iterator[Views]:
     views.close()
 
 
+def test_once_made_they_are_optimised_and_locked() -> None:
+    """Their making is neither; a query is both, from the first on."""
+    views = Views(None)
+    settings = "SELECT current_setting('lock_configuration'), current_setting('enable_external_access')"
+    assert views.sql(settings).fetchall() == [(True, False)]
+    ((_, plan),) = views.sql("EXPLAIN SELECT 1 WHERE 1 = 0").fetchall()
+    assert "EMPTY" in plan.upper()  # not a filter over one row
+    views.close()
+
+
 @pytest.fixture(scope="module")
 def rows(whole: Views) -> Content:
     """All that they hold before anybody asks."""
