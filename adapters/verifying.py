@@ -108,7 +108,7 @@ class VerifyingPool:
         under_way: deque[tuple[list[AnyEnvelope], _Job]] = deque()
         while True:
             while len(under_way) < self._ahead and (chunk := list(islice(source, CHUNK))):
-                job = _Job([_travelling(envelope) for envelope in chunk], Future())
+                job = _Job(marshal.dumps([_travelling(envelope) for envelope in chunk]), Future())
                 self._jobs.put(job)
                 under_way.append((chunk, job))
             if not under_way:
@@ -160,7 +160,8 @@ def _made(checked: Passed | Verified | ProofroomError) -> Verified | ProofroomEr
 class _Job(NamedTuple):
     """A chunk on its way: what a process is to check, and its answer to come."""
 
-    envelopes: list[bytes | Plain]
+    frame: bytes
+    """Written by whoever asks: what cannot be written is told there, and not to a thread that serves all."""
     answer: Future[bytes]
     """Its frame, or nothing where the process died. It is read when its turn comes: as values, what waits would be looked at by
     Python's cycle collector again and again."""
@@ -207,7 +208,7 @@ class _Worker:
     def _send(self, job: _Job) -> None:
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
-            write_frame(self._process.stdin, job.envelopes)
+            write_frame(self._process.stdin, job.frame)
 
     def _receive(self) -> bytes:
         assert self._process.stdout is not None

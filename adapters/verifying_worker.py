@@ -16,7 +16,7 @@ import struct
 import sys
 import threading
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import IO
 
 from proofroom.domain.envelope import Envelope, Signature, parse_envelope, statement_id, verify_signatures
 from proofroom.domain.errors import ProofroomError
@@ -72,9 +72,8 @@ def _passed(envelope: Envelope) -> tuple[Plain, bytes]:
     return plain(envelope), statement_id(envelope.payload_type, envelope.payload)
 
 
-def write_frame(stream: IO[bytes], value: Any) -> None:
-    """Send one frame."""
-    data = marshal.dumps(value)
+def write_frame(stream: IO[bytes], data: bytes) -> None:
+    """Send one frame, as ``marshal`` wrote it."""
     stream.write(struct.pack(">I", len(data)))
     stream.write(data)
     stream.flush()
@@ -111,7 +110,7 @@ def main() -> None:
     threading.Thread(target=_read_ahead, args=(frames,), daemon=True).start()
     while (frame := frames.get()) is not None:
         try:
-            write_frame(sys.stdout.buffer, check_all(marshal.loads(frame)))
+            write_frame(sys.stdout.buffer, marshal.dumps(check_all(marshal.loads(frame))))
         except BrokenPipeError:
             os._exit(0)  # whoever asked was killed; there is nobody to tell, and nothing to flush
 
