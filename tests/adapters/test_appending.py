@@ -34,7 +34,7 @@ from proofroom.domain.receipt import verify_receipt
 from proofroom.domain.signing import pae
 from proofroom.domain.statements import GRANT_WIRE
 from proofroom.testing.clocks import Clock
-from proofroom.testing.histories import ORIGIN
+from proofroom.testing.histories import ORIGIN, START_MS
 from proofroom.testing.keys import key
 from strategies.rooms import (
     Room,
@@ -46,21 +46,6 @@ from strategies.rooms import (
     write_history,
 )
 from strategies.whole import whole_history
-
-START = 1_772_355_600_000
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(START)
-
-
-@pytest.fixture
-def room(clock: Clock) -> Iterator[Room]:
-    """A ledger in memory with a clock that stands still."""
-    made = make_room(MemoryStore(clock), clock)
-    with made.ledger:
-        yield made
 
 
 def assert_valid(store: Any, **options: Any) -> None:
@@ -82,7 +67,7 @@ def test_append_takes_json_envelopes_and_verified_statements(room: Room) -> None
     outcomes = [room.ledger.append(form) for form in (first.to_json(), second, verify(third))]
     size = room.ledger.size
     assert [o.entry_index for o in outcomes] == [size - 3, size - 2, size - 1]
-    assert outcomes[0] == Recorded(size - 3, verify(first).digest, START)
+    assert outcomes[0] == Recorded(size - 3, verify(first).digest, START_MS)
 
 
 def test_append_many_is_one_atomic_append(room: Room) -> None:
@@ -283,14 +268,14 @@ def test_what_is_due_comes_before_what_is_sent(room: Room, clock: Clock) -> None
 def test_a_small_step_back_of_the_clock_is_absorbed(room: Room, clock: Clock, back: int) -> None:
     """Up to five seconds: the entry is recorded at the time of the last."""
     clock.ms -= back
-    assert room.ledger.append(room.record()).recorded_at_ms == START
+    assert room.ledger.append(room.record()).recorded_at_ms == START_MS
     assert_valid(room.ledger.store)
 
 
 @pytest.mark.parametrize("back", [5_001, 86_400_000])
 def test_a_larger_step_back_is_an_error(tmp_path: Path, back: int) -> None:
     """Nothing is recorded, by whatever way in, until the clock is right again."""
-    clock = Clock(START)
+    clock = Clock(START_MS)
     with closing(SqliteStore(tmp_path / LOG, create=True, clock=clock)) as store:
         room = make_room(store, clock)
         record, before, state = room.record(), rows_of(tmp_path / LOG), room.ledger.state
@@ -302,11 +287,11 @@ def test_a_larger_step_back_is_an_error(tmp_path: Path, back: int) -> None:
         ):
             with pytest.raises(TimeWentBack) as refused:
                 use()
-            assert (refused.value.code, refused.value.recorded_at_ms) == ("time-went-back", START - back)
+            assert (refused.value.code, refused.value.recorded_at_ms) == ("time-went-back", START_MS - back)
             assert refused.value.advice
         assert rows_of(tmp_path / LOG) == before
         assert room.ledger.state == state
-        clock.ms = START
+        clock.ms = START_MS
         room.ledger.append(record)
 
 

@@ -19,18 +19,16 @@ from proofroom.domain.errors import ProofroomError
 from proofroom.domain.ids import from_ms
 from proofroom.domain.signing import pae
 from proofroom.testing.clocks import Clock
-from proofroom.testing.histories import make_genesis, resign
+from proofroom.testing.histories import START_MS, make_genesis, resign
 from proofroom.testing.keys import key
 from strategies.rooms import Room, make_room, signers
-
-START = 1_772_355_600_000
 
 
 class Place:
     """A ledger after a day of work, and the bad input that somebody brings."""
 
     def __init__(self) -> None:
-        self.clock = Clock(START)
+        self.clock = Clock(START_MS)
         self.room = make_room(MemoryStore(self.clock), self.clock)
         self.cast: Cast = self.room.cast
         self.good = self.room.record()
@@ -107,7 +105,7 @@ def wrong_key(place: Place) -> Envelope:
 
 
 def another_ledger(place: Place) -> Envelope:
-    elsewhere = make_room(MemoryStore(Clock(START + 1)), Clock(START + 1), seed="elsewhere")
+    elsewhere = make_room(MemoryStore(Clock(START_MS + 1)), Clock(START_MS + 1), seed="elsewhere")
     with elsewhere.ledger:
         return elsewhere.record()
 
@@ -225,8 +223,8 @@ BAD: dict[str, tuple[Bad, str]] = {
     "an era that is not open": (lambda p: p.other(era=1), "era-not-open"),
     "an unknown cluster": (lambda p: p.other(cluster="dragon-2"), "unregistered"),
     "another node's runtime": (lambda p: p.other(node="node-1"), "key-not-in-force"),
-    "an end before the start": (lambda p: p.other(ended_at=from_ms(START - 1)), "times-out-of-order"),
-    "an end ahead of the clock": (lambda p: p.other(ended_at=from_ms(START + DAY_MS)), "from-the-future"),
+    "an end before the start": (lambda p: p.other(ended_at=from_ms(START_MS - 1)), "times-out-of-order"),
+    "an end ahead of the clock": (lambda p: p.other(ended_at=from_ms(START_MS + DAY_MS)), "from-the-future"),
     "a batch out of turn": (lambda p: p.cast.seal(0, 4, [bytes(32)]), "wrong-number"),
     "a batch of nothing there": (lambda p: p.cast.seal(0, 0, [bytes(32)]), "batch-mismatch"),
     "a beacon of no round": (lambda p: p.cast.reveal_beacon(0, 0), "wrong-phase"),

@@ -16,7 +16,7 @@ from proofroom.domain.authorisation import Chain, authorise, chain_status
 from proofroom.domain.errors import GrantAbsent, GrantRevoked, NoSuchEntry, Refused
 from proofroom.domain.ids import KeyId, from_ms
 from proofroom.testing.clocks import Clock
-from proofroom.testing.histories import History, store_of
+from proofroom.testing.histories import START_MS, History, store_of
 from proofroom.testing.keys import key
 from strategies.consenting import compromise, delegate, rotate, set_recovery
 from strategies.rooms import make_folder, make_room
@@ -134,7 +134,7 @@ def test_the_history_of_a_person_and_of_an_agent() -> None:
 
 def test_a_revocation_is_seen_at_once() -> None:
     """Another ledger on the same store learns of it with the next question."""
-    store = MemoryStore(Clock(1_772_355_600_000))
+    store = MemoryStore(Clock(START_MS))
     room = make_room(store, store.clock)
     reader = Ledger(store)
     agent, user = room.cast.agent.keyid, room.cast.user.keyid

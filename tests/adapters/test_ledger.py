@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -43,22 +43,6 @@ from strategies.rooms import (
     soak,
 )
 from strategies.whole import whole_history
-
-START = 1_772_355_600_000
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(START)
-
-
-@pytest.fixture
-def room(clock: Clock) -> Iterator[Room]:
-    """A ledger in memory with a clock that stands still."""
-    made = make_room(MemoryStore(clock), clock)
-    with made.ledger:
-        yield made
-
 
 # --- creating, opening, closing
 

@@ -21,6 +21,7 @@ from proofroom.domain.envelope import verify
 from proofroom.domain.errors import HistoryChanged, ProofroomError
 from proofroom.domain.snapshot import encode_state
 from proofroom.testing.clocks import Clock
+from proofroom.testing.histories import START_MS
 from strategies.rooms import (
     copy_of,
     edit,
@@ -34,9 +35,6 @@ from strategies.rooms import (
     whole_checkpoints,
 )
 from strategies.whole import whole_history
-
-START = 1_772_355_600_000
-
 
 # --- snapshots
 
@@ -102,7 +100,7 @@ def test_a_snapshot_of_another_history_is_ignored(tmp_path: Path) -> None:
     """It is bound to the tree that its entries give."""
     with closing(SqliteStore(copy_of(tmp_path, "other.db"))) as store:
         Ledger(store, signers(), workers=1).close()
-    clock = Clock(START)
+    clock = Clock(START_MS)
     with closing(MemoryStore(clock)) as memory:
         room = make_room(memory, clock)
         size = room.ledger.size

@@ -17,7 +17,7 @@ from proofroom.domain.checkpoint import parse_note, verify_checkpoint
 from proofroom.domain.errors import HistoryChanged, NoSigner
 from proofroom.domain.identity import checkpoint_key
 from proofroom.testing.clocks import Clock
-from proofroom.testing.histories import ORIGIN
+from proofroom.testing.histories import ORIGIN, START_MS
 from proofroom.testing.keys import key
 from strategies.consenting import compromise
 from strategies.rooms import edit, make_folder, make_room, note_of
@@ -101,7 +101,7 @@ def test_rotating_from_the_command_line(tmp_path: Path) -> None:
 
 def test_the_audit_says_since_when_the_ledgers_own_word_is_in_doubt() -> None:
     """A stolen ledger key could write nothing that the rules refuse; order and time of what it wrote rest on its word alone."""
-    store = MemoryStore(Clock(1_772_355_600_000))
+    store = MemoryStore(Clock(START_MS))
     room = make_room(store, store.clock)
     assert audit(store).suspect == ()
     room.ledger.tick()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -50,15 +49,6 @@ def rebuilt(store: Store) -> Content:
 def of_the_whole_history() -> Content:
     """What one pass over the whole history gives."""
     return rebuilt(store_of(whole_history()))
-
-
-@pytest.fixture(scope="module")
-def whole() -> Iterator[Views]:
-    """Read models of the whole history, for who does not change them."""
-    views = Views(None)
-    views.project(store_of(whole_history()))
-    yield views
-    views.close()
 
 
 @settings(max_examples=soak(2, 200))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +27,6 @@ from strategies.whole import whole_history
 from strategies.worlds import content
 
 Content = dict[str, list[tuple[Any, ...]]]
-
-
-@pytest.fixture(scope="module")
-def whole() -> Iterator[Views]:
-    """Read models of the whole history, for who does not change them."""
-    views = Views(None)
-    views.project(store_of(whole_history()))
-    yield views
-    views.close()
 
 
 def test_once_made_they_are_optimised_and_locked() -> None:

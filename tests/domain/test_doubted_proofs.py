@@ -11,6 +11,7 @@ import pytest
 from proofroom.adapters.cast import Cast, Work
 from proofroom.adapters.keys import Key
 from proofroom.adapters.proving import Prover
+from proofroom.domain.entry import Entry
 from proofroom.domain.errors import ProofImpossible
 from proofroom.domain.recount import verify
 from proofroom.domain.statements.activity import Activity
@@ -118,14 +119,20 @@ def test_an_era_pays_for_less_only_where_a_theft_took_back(when: str, attested: 
     assert (report.verdict, report.why) == (Verdict.INVALID, "the records give other counts")
 
 
-def test_what_stolen_votes_attested_has_no_payment() -> None:
-    """Of five votes two are in doubt: the round attested, and the settlement took it back."""
+def sealed_with_recovery() -> tuple[History, list[Key], Entry, int]:
+    """A sealed batch of one record where each validator has a recovery key: these keys, the record, and its round."""
     history = History()
     history.found()
     cast, lost = history.cast, [key(f"recovery {i}") for i in range(len(history.cast.validators))]
     history.write(cast.open_era(0), *map(set_recovery, [cast] * len(lost), cast.validators, lost))
     (work,) = history.work(0, Work(1_000))
-    number = history.seal(0)
+    return history, lost, work, history.seal(0)
+
+
+def test_what_stolen_votes_attested_has_no_payment() -> None:
+    """Of five votes two are in doubt: the round attested, and the settlement took it back."""
+    history, lost, work, number = sealed_with_recovery()
+    cast = history.cast
     members = history.reveal_beacons(number)
     since = history.state.size
     history.vote(number, {i: make_vote(1) for i in members})
@@ -154,12 +161,8 @@ def test_an_era_whose_tally_leaves_out_more_than_its_votes_is_suspect() -> None:
 
 def test_a_vote_of_a_thief_does_not_count() -> None:
     """Four of five attest, one of them with a key that was stolen by then: two thirds are four, so a tally that counts it is another."""
-    history = History()
-    history.found()
-    cast, lost = history.cast, [key(f"recovery {i}") for i in range(len(history.cast.validators))]
-    history.write(cast.open_era(0), *map(set_recovery, [cast] * len(lost), cast.validators, lost))
-    (work,) = history.work(0, Work(1_000))
-    number = history.seal(0)
+    history, lost, work, number = sealed_with_recovery()
+    cast = history.cast
     silent, thief, *rest = history.reveal_beacons(number)
     since = history.state.size
     history.vote(number, {silent: None, thief: make_vote(1), **{i: make_vote(1) for i in rest}})
