@@ -30,6 +30,8 @@ USAGE = {
 }
 MARKET = ("fee", "marketplace", "creator")
 """Lines of marketplaces' money, which never mixes with the protocol's."""
+ROLES = ("charge", "provider", "validator", "treasury", "reserve", *MARKET)
+"""Of lines: money under another would be in no total."""
 TOTALS = {
     "charged": "charged",
     "collected": "charge",
@@ -240,6 +242,7 @@ def _check_lines(lines: Sequence[Entry], paid: Entry, ledger_key: str, attested:
         line.signed_by(ledger_key)
         role, amount, basis = line.get("role", str), _amount(line, "amount"), line.get("basis", dict)
         line.need(line.get("line", int) == number, "a line is missing")
+        line.need(role in ROLES, "its role is in no total")
         accounts.update({line.get("debit", str): -amount})
         accounts.update({line.get("credit", str): amount})
         sums[role] += amount

@@ -19,10 +19,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from mutants.forked import SEED, SHARED, Source
+from mutants.explained import listed, to_list
+from mutants.forked import SEED, SHARED
+from mutants.source import Source
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build" / "mutants"
+PAGE = ROOT / "docs" / "mutants.md"
 FOLDERS = ("adapters", "docs", "domain", "mutants", "projections", "src", "tests", "pyproject.toml")
 
 VERIFIER = (
@@ -35,10 +38,12 @@ VERIFIER = (
     "tests/domain/test_verifier_changes.py",
     "tests/domain/test_verifier_record.py",
     "tests/domain/test_verifier_rooted.py",
+    "tests/domain/test_verifier_strays.py",
     "tests/domain/test_carried_proofs.py",
     "tests/domain/test_doubted_proofs.py",
     "tests/domain/test_recount.py",
     "tests/domain/test_recount_bounds.py",
+    "tests/domain/test_recount_payments.py",
     "tests/domain/test_policy.py",
     "tests/domain/test_interop.py",
 )
@@ -192,6 +197,23 @@ def survivors(module: str) -> None:
         )
 
 
+def unexplained(modules: list[str]) -> bool:
+    """Print who survived without a reason in ``docs/mutants.md``, as it lists them, and which of those it lists did not survive."""
+    page, found = listed(PAGE), False
+    for module in modules:
+        source, rest = Source(ROOT / module), {one for one in page if one.module == module.removeprefix("domain/")}
+        for _, operator, occurrence in outcomes(module).alive:
+            mutated = source.mutate(operator, occurrence)
+            known = {one for one in rest if one.gives(source.text, mutated)}
+            rest -= known
+            if not known:
+                found = True
+                print("no reason:", to_list(module, source.text, mutated), sep="\n")
+        for stale in sorted(rest):
+            print("no survivor:", stale, sep="\n")
+    return found
+
+
 def summary(modules: list[str]) -> None:
     """Print the table that ``docs/mutants.md`` keeps."""
     print(f"order of trial: seed {SEED}\n\n| module | mutants | tried | killed | survived |\n|---|---|---|---|---|")
@@ -210,6 +232,9 @@ def main() -> None:
     parser.add_argument("--first", default="", metavar="N", help="of each module only the first N in their drawn order")
     parser.add_argument("--again", action="store_true", help="also try those again that survived")
     parser.add_argument("--survivors", action="store_true", help="only print who survived")
+    parser.add_argument(
+        "--unexplained", action="store_true", help="only print who survived without a reason in docs/mutants.md"
+    )
     parser.add_argument("--summary", action="store_true", help="only print the table")
     given = parser.parse_args()
     modules = given.modules or list(MODULES)
@@ -218,6 +243,8 @@ def main() -> None:
         for module in modules:
             survivors(module)
         return
+    if given.unexplained:
+        sys.exit(unexplained(modules))
     if not given.summary:
         with (BUILD / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # one run at a time has the copy

@@ -189,6 +189,27 @@ def test_nothing_and_the_same() -> None:
     refused(7, 7, [root], root, root)
     refused(7, 7, [], root, mth(0, 8))
     refused(0, 0, [], empty, root)
+    merkle.verify_consistency(0, 7, [], bytes(bytearray(empty)), root)
+    for other in (bytes(32), b"\xff" * 32):
+        refused(0, 7, [], other, root)
+        refused(300, int("300"), [], mth(0, 300), other)
     for first, second in ((8, 7), (-1, 7), (-1, -1)):
         with pytest.raises(BadProof):
             merkle.consistency_path(first, second, node)
+
+
+@pytest.mark.parametrize(
+    ("first", "end", "size"), [(3, 3, 7), (300, int("300"), MOST), (5, 3, 7), (-1, 3, 7), (0, 8, 7)]
+)
+def test_runs_that_are_none(first: int, end: int, size: int) -> None:
+    """No leaf, or such as are not there."""
+    with pytest.raises(BadProof):
+        merkle.run_path(first, end, size, node)
+
+
+@pytest.mark.parametrize("index", [-1, 8, 9])
+def test_no_path_leads_from_where_no_leaf_is(index: int) -> None:
+    """Not from before the first or behind the last either, whose bits are those of a leaf."""
+    path = merkle.inclusion_path(7, 8, node)
+    with pytest.raises(BadProof):
+        merkle.inclusion_root(LEAVES[7], index, 8, path)

@@ -188,10 +188,16 @@ def test_a_record_left_out_of_its_batch() -> None:
     assert "not of the oldest unsealed" in report.why
 
 
-def _run(prover: Any) -> dict[str, Any]:
-    entries = [prover._bytes(i) for i in range(OPENED, PAID + 1)]
-    around = merkle.run_path(OPENED, PAID + 1, prover.size, prover.store.node)
-    return {"run": {"first": OPENED, "entries": entries, "around": around}}
+def test_a_run_of_one() -> None:
+    """The payment alone is no era, whatever it says of its bounds."""
+    prover = forge({PAID: both(set_to("first_index", PAID), set_to("last_index", PAID - 1))})
+    assert "the run is not the whole era" in verify(prover._write("era", [0], _run(prover, PAID))).why
+
+
+def _run(prover: Any, first: int = OPENED) -> dict[str, Any]:
+    entries = [prover._bytes(i) for i in range(first, PAID + 1)]
+    around = merkle.run_path(first, PAID + 1, prover.size, prover.store.node)
+    return {"run": {"first": first, "entries": entries, "around": around}}
 
 
 def _text(raw: bytes) -> str:

@@ -20,24 +20,13 @@ from proofroom.domain.verifier.entry import Entry, canonical, digest, untag
 from proofroom.domain.verifier.note import Checkpoint
 from proofroom.domain.verifier.proof import File
 from proofroom.domain.verifier.tree import inner_leaf, log_leaf, log_node
-from proofroom.domain.verifier.verdict import Fault
 from proofroom.testing.keys import key
-
-LEDGER = "ed25519:1ed9e4"
+from strategies.bare import LEDGER, why
 
 
 def entry(index: int, kind: str, body: dict[str, Any], *signers: str) -> Entry:
     """An entry that says this, signed by these, or by the ledger."""
     return Entry(index, index, kind, f"blake3:{index:064x}", frozenset(signers or (LEDGER,)), body)
-
-
-def why(call: Any, *arguments: Any) -> str:
-    """What a check says; nothing, if it holds."""
-    try:
-        call(*arguments)
-    except Fault as fault:
-        return fault.why
-    return ""
 
 
 # --- amounts and usage
@@ -236,6 +225,14 @@ def test_pots() -> None:
     two = [charge(0, 5), line(1, "treasury", 5), charge(2, 5, credit="b"), line(3, "treasury", 5, debit="b")]
     twice = {"charged": 10, "collected": 10, "treasury": 10}
     assert lines_hold(two, **twice) == "debits and credits differ"
+
+
+@pytest.mark.parametrize("role", ["bonus", "charged", "debt", "fees", "fees_debt", "treasuries", ""])
+def test_roles_of_a_line(role: str) -> None:
+    """Money that goes out under a role of which there is no total is found, however well all else adds up."""
+    lines = [charge(0, 10), provider(1, 7), line(2, role, 3)]
+    stated = {"charged": 10, "collected": 10, "providers": 7} | ({"debt": 3} if role == "debt" else {})
+    assert lines_hold(lines, **stated) == "its role is in no total"
 
 
 def test_records_of_a_line() -> None:

@@ -1,0 +1,158 @@
+"""The payment of one record, and the work of an era, on entries made by hand: large numbers, other orders, one more and one less."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from proofroom.domain import recount
+from proofroom.domain.verifier.entry import Entry, canonical, untag
+from proofroom.domain.verifier.verdict import Fault, Verdict
+from strategies.bare import GENESIS, LEDGER, entry, round_of, why
+
+PLACE = {"cluster": "c", "era": 5}
+AT = 300
+"""Where the record stands."""
+
+
+def root_of(*items: bytes) -> str:
+    """The root of these, as a statement has it."""
+    return f"blake3:{recount.inner_root(items).hex()}"
+
+
+def payment(work: int = AT, last: int = AT + 3, counted: int = 300, line: dict[str, Any] | None = None) -> str:
+    """What is said of a record in a batch behind it, its line and the payment of the era at ``AT + 4``."""
+    leaf = {"party": "customer", "key": "u", "attested": counted}
+    said = {"line": 0, "role": "charge", "amount": "7", "basis": {"customer": "u", "records": int("300")}}
+    paid = PLACE | {"first_index": 9, "last_index": last, "lines": 1}
+    charge = entry(AT + 2, "payout", PLACE | said | (line or {}), LEDGER)
+    roots = {"completeness_root": root_of(canonical(leaf)), "lines_root": root_of(untag(charge.id))}
+    entries = [
+        GENESIS,
+        entry(work, "activity", PLACE | {"customer": "u"}),
+        entry(AT + 1, "batch-sealed", PLACE),
+        charge,
+        entry(AT + 4, "era-paid", paid | roots, LEDGER),
+    ]
+    return why(recount._check_payment, entries, [[]], leaf, (0, 1), [])
+
+
+def test_payments() -> None:
+    """The record stands in the era, which ends right before its payment; the line is of this era, and counts as many."""
+    assert payment() == payment(work=10) == ""
+    for outside in ({"work": 9}, {"work": AT + 4}, {"work": AT + 5}, {"last": AT + 2}, {"last": AT + 4}):
+        assert payment(**outside) == "it does not pay the era of the record"
+    for other in ({"era": 4}, {"era": 6}, {"cluster": "b"}, {"cluster": "d"}):
+        assert payment(line=other) == "the line is of another era"
+    for records in (299, 301):
+        assert (
+            payment(line={"basis": {"customer": "u", "records": records}})
+            == "the line counts other records than the era"
+        )
+
+
+def record(index: int) -> Entry:
+    """A record by an orchestrator."""
+    usage = {
+        "compute": {"cpu_ms": 1, "gpu_units": 0},
+        "data": dict.fromkeys(("byte_seconds", "bytes_streamed", "puts", "gets"), 0),
+    }
+    return entry(
+        index, "activity", usage | {"agent": "a", "customer": "u", "node": "n", "signers": {"orchestrator": "o"}}, "o"
+    )
+
+
+def judged(
+    at: int, records: list[Entry], number: int, votes: dict[str, int], attested: int | None = None
+) -> list[Entry]:
+    """A batch of these at an index, and its round: the only voter agrees with some and finds others out of scope."""
+    count, place = len(records), {"cluster": "c", "era": 0, "batch": number}
+    root = root_of(*(untag(e.id) for e in records))
+    sealed = entry(at, "batch-sealed", place | {"count": count, "orchestrator": "o", "root": root}, "o")
+    agree, reject = votes.get("agree", 0), votes.get("reject", 0)
+    given = agree if attested is None else attested
+    held = round_of(count, [(agree, {"out-of-scope": reject})], given, reject, start=at + 1, round=number)
+    return [
+        sealed,
+        *(
+            entry(e.index, e.kind, e.body | ({"batch": number} if "batch" in e.body else {}), *e.signers, id=e.id)
+            for e in held
+        ),
+    ]
+
+
+def paid(entries: list[Entry], attested: Counter[tuple[str, str]], rejected: int = 0, **other: str) -> Entry:
+    """The payment of an era with these."""
+    records = [e for e in entries if e.kind == "activity"]
+    counted = attested["customer", "u"]
+    root = recount.inner_root(recount._completeness(records, attested))
+    unattested = len(records) - counted - rejected
+    counts = {"recorded": len(records), "attested": counted, "rejected": rejected, "unattested": unattested}
+    return entry(9_999, "era-paid", {"records": counts, "completeness_root": f"blake3:{root.hex()}"} | other)
+
+
+def parties(count: int) -> Counter[tuple[str, str]]:
+    """Whom so many records count for."""
+    return Counter({("agent", "a"): count, ("customer", "u"): count, ("node", "n"): count})
+
+
+def test_many_records() -> None:
+    """A batch of 300, all of them attested."""
+    records = [record(i) for i in range(1, 301)]
+    entries = [GENESIS, *records, *judged(400, records, 0, {"agree": (1 << 300) - 1})]
+    assert recount._check_work(entries, entries, paid(entries, parties(300)), LEDGER) == parties(300)
+
+
+def test_an_empty_batch() -> None:
+    """There is none, although an empty tree has a root too."""
+    sealed = entry(3, "batch-sealed", {"count": 0, "orchestrator": "o", "root": root_of()}, "o")
+    said = why(recount._check_work, [sealed], [sealed], entry(9, "era-paid", {}), LEDGER)
+    assert said == "the batch is not of the oldest unsealed records"
+
+
+def test_rejected_in_several_batches() -> None:
+    """Are summed."""
+    first, second = [record(1), record(2)], [record(3), record(4)]
+    entries = [GENESIS, *first, *second, *judged(10, first, 0, {"reject": 1}), *judged(100, second, 1, {"reject": 1})]
+    for rejected, said in ((2, ""), (1, "the records give other counts"), (0, "the records give other counts")):
+        assert why(recount._check_work, entries, entries, paid(entries, Counter(), rejected), LEDGER) == said
+
+
+def test_left_out_of_several_batches() -> None:
+    """Are summed, and the last theft is named."""
+    first, second = [record(1)], [record(3)]
+    thefts = [entry(at, "compromise", {"identity": "x", "since_index": 0}) for at in (5, 6)]
+    judgements = [*judged(10, first, 0, {"agree": 1}, attested=0), *judged(100, second, 1, {"agree": 1}, attested=0)]
+    entries = [GENESIS, *first, *second, *thefts, *judgements]
+    with pytest.raises(Fault, match=r"of 2 attested records it pays 0: .* by entry 6 took") as raised:
+        recount._check_work(entries, entries, paid(entries, Counter()), LEDGER)
+    assert raised.value.verdict is Verdict.SUSPECT
+
+
+@pytest.mark.parametrize("digit", "0f")
+def test_other_roots(digit: str) -> None:
+    """Lesser and greater ones than that of the records, or of the lines."""
+    records, other = [record(1)], "blake3:" + 64 * digit
+    assert why(recount._check_work, records, records, paid(records, Counter(), completeness_root=other), LEDGER) == (
+        "the records give another completeness root"
+    )
+    assert (
+        why(recount._check_lines, [], entry(9, "era-paid", {"lines_root": other, "lines": 0}), LEDGER, Counter())
+        == "other lines"
+    )
+
+
+@pytest.mark.parametrize("kind", ["aaa", "zzz"])
+def test_other_kinds_are_no_records(kind: str) -> None:
+    """Neither of the era, nor of those that came late to it."""
+    assert why(recount._check_work, [], [entry(1, kind, {})], paid([], Counter()), LEDGER) == ""
+    assert recount._late([entry(1, kind, {})], entry(9, "era-paid", {}), LEDGER) == []
+
+
+def test_many_late_records() -> None:
+    """As many as the era before says."""
+    late = [entry(i, "activity", PLACE | {"era": 4}) for i in range(1, 301)]
+    seal = entry(400, "era-sealed", PLACE | {"era": 4, "carried": int("300")}, LEDGER)
+    assert recount._late([*late, seal], entry(999, "era-paid", PLACE), LEDGER) == late
