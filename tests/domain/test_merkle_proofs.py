@@ -213,3 +213,18 @@ def test_no_path_leads_from_where_no_leaf_is(index: int) -> None:
     path = merkle.inclusion_path(7, 8, node)
     with pytest.raises(BadProof):
         merkle.inclusion_root(LEAVES[7], index, 8, path)
+
+
+def test_a_path_ends_at_the_root() -> None:
+    """One that leads to the root of a smaller tree proves nothing of a larger one, which is given that root."""
+    path = merkle.inclusion_path(0, 4, node)
+    merkle.verify_inclusion(LEAVES[0], 0, 4, path, mth(0, 4))
+    with pytest.raises(BadProof):
+        merkle.verify_inclusion(LEAVES[0], 0, 8, path, mth(0, 4))
+    refused(2, 8, [mth(2, 4)], mth(0, 2), mth(0, 4))
+
+
+def test_no_tree_is_of_less_than_nothing() -> None:
+    """Not even where the path leads to both roots that are given."""
+    a, b, c, d = LEAVES[:4]
+    refused(-1, 7, [a, b, c, d], SHA256.node(d, SHA256.node(c, a)), SHA256.node(d, SHA256.node(c, SHA256.node(a, b))))

@@ -42,8 +42,8 @@ def payment(work: int = AT, last: int = AT + 3, counted: int = 300, line: dict[s
 def test_payments() -> None:
     """The record stands in the era, which ends right before its payment; the line is of this era, and counts as many."""
     assert payment() == payment(work=10) == ""
-    for outside in ({"work": 9}, {"work": AT + 4}, {"work": AT + 5}, {"last": AT + 2}, {"last": AT + 4}):
-        assert payment(**outside) == "it does not pay the era of the record"
+    for work, last in ((9, AT + 3), (AT + 4, AT + 3), (AT + 5, AT + 3), (AT, AT + 2), (AT, AT + 4)):
+        assert payment(work, last) == "it does not pay the era of the record"
     for other in ({"era": 4}, {"era": 6}, {"cluster": "b"}, {"cluster": "d"}):
         assert payment(line=other) == "the line is of another era"
     for records in (299, 301):
