@@ -7,16 +7,16 @@ Whoever finds a checkpoint at an anchor can hold the log against it: ``proofroom
 from __future__ import annotations
 
 import subprocess
-import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, Protocol
+from urllib.request import Request
 
 import orjson
 
 from proofroom.adapters.files import write_new
 from proofroom.adapters.stores import PAGE, Store
-from proofroom.adapters.web import NO_ANSWER
+from proofroom.adapters.web import ANSWER_SECONDS, NO_ANSWER, urlopen
 from proofroom.domain.checkpoint import parse_note
 from proofroom.domain.errors import AnchorFailed, BadInput, NoSuchEntry
 from proofroom.domain.statements import payload_type_of
@@ -86,17 +86,22 @@ class GitAnchor:
 
 
 class HttpAnchor:
-    """``PUT`` to an address: an object store, a bucket with a lock, a service that stamps times."""
+    """``PUT`` to an address: an object store, a bucket with a lock, a service that stamps times.
 
-    def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
+    Args:
+        url: the address, without the name.
+        seconds: for the server to take the bytes and to answer.
+    """
+
+    def __init__(self, url: str, *, seconds: float = ANSWER_SECONDS) -> None:
+        self.url, self.seconds = url.rstrip("/"), seconds
 
     def keep(self, name: str, data: bytes) -> None:
         """See :meth:`Anchor.keep`; whether other bytes may replace these is the server's to say."""
         headers = {"Content-Type": "application/octet-stream"}
-        request = urllib.request.Request(f"{self.url}/{name}", data=data, method="PUT", headers=headers)
+        request = Request(f"{self.url}/{name}", data=data, method="PUT", headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):
+            with urlopen(request, self.seconds):
                 pass
         except NO_ANSWER as e:
             raise AnchorFailed(anchor=self.url, why=str(e)) from None

@@ -6,7 +6,6 @@ those hashes. Each file is read up to the length that it may have at most.
 
 from __future__ import annotations
 
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,14 +16,13 @@ from proofroom.adapters.ledger import LOG
 from proofroom.adapters.replay import Fault, Replay
 from proofroom.adapters.sqlite import SqliteStore
 from proofroom.adapters.stores import Store
-from proofroom.adapters.web import NO_ANSWER
+from proofroom.adapters.web import ANSWER_SECONDS, NO_ANSWER, urlopen
 from proofroom.domain.checkpoint import MAX_NOTE, parse_note
 from proofroom.domain.entry import MAX_ENTRY
 from proofroom.domain.errors import BadEntry, BadNote, NotPublished, ProofroomError, Unavailable
 from proofroom.domain.tiles import WIDTH, Tile, TileTree, read_bundle, read_tile, tile_path
 from proofroom.domain.verifier import Verdict
 
-TIMEOUT_SECONDS = 60.0
 MAX_TILE = WIDTH * 32
 MAX_BUNDLE = WIDTH * (2 + MAX_ENTRY)
 
@@ -60,10 +58,11 @@ class PublishedLog:
 
     Args:
         place: its folder, or the ``http://`` or ``https://`` address under which it is served.
+        seconds: for each file, from asking for it to its last byte.
     """
 
-    def __init__(self, place: str) -> None:
-        self.place = place.rstrip("/") or "/"
+    def __init__(self, place: str, *, seconds: float = ANSWER_SECONDS) -> None:
+        self.place, self.seconds = place.rstrip("/") or "/", seconds
         self._is_web = place.startswith(("http://", "https://"))
 
     def note(self) -> str:
@@ -94,8 +93,8 @@ class PublishedLog:
         place = f"{self.place}/{name}"
         try:
             if self._is_web:
-                with urllib.request.urlopen(place, timeout=TIMEOUT_SECONDS) as response:
-                    data: bytes = response.read(limit + 1)
+                with urlopen(place, self.seconds) as response:
+                    data = response.read(limit + 1)
             else:
                 with Path(place).open("rb") as file:
                     data = file.read(limit + 1)

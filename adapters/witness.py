@@ -7,6 +7,7 @@ that no crash and no second process can make it sign two histories.
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import sqlite3
 import sys
@@ -17,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from proofroom.adapters.web import TimedReader
 from proofroom.domain.checkpoint import Checkpoint, parse_note, verify_checkpoint
 from proofroom.domain.cosigning import MAX_REQUEST, check_extends, cosign, parse_request, witness_key
 from proofroom.domain.errors import (
@@ -34,6 +36,9 @@ from proofroom.domain.merkle import SHA256
 from proofroom.domain.signing import Signer
 
 log = logging.getLogger(__name__)
+
+REQUEST_SECONDS = 30.0
+"""For a client to say what it asks."""
 
 
 class Witness:
@@ -157,15 +162,32 @@ def answer(witness: Witness, body: bytes) -> Answer:
         return Answer(status, "text/plain; charset=utf-8", f"{e}\n")
 
 
-def make_server(witness: Witness, host: str = "127.0.0.1", port: int = 0) -> ThreadingHTTPServer:
-    """An HTTP server for one witness; port 0 takes a free one. Run it with ``serve_forever``.
+def make_server(
+    witness: Witness, host: str = "127.0.0.1", port: int = 0, *, seconds: float = REQUEST_SECONDS
+) -> ThreadingHTTPServer:
+    """An HTTP server for one witness. Run it with ``serve_forever``.
 
-    It speaks plain HTTP: behind a proxy that ends TLS where others are to reach it.
+    It speaks plain HTTP: behind a proxy that ends TLS where others are to reach it, and that says how many may.
+
+    Args:
+        witness: what answers.
+        host: the address at which it listens.
+        port: 0 takes a free one.
+        seconds: for each request of a connection, from its beginning, or the answer before it, to its last byte; who takes longer is hung
+            up on.
     """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        timeout = 30
+
+        def setup(self) -> None:
+            super().setup()
+            self._timed = TimedReader(self.connection, self.rfile.detach(), 0)
+            self.rfile = io.BufferedReader(self._timed)
+
+        def handle_one_request(self) -> None:
+            self._timed.until = time.monotonic() + seconds
+            super().handle_one_request()
 
         def do_POST(self) -> None:
             length = self.headers.get("Content-Length", "")

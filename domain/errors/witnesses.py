@@ -53,7 +53,7 @@ class NoWitness(
     Unavailable,
     code="no-witness",
     message="the witness at {url} gave no cosignature: {why}",
-    advice="look at what it says; where it knows another head than the log has, find out why",
+    advice="look at what it says; where it is slow, ask again; where it knows another head than the log has, find out why",
 ):
     """A witness could not be reached, or would not cosign."""
 
@@ -65,7 +65,7 @@ class AnchorFailed(
     Unavailable,
     code="anchor-failed",
     message="the anchor {anchor} did not keep it: {why}",
-    advice="look there; where other bytes stand under the name, another log was anchored, or this one was changed",
+    advice="look there, and where it is slow, anchor again; other bytes under the name are of another log, or this one was changed",
 ):
     """An anchor did not take a checkpoint."""
 
@@ -77,7 +77,7 @@ class NotPublished(
     Unavailable,
     code="not-published",
     message="{place} cannot be read: {why}",
-    advice="give the folder or address that holds the log's checkpoint file; if it was there before, ask its keeper",
+    advice="give the folder or address that holds the checkpoint file; if it is slow, try again; if it was there before, ask its keeper",
 ):
     """A file of a published log is not there, or its server does not answer. That proves nothing against the log."""
 
