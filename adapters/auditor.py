@@ -184,18 +184,18 @@ def verified(
 
     def envelopes() -> Iterator[AnyEnvelope]:
         for stored in entries:
-            envelope, error = _envelope_of(stored)
+            frozen, error = _frozen(stored)
             waiting.append((stored, error))
-            yield envelope
+            yield frozen
 
     for outcome in chain.from_iterable(verify_chunks(envelopes())):
         stored, error = waiting.popleft()
         yield stored, outcome if error is None else error
 
 
-def _envelope_of(stored: StoredEntry) -> tuple[AnyEnvelope, ProofroomError | None]:
+def _frozen(stored: StoredEntry) -> tuple[AnyEnvelope, ProofroomError | None]:
     """What is to be verified; nothing, and why, where columns hold no envelope."""
     try:
-        return stored.envelope(), None
+        return stored.frozen(), None
     except ProofroomError as e:
         return b"", e

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from eventsourcing.persistence import StoredEvent
 
 from proofroom.domain.canonical import encode
-from proofroom.domain.entry import Entry, decode_signatures, entry_bytes
-from proofroom.domain.envelope import Envelope, Verified, verify
+from proofroom.domain.entry import Entry, entry_bytes
+from proofroom.domain.envelope import Envelope, Frozen, Verified, thaw, verify
 from proofroom.domain.errors import BadEntry
 from proofroom.domain.ids import record_id_bytes
 from proofroom.domain.statements import Statement, parse
@@ -40,14 +40,22 @@ class StoredEntry(StoredEvent):
         self._check_columns()
         return entry_bytes(self.index, self.recorded_at_ms, self.topic, self.state, self.signatures)
 
-    def envelope(self) -> Envelope:
-        """The envelope, not verified.
+    def frozen(self) -> Frozen:
+        """The envelope, frozen; nothing of it is verified.
 
         Raises:
             BadEntry: a column does not hold what it must.
         """
         self._check_columns()
-        return Envelope(self.topic, self.state, decode_signatures(self.signatures))
+        return self.topic, self.state, self.signatures
+
+    def envelope(self) -> Envelope:
+        """The envelope; nothing of it is verified.
+
+        Raises:
+            BadEntry: a column does not hold what it must.
+        """
+        return thaw(self.frozen())
 
     def _check_columns(self) -> None:
         """A store that someone edited may hold anything."""
@@ -70,14 +78,14 @@ def originator_id(verified: Verified) -> str:
     return (head + verified.id).hex()
 
 
-def to_stored_entry(entry: Entry, originator: str, signatures: bytes, nodes: bytes) -> StoredEntry:
-    """The entry as the store keeps it, with its key, its encoded signatures and the tree nodes it completes."""
-    envelope = entry.verified.envelope
+def to_stored_entry(entry: Entry, originator: str, nodes: bytes) -> StoredEntry:
+    """The entry as the store keeps it, with its key and the tree nodes it completes."""
+    payload_type, payload, signatures = entry.verified.frozen
     return StoredEntry(
         originator_id=originator,
         originator_version=1,
-        topic=envelope.payload_type,
-        state=envelope.payload,
+        topic=payload_type,
+        state=payload,
         index=entry.index,
         recorded_at_ms=entry.recorded_at_ms,
         signatures=signatures,

@@ -10,11 +10,12 @@ import contextlib
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import Checkpoint, verify_checkpoint
 from proofroom.domain.entry import Entry, parse_entry
-from proofroom.domain.envelope import Envelope, Signature, Verified, _mint, statement_id, verify
+from proofroom.domain.envelope import Envelope, Verified, _mint, statement_id, verify
 from proofroom.domain.errors import ProofroomError
 from proofroom.domain.identity import checkpoint_key, ledger_key
 from proofroom.domain.ids import MAX_TIME_MS
 from proofroom.domain.merkle import SHA256, Tree
+from proofroom.domain.signatures import Signature
 from proofroom.domain.state import State
 from proofroom.domain.statements import Statement, payload_type_of
 from proofroom.domain.transition import next_due, transition
@@ -80,6 +81,6 @@ class Replay:
 
 def _stated(state: State, due: Statement) -> Verified:
     """What the ledger had to state, as if it had: only a replay past a fault may use this."""
-    kind, payload = payload_type_of(due.kind), due.payload()
-    signed = Envelope(kind, payload, (Signature(ledger_key(state), bytes(64)),))
-    return _mint(signed, due, statement_id(kind, payload))
+    kind, payload, key = payload_type_of(due.kind), due.payload(), ledger_key(state)
+    unsigned = Envelope(kind, payload, (Signature(key, bytes(64)),))
+    return _mint(unsigned.freeze(), [key], due, statement_id(kind, payload))

@@ -33,9 +33,10 @@ from proofroom.adapters.keys import Key
 from proofroom.adapters.storage import Kept, Meter, Storage
 from proofroom.domain import hashing
 from proofroom.domain.canonical import decode, encode
-from proofroom.domain.envelope import Envelope, Signature, parse_envelope, verify_signatures
+from proofroom.domain.envelope import Envelope, parse_envelope, verify_signatures
 from proofroom.domain.errors import Malformed, PayloadErased, VaultUnavailable
 from proofroom.domain.ids import Digest, KeyId, public_key_of
+from proofroom.domain.signatures import Signature
 from proofroom.domain.signing import Signer, pae
 
 WRAPS = "application/vnd.proofroom.scope-key.v1+json"

@@ -22,8 +22,8 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from proofroom.adapters.verifying_worker import Plain, check_all, envelope_of, plain, read_frame, write_frame
-from proofroom.domain.envelope import Envelope, Verified, _mint, check_form, parse_envelope, verify
+from proofroom.adapters.verifying_worker import Passed, check_all, envelope_of, read_frame, write_frame
+from proofroom.domain.envelope import Envelope, Frozen, Verified, _mint, check_form, verify
 from proofroom.domain.errors import ProofroomError
 from proofroom.domain.statements import parse_decoded
 
@@ -33,11 +33,8 @@ CHUNK = 64
 AHEAD = 32
 """Chunks under way while earlier ones are written: twice as many as are written at once; four for each process where that is more."""
 
-AnyEnvelope = bytes | Envelope | Verified
-"""An envelope in JSON, parsed, or already verified."""
-
-Passed = tuple[Plain, bytes]
-"""What a check leaves to be read: an envelope as plain values, and its statement id."""
+AnyEnvelope = bytes | Envelope | Frozen | Verified
+"""An envelope in JSON, parsed, frozen, or already verified."""
 
 
 def verify_one(envelope: AnyEnvelope) -> Verified:
@@ -48,7 +45,7 @@ def verify_one(envelope: AnyEnvelope) -> Verified:
     """
     if isinstance(envelope, Verified):
         return envelope
-    return verify(parse_envelope(envelope) if isinstance(envelope, bytes) else envelope)
+    return verify(envelope_of(envelope))
 
 
 Outcomes = Iterable[Verified | ProofroomError]
@@ -133,26 +130,25 @@ def _read_answer(frame: bytes, count: int) -> Sequence[Passed | None]:
     return [None] * count
 
 
-def _travelling(envelope: AnyEnvelope) -> bytes | Plain:
+def _travelling(envelope: AnyEnvelope) -> bytes | Frozen:
     """The envelope as it goes to a process; empty when this process has to look at it."""
-    if isinstance(envelope, bytes):
-        return envelope
     if isinstance(envelope, Verified):
         return b""
+    if not isinstance(envelope, Envelope):
+        return envelope
     try:
         check_form(envelope)
+        return envelope.freeze()
     except ProofroomError:
         return b""
-    return plain(envelope)
 
 
 def _made(checked: Passed | Verified | ProofroomError) -> Verified | ProofroomError:
     if not isinstance(checked, tuple):
         return checked
-    values, id = checked
-    envelope = envelope_of(values)
+    frozen, keys, id = checked
     try:
-        return _mint(envelope, parse_decoded(envelope.payload_type, envelope.payload), id)
+        return _mint(frozen, keys, parse_decoded(frozen[0], frozen[1]), id)
     except ProofroomError as e:
         return e
 

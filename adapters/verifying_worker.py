@@ -1,8 +1,8 @@
 """A process that does nothing but check envelopes: frames in on standard input, frames out on standard output.
 
-A frame is a big-endian u32 length and that many bytes of ``marshal``: in, a list of envelopes, each in JSON or as plain values; out, for
-each its plain values and its statement id, when its payload is canonical and every signature holds, or else None: whoever asked then
-looks for the fault itself. The process holds no key and writes nothing.
+A frame is a big-endian u32 length and that many bytes of ``marshal``: in, a list of envelopes, each in JSON or frozen; out, for each
+the frozen envelope, its signers and its statement id, when its payload is canonical and every signature holds, or else None: whoever
+asked then looks for the fault itself. The process holds no key and writes nothing.
 """
 
 from __future__ import annotations
@@ -18,32 +18,28 @@ import threading
 from collections.abc import Sequence
 from typing import IO
 
-from proofroom.domain.envelope import Envelope, Signature, parse_envelope, statement_id, verify_signatures
+from proofroom.domain.envelope import Envelope, Frozen, parse_envelope, statement_id, thaw, verify_signatures
 from proofroom.domain.errors import ProofroomError
 from proofroom.domain.ids import KeyId
-from proofroom.domain.rooted import RootedPath
 from proofroom.domain.statements import decode
 
-Plain = tuple[str, bytes, tuple[tuple[KeyId, bytes, tuple[int, int, bytes] | None], ...]]
-"""An envelope as plain values: payload type, payload, of each signature the key, the value, and where it stands in a tree."""
+Passed = tuple[Frozen, list[KeyId], bytes]
+"""What a check leaves to be read: an envelope, frozen, who signed it, and its statement id."""
 
 
-def plain(envelope: Envelope) -> Plain:
-    """An envelope as plain values, which is what ``marshal`` writes."""
-    payload_type, payload, signatures = envelope
-    return payload_type, payload, tuple([(key, value, place and (*place,)) for key, value, place in signatures])
+def envelope_of(given: bytes | Envelope | Frozen) -> Envelope:
+    """The envelope, in whichever form it is given; nothing of it is verified.
+
+    Raises:
+        Malformed: it is none.
+    """
+    if isinstance(given, bytes):
+        return parse_envelope(given)
+    return given if isinstance(given, Envelope) else thaw(given)
 
 
-def envelope_of(values: Plain) -> Envelope:
-    """The envelope behind plain values; nothing of it is verified."""
-    payload_type, payload, signatures = values
-    signed = [Signature(key, value, place and RootedPath(*place)) for key, value, place in signatures]
-    return Envelope(payload_type, payload, tuple(signed))
-
-
-def check_all(frame: Sequence[bytes | Envelope | Plain]) -> list[tuple[Plain, bytes] | None]:
-    """Of each envelope its plain values and statement id, if its payload is canonical and its signatures hold; whether it fits a schema is
-    not looked at.
+def check_all(frame: Sequence[bytes | Envelope | Frozen]) -> list[Passed | None]:
+    """What passes of the envelopes: those whose payload is canonical and whose signatures hold; whether it fits a schema is not looked at.
 
     First all are read, then all signatures are checked: taking turns, the two would drive each other out of the processor's caches.
     """
@@ -51,9 +47,9 @@ def check_all(frame: Sequence[bytes | Envelope | Plain]) -> list[tuple[Plain, by
     return [None if envelope is None or not _holds(envelope) else _passed(envelope) for envelope in envelopes]
 
 
-def _read(given: bytes | Envelope | Plain) -> Envelope | None:
+def _read(given: bytes | Envelope | Frozen) -> Envelope | None:
     try:
-        envelope = parse_envelope(given) if isinstance(given, bytes) else envelope_of(given)
+        envelope = envelope_of(given)
         decode(envelope.payload_type, envelope.payload)
     except ProofroomError:
         return None
@@ -68,8 +64,9 @@ def _holds(envelope: Envelope) -> bool:
     return True
 
 
-def _passed(envelope: Envelope) -> tuple[Plain, bytes]:
-    return plain(envelope), statement_id(envelope.payload_type, envelope.payload)
+def _passed(envelope: Envelope) -> Passed:
+    keys = [signature.keyid for signature in envelope.signatures]
+    return envelope.freeze(), keys, statement_id(envelope.payload_type, envelope.payload)
 
 
 def write_frame(stream: IO[bytes], data: bytes) -> None:

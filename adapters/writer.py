@@ -11,8 +11,8 @@ from proofroom.adapters.stores import Batch, Store
 from proofroom.adapters.verifying import Outcomes
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import Checkpoint, sign_checkpoint
-from proofroom.domain.entry import Entry, encode_signatures, entry_bytes
-from proofroom.domain.envelope import Envelope, Verified, sign, verify
+from proofroom.domain.entry import Entry, entry_bytes
+from proofroom.domain.envelope import Verified, sign, thaw, verify
 from proofroom.domain.errors import Conflict, ProofroomError, Refused, TimeWentBack
 from proofroom.domain.identity import checkpoint_key, ledger_key
 from proofroom.domain.ids import Digest, KeyId
@@ -65,7 +65,7 @@ class Writer:
         self._state, self._tree = head
         self._new: list[tuple[str, Entry]] = []
         self._entries: list[StoredEntry] = []
-        self._places: dict[str, tuple[int, int, Envelope]] = {}
+        self._places: dict[str, tuple[int, int, Verified]] = {}
 
     def make(self, clock_ms: int) -> Batch | None:
         """What to write at this time: what is due, the statements, and what becomes due through them; None when there is nothing.
@@ -126,21 +126,23 @@ class Writer:
         self._state = transition(self._state, entry)
         key = originator_id(verified)
         self._new.append((key, entry))
-        self._places[key] = (entry.index, now, verified.envelope)
+        self._places[key] = (entry.index, now, verified)
         return Recorded(entry.index, verified.digest, now)
 
     def _first_place(self, verified: Verified) -> Recorded | None:
         """Where the very same statement, signed by the same keys, was recorded before."""
         key = originator_id(verified)
         if key in self._places:
-            index, ms, envelope = self._places[key]
+            index, ms, first = self._places[key]
+            recorded, keys = first.frozen, first.keys
         else:
             found = self._store.find(key)
             if found is None:
                 return None
             (stored,) = self._store.read(found, 1)
-            index, ms, envelope = stored.index, stored.recorded_at_ms, stored.envelope()
-        if envelope[:2] != verified.envelope[:2] or {s.keyid for s in envelope.signatures} != verified.keys:
+            index, ms, recorded = stored.index, stored.recorded_at_ms, stored.frozen()
+            keys = frozenset([signature.keyid for signature in thaw(recorded).signatures])
+        if recorded[:2] != verified.frozen[:2] or keys != verified.keys:
             return None
         return Recorded(index, verified.digest, ms, repeated=True)
 
@@ -158,7 +160,6 @@ def _clamp(clock_ms: int, last_ms: int) -> int:
 
 def _store(key: str, entry: Entry, tree: merkle.Tree) -> tuple[merkle.Tree, StoredEntry]:
     """The entry as the store keeps it, and the tree with its leaf."""
-    envelope, signatures = entry.verified.envelope, encode_signatures(entry.verified.envelope.signatures)
-    data = entry_bytes(entry.index, entry.recorded_at_ms, envelope.payload_type, envelope.payload, signatures)
+    data = entry_bytes(entry.index, entry.recorded_at_ms, *entry.verified.frozen)
     tree, nodes = merkle.append(tree, merkle.SHA256.leaf(data))
-    return tree, to_stored_entry(entry, key, signatures, b"".join(nodes))
+    return tree, to_stored_entry(entry, key, b"".join(nodes))

@@ -17,7 +17,7 @@ from benchmarks.room import HOUR_MS, START_MS, attest, build, cast_of, grant_of
 from proofroom.adapters.cast import Cast, Work
 from proofroom.adapters.ledger import Ledger
 from proofroom.domain import hashing, ids
-from proofroom.domain.envelope import Envelope, Verified, _mint, sign, statement_id
+from proofroom.domain.envelope import Verified, _mint, sign, statement_id, verify
 from proofroom.domain.statements import parse
 from proofroom.testing.clocks import Clock
 
@@ -31,17 +31,15 @@ OPEN = 20_000
 def stamped(cast: Cast, ledger: Ledger, clock: Clock, era: int, count: int) -> Iterator[Verified]:
     """Records that differ in ids, results and usage, each some moments after the one before."""
     record = cast.record(grant_of(ledger, cast), era, Work(cpu_ms=123_456, gpu_units=0.83))
-    envelope = sign(record, cast.derived, cast.orchestrator, cast.runtimes[0])
+    signed = verify(sign(record, cast.derived, cast.orchestrator, cast.runtimes[0]))
+    kind, written, signatures = signed.frozen
     for i in range(count):
         clock.ms += HOUR_MS // ERA
         fresh = ids.record_id(cast.clock(), cast.randomness(10)).encode()
         result = hashing.tagged(cast.randomness(32)).encode()
-        payload = envelope.payload.replace(record.record_id.encode(), fresh).replace(
-            record.result_hash.encode(), result
-        )
+        payload = written.replace(record.record_id.encode(), fresh).replace(record.result_hash.encode(), result)
         payload = payload.replace(b'"cpu_ms":123456', b'"cpu_ms":%d' % (i % 9999))
-        kind = envelope.payload_type
-        yield _mint(Envelope(kind, payload, envelope.signatures), parse(kind, payload), statement_id(kind, payload))
+        yield _mint((kind, payload, signatures), signed.keys, parse(kind, payload), statement_id(kind, payload))
 
 
 def prepare(folder: Path, entries: int) -> None:

@@ -1,4 +1,4 @@
-"""Bulk append of records whose three roles signed the root of a tree over 1,024 of them (A) against individually signed ones (B).
+"""Bulk append of records whose three roles signed the root of a tree over 256 of them (A) against individually signed ones (B).
 
 Both sides are :func:`benchmarks.bulk.append_all`: envelopes in JSON from a file, the same rounds, the same number of processes. Each record
 of A carries its own path three times, once for each signature, as it would if the roles had signed different trees.
@@ -23,7 +23,7 @@ from proofroom.domain.envelope import sign, sign_rooted
 from proofroom.domain.statements.activity import Activity
 from proofroom.testing.clocks import Clock
 
-TREE = 1_024
+BATCH = 4_096
 
 
 def statements(cast: Cast, ledger: Ledger, clock: Clock, first: int, end: int) -> Iterator[Activity]:
@@ -45,10 +45,10 @@ def prepare(folder: Path, records: int) -> None:
     ):
         cast = cast_of(ledger, folder / "room")
         signers = (cast.derived, cast.orchestrator, cast.runtimes[0])
-        for first in range(0, records, TREE):
-            batch = list(statements(cast, ledger, clock, first, min(first + TREE, records)))
+        for first in range(0, records, BATCH):
+            batch = list(statements(cast, ledger, clock, first, min(first + BATCH, records)))
             direct.writelines(sign(statement, *signers).to_json() + b"\n" for statement in batch)
-            rooted.writelines(envelope.to_json() + b"\n" for envelope in sign_rooted(batch, *signers, tree=TREE))
+            rooted.writelines(envelope.to_json() + b"\n" for envelope in sign_rooted(batch, *signers))
 
 
 def main(records: int = 100_000, runs: int = 5, workers: int = 0) -> None:

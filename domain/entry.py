@@ -5,12 +5,7 @@ The bytes of an entry, which are the Merkle leaf, will never change::
     u64be index | u64be recorded_at_ms
     u32be length | payload type (ASCII)
     u32be length | payload
-    per signature, in key order:
-        u8 0 | 32 bytes public key | 64 bytes signature                                 direct
-        u8 1 | 32 bytes public key | 64 bytes signature | u64be size | u64be position
-             | u8 n | n * 32 bytes path (see ``rooted``)                                rooted
-
-The key stands beside its signature so that the bytes can be checked without knowing the kind's schema.
+    per signature, in key order: see ``signatures``
 """
 
 from __future__ import annotations
@@ -18,10 +13,9 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from proofroom.domain.envelope import Envelope, Signature, Verified
+from proofroom.domain.envelope import Envelope, Verified
 from proofroom.domain.errors import BadEntry, TooLarge
-from proofroom.domain.ids import keyid_of, public_key_of
-from proofroom.domain.rooted import RootedPath
+from proofroom.domain.signatures import decode_signatures
 from proofroom.domain.statements import Statement
 
 MAX_ENTRY = 65_535
@@ -29,8 +23,6 @@ MAX_ENTRY = 65_535
 
 _HEAD = struct.Struct(">QQI")
 _LENGTH = struct.Struct(">I")
-_ROOTED = struct.Struct(">QQB")
-_DIRECT_BYTES = 97
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,45 +37,6 @@ class Entry:
     def statement(self) -> Statement:
         """The statement."""
         return self.verified.statement
-
-
-def encode_signatures(signatures: tuple[Signature, ...]) -> bytes:
-    """The signatures part of an entry."""
-    parts: list[bytes] = []
-    for keyid, value, rooted in signatures:
-        parts += (b"\x00" if rooted is None else b"\x01", public_key_of(keyid), value)
-        if rooted is not None:
-            size, position, path = rooted
-            parts += (_ROOTED.pack(size, position, len(path) // 32), path)
-    return b"".join(parts)
-
-
-def decode_signatures(data: bytes) -> tuple[Signature, ...]:
-    """The signatures that :func:`encode_signatures` wrote.
-
-    Raises:
-        BadEntry: cut short, or of an unknown form.
-    """
-    signatures, at = [], 0
-    while at < len(data):
-        form, end = data[at], at + _DIRECT_BYTES
-        if form > 1 or end > len(data):
-            raise BadEntry(why="the signatures are cut short or of an unknown form")
-        keyid, value = keyid_of(data[at + 1 : at + 33]), data[at + 33 : end]
-        rooted, at = _decode_rooted(data, end) if form == 1 else (None, end)
-        signatures.append(Signature(keyid, value, rooted))
-    return tuple(signatures)
-
-
-def _decode_rooted(data: bytes, at: int) -> tuple[RootedPath, int]:
-    start = at + _ROOTED.size
-    if start > len(data):
-        raise BadEntry(why="a rooted signature is cut short")
-    size, position, count = _ROOTED.unpack_from(data, at)
-    end = start + 32 * count
-    if end > len(data):
-        raise BadEntry(why="a rooted signature is cut short")
-    return RootedPath(size, position, data[start:end]), end
 
 
 def entry_bytes(index: int, recorded_at_ms: int, payload_type: str, payload: bytes, signatures: bytes) -> bytes:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, ClassVar, NamedTuple, Self
@@ -20,16 +20,10 @@ from typing import Any, ClassVar, NamedTuple, Self
 import orjson
 
 from proofroom.domain import canonical, hashing
-from proofroom.domain.errors import (
-    BadBase64,
-    BadEnvelope,
-    BadRooted,
-    BadSignature,
-    DuplicateSignature,
-    TooLarge,
-)
+from proofroom.domain.errors import BadBase64, BadEnvelope, BadRooted, BadSignature, DuplicateSignature, TooLarge
 from proofroom.domain.ids import Digest, KeyId, public_key_of
 from proofroom.domain.rooted import MAX_ROOTED, RootedPath, check_place, message_at, tree_of, verify_root_signature
+from proofroom.domain.signatures import Signature, decode_signatures, encode_signatures
 from proofroom.domain.signing import SIGNATURE_BYTES, Signer, pae, verify_signature
 from proofroom.domain.statements import GRANT_WIRE, KINDS, Statement, parse, payload_type_of
 
@@ -39,20 +33,20 @@ MAX_ENVELOPE = 96 * 1024
 MAX_SIGNATURES = 80
 
 
-class Signature(NamedTuple):
-    """One signature: direct over the statement, or (``rooted``) over a tree that holds it."""
-
-    keyid: KeyId
-    value: bytes
-    rooted: RootedPath | None = None
-
-
 class Envelope(NamedTuple):
     """A statement's bytes with signatures in key order, nothing of it verified."""
 
     payload_type: str
     payload: bytes
     signatures: tuple[Signature, ...]
+
+    def freeze(self) -> Frozen:
+        """The envelope as an entry keeps it.
+
+        Raises:
+            BadKeyId, BadSignature: see :func:`~proofroom.domain.signatures.encode_signatures`.
+        """
+        return self.payload_type, self.payload, encode_signatures(self.signatures)
 
     def to_json(self) -> bytes:
         """The envelope as it travels: DSSE JSON, or the wallet wire form of a wire grant."""
@@ -61,6 +55,20 @@ class Envelope(NamedTuple):
         signatures = [_signature_json(s) for s in self.signatures]
         payload = base64.b64encode(self.payload).decode()
         return orjson.dumps({"payload": payload, "payloadType": self.payload_type, "signatures": signatures})
+
+
+Frozen = tuple[str, bytes, bytes]
+"""Payload type, payload and signatures as an entry keeps them: an envelope in the store, and on its way between processes."""
+
+
+def thaw(frozen: Frozen) -> Envelope:
+    """The envelope that was frozen; nothing of it is verified.
+
+    Raises:
+        BadEntry: its signatures are not those of an entry.
+    """
+    payload_type, payload, signatures = frozen
+    return Envelope(payload_type, payload, decode_signatures(signatures))
 
 
 def statement_id(payload_type: str, payload: bytes) -> bytes:
@@ -74,23 +82,23 @@ class Verified:
     That the keys are the *right* ones is for the transition to say, since it depends on the ledger's state.
     """
 
-    __slots__ = ("envelope", "id", "keys", "statement")
+    __slots__ = ("frozen", "id", "keys", "statement")
 
-    envelope: Envelope
+    frozen: Frozen
     statement: Statement
     id: bytes
     keys: frozenset[KeyId]
 
     _pass: ClassVar[object] = object()
 
-    def __init__(self, envelope: Envelope, statement: Statement, id: bytes, key: object) -> None:
+    def __init__(self, frozen: Frozen, keys: Iterable[KeyId], statement: Statement, id: bytes, key: object) -> None:
         if key is not Verified._pass:
             raise TypeError("only proofroom.domain.envelope.verify makes a Verified")
         set_field = object.__setattr__
-        set_field(self, "envelope", envelope)
+        set_field(self, "frozen", frozen)
         set_field(self, "statement", statement)
         set_field(self, "id", id)
-        set_field(self, "keys", frozenset([s.keyid for s in envelope.signatures]))
+        set_field(self, "keys", frozenset(keys))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("a Verified never changes")
@@ -107,6 +115,11 @@ class Verified:
     def __reduce__(self) -> tuple[Any, ...]:
         # Between processes the bytes travel and are verified again.
         return verify, (self.envelope,)
+
+    @property
+    def envelope(self) -> Envelope:
+        """The envelope, read from its frozen form."""
+        return thaw(self.frozen)
 
     @property
     def kind(self) -> str:
@@ -131,7 +144,8 @@ def verify(envelope: Envelope, kinds: Mapping[str, type[Statement]] = KINDS) -> 
     """
     statement = parse(envelope.payload_type, envelope.payload, kinds)
     verify_signatures(envelope)
-    return _mint(envelope, statement, statement_id(envelope.payload_type, envelope.payload))
+    keys = [signature.keyid for signature in envelope.signatures]
+    return _mint(envelope.freeze(), keys, statement, statement_id(envelope.payload_type, envelope.payload))
 
 
 def verify_signatures(envelope: Envelope) -> None:
@@ -154,11 +168,11 @@ def verify_signatures(envelope: Envelope) -> None:
         verify_root_signature(keyid, roots[place], value)
 
 
-def _mint(envelope: Envelope, statement: Statement, id: bytes) -> Verified:
+def _mint(frozen: Frozen, keys: Iterable[KeyId], statement: Statement, id: bytes) -> Verified:
     """The verified statement. Besides :func:`verify`, only ``adapters.verifying`` calls this, after other processes checked the same, and
     ``adapters.replay``, to go on past an entry that does not hold.
     """
-    return Verified(envelope, statement, id, Verified._pass)
+    return Verified(frozen, keys, statement, id, Verified._pass)
 
 
 def check_form(envelope: Envelope) -> None:
@@ -212,7 +226,7 @@ def sign(statement: Statement, *signers: Signer) -> Envelope:
     return _envelope(payload_type, payload, [Signature(s.keyid, s.sign(message)) for s in signers])
 
 
-def sign_rooted(statements: Sequence[Statement], *signers: Signer, tree: int = 1_024) -> list[Envelope]:
+def sign_rooted(statements: Sequence[Statement], *signers: Signer, tree: int = 256) -> list[Envelope]:
     """The envelopes of many statements, in order; each signer signs once for every ``tree`` of them.
 
     A larger tree saves little more and makes the path that each statement carries longer by 32 bytes a doubling.

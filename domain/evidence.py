@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from proofroom.domain.beacon import beacon_step
 from proofroom.domain.entry import Entry
-from proofroom.domain.envelope import Envelope, Signature, Verified, verify
+from proofroom.domain.envelope import Envelope, Verified, verify
 from proofroom.domain.errors import KeyNotInForce, NoOffence, OtherLedger, Unregistered
 from proofroom.domain.identity import keyring
 from proofroom.domain.ids import KeyId
@@ -16,6 +16,7 @@ from proofroom.domain.keyring import Keyring
 from proofroom.domain.penalties import enqueue
 from proofroom.domain.rooted import RootedPath
 from proofroom.domain.rounds import MAX_BEACON_STEPS
+from proofroom.domain.signatures import Signature
 from proofroom.domain.standing import Penalty, ValidatorFacts
 from proofroom.domain.state import State
 from proofroom.domain.statements import payload_type_of

@@ -12,9 +12,10 @@ from typing import Any
 
 from proofroom.domain.canonical import encode
 from proofroom.domain.entry import Entry
-from proofroom.domain.envelope import Envelope, Signature
+from proofroom.domain.envelope import Envelope
 from proofroom.domain.errors import NoSuchEntry
 from proofroom.domain.receipt import Receipt
+from proofroom.domain.signatures import Signature
 from proofroom.domain.signing import Signer, pae
 from proofroom.domain.statements.activity import Activity
 

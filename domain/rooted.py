@@ -33,7 +33,7 @@ MAX_PATH = 16 * 32
 
 @lru_cache(maxsize=4096)
 def _node(left: bytes, right: bytes) -> bytes:
-    """Remembered, since the paths of neighbours meet: in a tree of 1,024 a statement costs one new node and not ten."""
+    """Remembered, since the paths of neighbours meet: in a tree of 256 a statement costs one new node and not eight."""
     return hashing.digest(hashing.ROOTED_NODE, left, right)
 
 

@@ -99,7 +99,8 @@ def _check_due(state: State, entry: Entry, rule: Rule) -> None:
         return
     if due.kind != entry.statement.kind:
         raise DueFirst(due=due.kind, kind=entry.statement.kind)
-    if due.payload() != entry.verified.envelope.payload:
+    _, payload, _ = entry.verified.frozen
+    if due.payload() != payload:
         raise NotDerived(kind=due.kind, field=_first_difference(due, entry.statement))
 
 

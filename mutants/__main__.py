@@ -110,7 +110,8 @@ MODULES: dict[str, tuple[str, ...]] = {
     ),
     **dict.fromkeys([f"domain/{name}.py" for name in ("consent", "delegation", "authorisation")], CONSENT),
     **dict.fromkeys(
-        [f"domain/{name}.py" for name in ("envelope", "canonical", "signing", "rooted", "entry")], ENVELOPE
+        [f"domain/{name}.py" for name in ("envelope", "canonical", "signatures", "signing", "rooted", "entry")],
+        ENVELOPE,
     ),
 }
 """Module -> the tests that must notice. Another module needs only its line here."""

@@ -15,8 +15,9 @@ from proofroom.adapters.lab.stage import Clock, Stage
 from proofroom.adapters.ledger import LOG, Ledger
 from proofroom.adapters.sqlite import SqliteStore
 from proofroom.domain.canonical import encode
-from proofroom.domain.envelope import Envelope, Signature
+from proofroom.domain.envelope import Envelope
 from proofroom.domain.errors import NothingToAttack, ProofroomError
+from proofroom.domain.signatures import Signature
 from proofroom.domain.signing import Signer, pae
 from proofroom.domain.statements import KINDS, payload_type_of
 

@@ -9,9 +9,10 @@ from proofroom.adapters.mapper import StoredEntry, originator_id
 from proofroom.adapters.stores import Batch, Store
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import Checkpoint, sign_checkpoint
-from proofroom.domain.entry import encode_signatures, entry_bytes
+from proofroom.domain.entry import entry_bytes
 from proofroom.domain.envelope import Envelope, verify
 from proofroom.domain.errors import ProofroomError
+from proofroom.domain.signatures import encode_signatures
 from proofroom.domain.signing import Signer
 
 

@@ -18,8 +18,9 @@ from proofroom.adapters.lab.forge import stored_of
 from proofroom.adapters.mapper import StoredEntry
 from proofroom.domain import merkle
 from proofroom.domain.canonical import encode
-from proofroom.domain.envelope import Signature, signed_message
+from proofroom.domain.envelope import signed_message
 from proofroom.domain.ids import from_ms, to_ms
+from proofroom.domain.signatures import Signature
 
 Entries = Sequence[StoredEntry]
 STRANGER = Key(bytes(32))

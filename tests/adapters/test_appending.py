@@ -21,7 +21,7 @@ from proofroom.adapters.ledger import LOG, Ledger
 from proofroom.adapters.sqlite import SqliteStore
 from proofroom.adapters.stores import Batch, MemoryStore
 from proofroom.adapters.writer import Recorded
-from proofroom.domain.envelope import Envelope, Signature, sign, verify
+from proofroom.domain.envelope import Envelope, sign, verify
 from proofroom.domain.errors import (
     AlreadyRecorded,
     BadSignature,
@@ -31,6 +31,7 @@ from proofroom.domain.errors import (
     TimeWentBack,
 )
 from proofroom.domain.receipt import verify_receipt
+from proofroom.domain.signatures import Signature
 from proofroom.domain.signing import pae
 from proofroom.domain.statements import GRANT_WIRE
 from proofroom.testing.clocks import Clock

@@ -14,9 +14,10 @@ from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.stores import MemoryStore
 from proofroom.adapters.writer import Recorded
 from proofroom.domain.canonical import encode
-from proofroom.domain.envelope import Envelope, Signature, sign
+from proofroom.domain.envelope import Envelope, sign
 from proofroom.domain.errors import ProofroomError
 from proofroom.domain.ids import from_ms
+from proofroom.domain.signatures import Signature
 from proofroom.domain.signing import pae
 from proofroom.testing.clocks import Clock
 from proofroom.testing.histories import START_MS, make_genesis, resign

@@ -15,7 +15,7 @@ from pydantic import Field
 from proofroom.adapters import mapper
 from proofroom.adapters.mapper import StoredEntry, originator_id, read_statement, to_entry, to_stored_entry
 from proofroom.domain import statements
-from proofroom.domain.entry import Entry, encode_signatures, parse_entry
+from proofroom.domain.entry import Entry, parse_entry
 from proofroom.domain.envelope import Envelope, sign, verify
 from proofroom.domain.errors import BadEntry, BadSignature, Malformed, UnknownKind
 from proofroom.domain.statements import KINDS, LedgerStatement, payload_type_of
@@ -27,8 +27,7 @@ from strategies.whole import whole_history
 
 
 def stored(entry: Entry) -> StoredEntry:
-    signatures = encode_signatures(entry.verified.envelope.signatures)
-    return to_stored_entry(entry, originator_id(entry.verified), signatures, b"nodes")
+    return to_stored_entry(entry, originator_id(entry.verified), b"nodes")
 
 
 ENTRIES = whole_history().entries

@@ -20,8 +20,9 @@ from proofroom.adapters.supervisor import Agent
 from proofroom.adapters.vault import NAME, WRAPS, Vault, unseal
 from proofroom.domain import hashing
 from proofroom.domain.canonical import encode
-from proofroom.domain.envelope import Envelope, Signature
+from proofroom.domain.envelope import Envelope
 from proofroom.domain.errors import Malformed, VaultUnavailable
+from proofroom.domain.signatures import Signature
 from proofroom.domain.signing import pae
 
 CALENDAR, HEALTH = "v-7c21 / calendar", "v-7c21 / health"

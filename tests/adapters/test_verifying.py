@@ -55,6 +55,9 @@ def forms() -> st.SearchStrategy[AnyEnvelope]:
         good,
         good.map(Envelope.to_json),
         good.map(verify_one),
+        good.map(Envelope.freeze),
+        st.builds(spoiled, good, st.integers(0, 63)).map(Envelope.freeze),
+        good.map(Envelope.freeze).map(lambda f: (f[0], f[1], f[2][:-1])),
         st.builds(spoiled, good, st.integers(0, 63)),
         st.builds(spoiled, good, st.integers(0, 63)).map(Envelope.to_json),
         good.map(lambda e: e.to_json()[:-1]),
@@ -64,7 +67,9 @@ def forms() -> st.SearchStrategy[AnyEnvelope]:
         st.builds(
             misshapen,
             good,
-            st.sampled_from([{"value": bytearray(64)}, {"value": None}, {"keyid": None}, {"keyid": Text("k")}]),
+            st.sampled_from(
+                [{"value": bytes(63)}, {"value": bytearray(64)}, {"value": None}, {"keyid": None}, {"keyid": Text("k")}]
+            ),
         ),
         good.map(lambda e: e._replace(payload_type=Text(e.payload_type))),
         st.just(b""),

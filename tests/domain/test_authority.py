@@ -9,9 +9,10 @@ import pytest
 
 from proofroom.domain.authority import AUTHORITY
 from proofroom.domain.entry import Entry
-from proofroom.domain.envelope import Envelope, Signature, sign, verify
+from proofroom.domain.envelope import Envelope, sign, verify
 from proofroom.domain.errors import ExtraSignature, MissingRole, SharedKey
 from proofroom.domain.ids import KeyId
+from proofroom.domain.signatures import Signature
 from proofroom.domain.state import State
 from proofroom.domain.statements import KINDS, payload_type_of
 from proofroom.domain.transition import transition

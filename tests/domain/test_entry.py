@@ -7,17 +7,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proofroom.domain import merkle
-from proofroom.domain.entry import (
-    MAX_ENTRY,
-    Entry,
-    decode_signatures,
-    encode_signatures,
-    entry_bytes,
-    parse_entry,
-)
-from proofroom.domain.envelope import Envelope, Signature, verify
-from proofroom.domain.errors import BadEntry, TooLarge
+from proofroom.domain.entry import MAX_ENTRY, Entry, entry_bytes, parse_entry
+from proofroom.domain.envelope import Envelope, verify
+from proofroom.domain.errors import BadEntry, BadSignature, TooLarge
 from proofroom.domain.rooted import RootedPath
+from proofroom.domain.signatures import Signature, decode_signatures, encode_signatures
 from proofroom.testing.bytes import bit_flipped, mutated
 from proofroom.testing.keys import signer
 from proofroom.testing.statements import envelopes
@@ -74,6 +68,13 @@ def test_round_trip_of_statements(index: int, ms: int, envelope: Envelope) -> No
 def test_signatures_round_trip(signatures: tuple[Signature, ...]) -> None:
     """The codec knows both forms of signature, whatever this release verifies."""
     assert decode_signatures(encode_signatures(signatures)) == signatures
+
+
+@pytest.mark.parametrize("size", [0, 63, 65, 128])
+def test_a_signature_of_another_length_is_not_encoded(size: int) -> None:
+    """What could not be read again is not written."""
+    with pytest.raises(BadSignature):
+        encode_signatures((Signature(signer(1).keyid, bytes(size)),))
 
 
 @given(st.binary(max_size=300) | mutated(EXAMPLE) | mutated(FROZEN))

@@ -20,20 +20,13 @@ from securesystemslib.signer._signer import Signer as TheirPort
 
 from proofroom.adapters.keys import Key
 from proofroom.domain import envelope as module
-from proofroom.domain.envelope import (
-    Envelope,
-    Signature,
-    Verified,
-    parse_envelope,
-    sign,
-    statement_id,
-    verify,
-)
+from proofroom.domain.envelope import Envelope, Verified, parse_envelope, sign, statement_id, verify
 from proofroom.domain.errors import (
     BadField,
     BadSignature,
     UnknownKind,
 )
+from proofroom.domain.signatures import Signature
 from proofroom.domain.signing import pae
 from proofroom.domain.statements import GRANT_WIRE, KINDS, payload_type_of
 from proofroom.testing.keys import distinct_signers, signer
@@ -194,16 +187,16 @@ def test_verified_cannot_be_made() -> None:
     """No constructor, subclass or empty instance gives a Verified that was not verified."""
     verified = example_verified()
     with pytest.raises(TypeError):
-        Verified(verified.envelope, verified.statement, verified.id, object())
+        Verified(verified.frozen, verified.keys, verified.statement, verified.id, object())
     with pytest.raises(TypeError):
-        Verified(verified.envelope, verified.statement, verified.id, None)
+        Verified(verified.frozen, verified.keys, verified.statement, verified.id, None)
     with pytest.raises(TypeError):
         type("Sub", (Verified,), {})
     with pytest.raises(AttributeError):
         _ = Verified.__new__(Verified).statement
 
 
-@pytest.mark.parametrize("name", ["envelope", "statement", "id", "keys", "kind", "other"])
+@pytest.mark.parametrize("name", ["envelope", "frozen", "statement", "id", "keys", "kind", "other"])
 def test_verified_never_changes(name: str) -> None:
     """No field of a Verified can be set, and none can be taken out."""
     verified = verify(ENVELOPE)

@@ -13,16 +13,7 @@ from hypothesis import strategies as st
 from proofroom.adapters.keys import Key
 from proofroom.domain import canonical
 from proofroom.domain import envelope as module
-from proofroom.domain.envelope import (
-    MAX_ENVELOPE,
-    MAX_SIGNATURES,
-    Envelope,
-    Signature,
-    parse_envelope,
-    sign,
-    statement_id,
-    verify,
-)
+from proofroom.domain.envelope import MAX_ENVELOPE, MAX_SIGNATURES, Envelope, parse_envelope, sign, statement_id, verify
 from proofroom.domain.errors import (
     BadBase64,
     BadEnvelope,
@@ -39,6 +30,7 @@ from proofroom.domain.errors import (
     TooDeep,
     TooLarge,
 )
+from proofroom.domain.signatures import Signature
 from proofroom.domain.signing import pae
 from proofroom.domain.statements import GRANT_WIRE, KINDS, payload_type_of
 from proofroom.testing.bytes import bit_flipped, mutated

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proofroom.domain import merkle, recount
-from proofroom.domain.entry import encode_signatures, entry_bytes
-from proofroom.domain.envelope import Signature
+from proofroom.domain.entry import entry_bytes
 from proofroom.domain.ids import KeyId
+from proofroom.domain.signatures import Signature, encode_signatures
 from proofroom.domain.signing import pae
 from proofroom.domain.verifier.entry import Entry, canonical, digest, untag
 from proofroom.domain.verifier.note import Checkpoint

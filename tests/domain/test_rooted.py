@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from proofroom.domain import rooted
 from proofroom.domain.canonical import MAX_PAYLOAD
-from proofroom.domain.entry import decode_signatures, encode_signatures, entry_bytes, parse_entry
-from proofroom.domain.envelope import Envelope, Signature, check_form, join, parse_envelope, sign, sign_rooted, verify
+from proofroom.domain.entry import entry_bytes, parse_entry
+from proofroom.domain.envelope import Envelope, check_form, join, parse_envelope, sign, sign_rooted, verify
 from proofroom.domain.errors import (
     BadBase64,
     BadEnvelope,
@@ -29,6 +29,7 @@ from proofroom.domain.errors import (
     UnknownKind,
 )
 from proofroom.domain.rooted import MAX_ROOTED, SIGNED_ROOT, RootedPath, check_place, root_message
+from proofroom.domain.signatures import Signature, decode_signatures, encode_signatures
 from proofroom.domain.signing import pae
 from proofroom.domain.statements import GRANT_WIRE, KINDS
 from proofroom.domain.statements.ledger import Tick

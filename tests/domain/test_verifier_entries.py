@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from proofroom.domain.entry import encode_signatures, entry_bytes
-from proofroom.domain.envelope import Signature, sign_rooted
+from proofroom.domain.entry import entry_bytes
+from proofroom.domain.envelope import sign_rooted
 from proofroom.domain.ids import KeyId
+from proofroom.domain.signatures import Signature, encode_signatures
 from proofroom.domain.signing import pae
 from proofroom.domain.verifier import entry as v
 from proofroom.domain.verifier.verdict import Fault

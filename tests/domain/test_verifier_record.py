@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from proofroom.adapters.proving import Prover, _inner_path
 from proofroom.domain import merkle
 from proofroom.domain.assurance import threshold
-from proofroom.domain.entry import encode_signatures, entry_bytes
-from proofroom.domain.envelope import Signature
+from proofroom.domain.entry import entry_bytes
 from proofroom.domain.hashing import tagged
 from proofroom.domain.ids import KeyId
 from proofroom.domain.recount import verify
+from proofroom.domain.signatures import Signature, encode_signatures
 from proofroom.domain.signing import Signer, pae
 from proofroom.domain.verifier import Report, Verdict
 from proofroom.domain.verifier.entry import parse_entry

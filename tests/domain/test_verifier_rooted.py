@@ -9,11 +9,12 @@ import pytest
 from blake3 import blake3
 
 from proofroom.domain import hashing
-from proofroom.domain.entry import encode_signatures, entry_bytes, parse_entry
-from proofroom.domain.envelope import Envelope, Signature, join, sign, sign_rooted, verify
+from proofroom.domain.entry import entry_bytes, parse_entry
+from proofroom.domain.envelope import Envelope, join, sign, sign_rooted, verify
 from proofroom.domain.errors import ProofroomError
 from proofroom.domain.ids import Digest, KeyId
 from proofroom.domain.rooted import RootedPath
+from proofroom.domain.signatures import Signature, encode_signatures
 from proofroom.domain.signing import Signer, pae
 from proofroom.domain.verifier import entry as verifier
 from proofroom.domain.verifier.verdict import Fault

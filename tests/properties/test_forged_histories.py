@@ -12,8 +12,9 @@ from proofroom.adapters.keys import Key
 from proofroom.adapters.lab.perturb import changes_of
 from proofroom.domain.authority import AUTHORITY
 from proofroom.domain.canonical import encode
-from proofroom.domain.envelope import Envelope, Signature
+from proofroom.domain.envelope import Envelope
 from proofroom.domain.errors import ProofroomError
+from proofroom.domain.signatures import Signature
 from proofroom.domain.signing import pae
 from proofroom.domain.statements import parse
 from proofroom.domain.transition import next_due

@@ -20,9 +20,10 @@ from proofroom.adapters.stores import Batch, MemoryStore
 from proofroom.domain import hashing, merkle
 from proofroom.domain.canonical import encode
 from proofroom.domain.checkpoint import Checkpoint, sign_checkpoint
-from proofroom.domain.entry import encode_signatures, entry_bytes
-from proofroom.domain.envelope import Signature, statement_id
+from proofroom.domain.entry import entry_bytes
+from proofroom.domain.envelope import statement_id
 from proofroom.domain.ids import KeyId
+from proofroom.domain.signatures import Signature, encode_signatures
 from proofroom.domain.signing import Signer, pae
 from proofroom.domain.statements import GRANT_WIRE, payload_type_of
 from proofroom.domain.statements.attestation import Vote

@@ -22,7 +22,7 @@ from proofroom.adapters.mapper import StoredEntry, originator_id, to_stored_entr
 from proofroom.adapters.stores import Batch, MemoryStore
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import Checkpoint, sign_checkpoint
-from proofroom.domain.entry import Entry, encode_signatures, entry_bytes
+from proofroom.domain.entry import Entry, entry_bytes
 from proofroom.domain.envelope import Envelope, sign, verify
 from proofroom.domain.ids import Digest, KeyId, from_ms, to_ms
 from proofroom.domain.signing import Signer
@@ -206,11 +206,9 @@ def store_of(history: History) -> MemoryStore:
     """The history in a store of its own, with a checkpoint wherever nothing is due, as the write path leaves them."""
     store, tree, group = MemoryStore(), merkle.Tree(), list[StoredEntry]()
     for entry, state in zip(history.entries, history.states[1:], strict=True):
-        kind, payload, signatures = entry.verified.envelope
-        signed = encode_signatures(signatures)
-        data = entry_bytes(entry.index, entry.recorded_at_ms, kind, payload, signed)
+        data = entry_bytes(entry.index, entry.recorded_at_ms, *entry.verified.frozen)
         tree, nodes = merkle.append(tree, merkle.SHA256.leaf(data))
-        group.append(to_stored_entry(entry, originator_id(entry.verified), signed, b"".join(nodes)))
+        group.append(to_stored_entry(entry, originator_id(entry.verified), b"".join(nodes)))
         if next_due(state, entry.recorded_at_ms) is None or entry is history.entries[-1]:
             note = sign_checkpoint(Checkpoint(ORIGIN, tree.size, merkle.root(tree)), key("checkpoint"))
             _append(store, group, note)

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 
 from proofroom.domain import errors, ids
 from proofroom.domain.canonical import encode
-from proofroom.domain.envelope import Envelope, Signature, signed_message
+from proofroom.domain.envelope import Envelope, signed_message
 from proofroom.domain.errors import ProofroomError
 from proofroom.domain.ids import SKEW_MS, from_ms, to_ms
+from proofroom.domain.signatures import Signature
 from proofroom.domain.signing import Signer
 from proofroom.domain.statements import GRANT_WIRE, KINDS, payload_type_of
 from proofroom.testing.keys import key, key_of
