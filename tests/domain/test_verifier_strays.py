@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from proofroom.domain import merkle
 from proofroom.domain.verifier import record
+from proofroom.domain.verifier.tree import check_consistency, check_inclusion, log_leaf
 from proofroom.domain.verifier.verdict import Fault
 from strategies.bare import (
     LEDGER,
@@ -96,3 +98,11 @@ def test_large_numbers() -> None:
     ]
     held = entry(10, "batch-sealed", batch(int("300")).body | {"batch": int("301")})
     assert record.check_round([held, *entries], held, LEDGER) == (0, 0, 0)
+
+
+def test_the_last_leaf_of_many() -> None:
+    """A leaf, and an older tree, at the end of one of 1,025."""
+    leaves = [log_leaf(b"%d" % i) for i in range(1_025)]
+    tree, root = merkle.extend(merkle.Tree(), leaves[:-1]), merkle.root(merkle.extend(merkle.Tree(), leaves))
+    check_inclusion(leaves[-1], 1_024, 1_025, [merkle.root(tree)], root)
+    check_consistency(1_024, 1_025, [leaves[-1]], merkle.root(tree), root)
