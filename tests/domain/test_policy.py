@@ -116,3 +116,11 @@ def test_checkpoints_of_any_origin(origin: str) -> None:
     """A note is one, whatever its first letters."""
     note = sign_checkpoint(Checkpoint(origin, 5, bytes(32)), key("checkpoint"))
     assert checkpoint_of(note.encode()).origin == origin
+
+
+def test_many_witnesses() -> None:
+    """A policy may name as many as it likes."""
+    names = [f"W{i}" for i in range(300)]
+    lines = [f"log {LOG}", *(f"witness {name} {witness(name)}" for name in names), f"group all all {' '.join(names)}"]
+    trust = parse_policy("\n".join([*lines, "quorum all"]))
+    assert (len(trust.witnesses), trust.groups) == (300, (("all", 300, tuple(names)),))
