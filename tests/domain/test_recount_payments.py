@@ -22,9 +22,15 @@ def root_of(*items: bytes) -> str:
     return f"blake3:{recount.inner_root(items).hex()}"
 
 
-def payment(work: int = AT, last: int = AT + 3, counted: int = 300, line: dict[str, Any] | None = None) -> str:
+def payment(
+    work: int = AT,
+    last: int = AT + 3,
+    counted: int = 300,
+    line: dict[str, Any] | None = None,
+    whose: tuple[str, str] = ("customer", "u"),
+) -> str:
     """What is said of a record in a batch behind it, its line and the payment of the era at ``AT + 4``."""
-    leaf = {"party": "customer", "key": "u", "attested": counted}
+    leaf: dict[str, Any] = {"party": whose[0], "key": whose[1], "attested": counted}
     said = {"line": 0, "role": "charge", "amount": "7", "basis": {"customer": "u", "records": int("300")}}
     paid = PLACE | {"first_index": 9, "last_index": last, "lines": 1}
     charge = entry(AT + 2, "payout", PLACE | said | (line or {}), LEDGER)
@@ -46,6 +52,8 @@ def test_payments() -> None:
         assert payment(work, last) == "it does not pay the era of the record"
     for other in ({"era": 4}, {"era": 6}, {"cluster": "b"}, {"cluster": "d"}):
         assert payment(line=other) == "the line is of another era"
+    for party, holder in (("customer", "t"), ("customer", "v"), ("agent", "u"), ("dealer", "u")):
+        assert payment(whose=(party, holder)) == "the record's customer is not counted"
     for records in (299, 301):
         assert (
             payment(line={"basis": {"customer": "u", "records": records}})

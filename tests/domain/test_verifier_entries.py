@@ -32,6 +32,12 @@ def entry(body: dict[str, Any], *signers: str) -> v.Entry:
     return v.Entry(7, 0, "tick", "blake3:", frozenset(signers), body)
 
 
+def test_an_entry_stays_what_was_verified() -> None:
+    """Nothing of it can be set."""
+    with pytest.raises(AttributeError):
+        entry({}).index = 8  # type: ignore[misc]
+
+
 def test_an_entry_has_a_signature() -> None:
     """Without any it is none, whatever it says and however long it claims to be; nor with a payload type that is no text."""
     assert v.parse_entry(signed(b"{}")).signers == {key("a").keyid}
