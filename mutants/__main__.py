@@ -19,7 +19,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from mutants.explained import listed, to_list
+from mutants.explained import Listed, listed, to_list
 from mutants.forked import SEED, SHARED
 from mutants.source import Source
 
@@ -178,11 +178,12 @@ def outcomes(module: str) -> Outcomes:
 
 
 def again(module: str) -> None:
-    """Forget that any survived."""
-    if not session_of(module).exists():
-        return
+    """Forget of those that survived for no reason in ``docs/mutants.md`` that they did."""
     with closing(sqlite3.connect(session_of(module))) as connection, connection:
-        connection.execute("DELETE FROM work_results WHERE test_outcome = 'SURVIVED'")
+        connection.executemany(
+            "DELETE FROM work_results WHERE job_id IN (SELECT job_id FROM mutation_specs WHERE operator_name = ? AND occurrence = ?)",
+            [(operator, occurrence) for operator, occurrence, _ in reasoned(module)[0]],
+        )
 
 
 def survivors(module: str) -> None:
@@ -198,20 +199,28 @@ def survivors(module: str) -> None:
         )
 
 
+def reasoned(module: str) -> tuple[list[tuple[str, int, Listed]], list[Listed]]:
+    """Who survived for no reason that ``docs/mutants.md`` gives, by operator and occurrence; and whom it lists who did not survive."""
+    source = Source(ROOT / module)
+    page, left, used = [one for one in listed(PAGE) if one.module == module.removeprefix("domain/")], [], set[Listed]()
+    for _, operator, occurrence in outcomes(module).alive:
+        mutated = source.mutate(operator, occurrence)
+        known = {one for one in page if one.gives(source.text, mutated)}
+        used |= known
+        if not known:
+            left.append((operator, occurrence, to_list(module, source.text, mutated)))
+    return left, [one for one in page if one not in used]
+
+
 def unexplained(modules: list[str]) -> bool:
-    """Print who survived without a reason in ``docs/mutants.md``, as it lists them, and which of those it lists did not survive."""
-    page, found = listed(PAGE), False
+    """Print these, as the page lists them."""
+    found = False
     for module in modules:
-        source, rest = Source(ROOT / module), {one for one in page if one.module == module.removeprefix("domain/")}
-        for _, operator, occurrence in outcomes(module).alive:
-            mutated = source.mutate(operator, occurrence)
-            known = {one for one in rest if one.gives(source.text, mutated)}
-            rest -= known
-            if not known:
-                found = True
-                print("no reason:", to_list(module, source.text, mutated), sep="\n")
-        for stale in sorted(rest):
-            print("no survivor:", stale, sep="\n")
+        left, rest = reasoned(module)
+        found = found or bool(left)
+        for what, ones in (("no reason", [one for *_, one in left]), ("no survivor", rest)):
+            for one in ones:
+                print(f"{what}:", one, sep="\n")
     return found
 
 
@@ -231,7 +240,7 @@ def main() -> None:
         "modules", nargs="*", default=[], metavar="MODULE", choices=[*MODULES, []], help="all, if none is named"
     )
     parser.add_argument("--first", default="", metavar="N", help="of each module only the first N in their drawn order")
-    parser.add_argument("--again", action="store_true", help="also try those again that survived")
+    parser.add_argument("--again", action="store_true", help="also try those again that survived without a reason")
     parser.add_argument("--survivors", action="store_true", help="only print who survived")
     parser.add_argument(
         "--unexplained", action="store_true", help="only print who survived without a reason in docs/mutants.md"
@@ -250,7 +259,8 @@ def main() -> None:
         with (BUILD / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # one run at a time has the copy
             for module in modules if given.again else ():
-                again(module)
+                if session_of(module).exists():
+                    again(module)
             for tests in dict.fromkeys(MODULES[module] for module in modules):
                 run([module for module in modules if MODULES[module] == tests], given.first)
     summary(modules)

@@ -373,3 +373,12 @@ def test_the_reserve_gets_what_neither_nodes_nor_validators_are_due() -> None:
     )
     lines = amounts(work._replace(parameters=work.parameters._replace(cpu_second=1, validators_share=ONE // 2)))
     assert [lines[role] for role in (("validator", VALIDATORS[0]), ("reserve", ""))] == [2, 2]
+
+
+def test_who_never_deposited_owes_all() -> None:
+    """Like whose deposit is used up: nothing is collected, and nothing is taken back."""
+    lot = Lot(1, UsageSum(10**9, 10**9, 10**9, 10**9, 10, 10))
+    work = Work(PLAIN, 60, {(CUSTOMERS[0], "alpha"): lot}, {}, {}, PROVIDERS)
+    (charge,) = compute_charges(work)
+    assert sum(charge.charged) > 0 == sum(charge.collected)
+    assert compute_lines("c", 7, work) == compute_lines("c", 7, work._replace(deposits={CUSTOMERS[0]: 0}))
