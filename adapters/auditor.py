@@ -74,8 +74,8 @@ class Auditor:
         if stored.index != self.size:
             raise Fault(f"index {self.size} is missing, {stored.index} follows")
         self._check = "bytes"
-        leaf = merkle.SHA256.leaf(stored.entry_bytes())
-        if not self.progress.tree_lost and b"".join(merkle.append(self.replay.tree, leaf)[1]) != stored.nodes:
+        tree, nodes = merkle.append(self.replay.tree, merkle.SHA256.leaf(stored.entry_bytes()))
+        if not self.progress.tree_lost and b"".join(nodes) != stored.nodes:
             raise Fault("its bytes do not give the leaf and nodes that were stored with it")
         self._check = "statement"
         if not isinstance(outcome, Verified):
@@ -84,7 +84,7 @@ class Auditor:
         if (stored.originator_id, stored.originator_version) != (originator_id(outcome), 1):
             raise Fault("its key in the store is not that of its statement")
         self._check = "rule"
-        self.replay.take(Entry(stored.index, stored.recorded_at_ms, outcome), leaf)
+        self.replay.take(Entry(stored.index, stored.recorded_at_ms, outcome), tree)
 
     def _check_checkpoints(self) -> None:
         """Hold the store's checkpoints up to here against the tree."""

@@ -31,14 +31,17 @@ class Replay:
     def __init__(self, state: State | None = None, tree: Tree | None = None) -> None:
         self.state, self.tree = state or State(), tree or Tree()
 
-    def take(self, entry: Entry, leaf: bytes) -> None:
+    def take(self, entry: Entry, tree: Tree) -> None:
         """Take in the next entry.
+
+        Args:
+            entry: the entry.
+            tree: the tree with its leaf.
 
         Raises:
             ProofroomError: it does not hold. Nothing has changed.
         """
-        self.state = transition(self.state, entry)
-        self.tree, _ = merkle.append(self.tree, leaf)
+        self.state, self.tree = transition(self.state, entry), tree
 
     def pass_over(self, recorded_at_ms: int, verified: Verified | None) -> None:
         """Go on behind an entry that does not hold: with what the ledger had to state there, and with what the entry did as far as the
@@ -60,7 +63,8 @@ class Replay:
     def take_bytes(self, data: bytes) -> None:
         """The same, from the frozen bytes of an entry."""
         index, recorded_at_ms, envelope = parse_entry(data)
-        self.take(Entry(index, recorded_at_ms, verify(envelope)), SHA256.leaf(data))
+        tree, _ = merkle.append(self.tree, SHA256.leaf(data))
+        self.take(Entry(index, recorded_at_ms, verify(envelope)), tree)
 
     def check_signed(self, note: str) -> None:
         """The note is the checkpoint of exactly these entries, by the key in force, and nothing that was due is missing at their end.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NoReturn, cast
 
 import orjson
@@ -40,8 +41,9 @@ _QUICK_WRITE = (
 )
 
 
+@lru_cache(maxsize=4096)
 def millionths(number: float | Decimal | int) -> int:
-    """The integer count of millionths that a JSON number writes.
+    """The integer count of millionths that a JSON number writes. Remembered: the schema asks for it, and then the rules.
 
     Raises:
         BadNumber: negative, 2^53 millionths or more, or with more than six decimals.
