@@ -79,3 +79,5 @@ if __name__ == "__main__":
             audit_all(Path(room), *map(Path, progress))
         case ["verify", folder, records]:
             verify_all(Path(folder), int(records), WORKERS)
+        case rest:
+            main(*map(int, rest))

@@ -51,7 +51,7 @@ def main(entries: int = ENTRIES) -> None:
     ((newest,),) = views.sql("SELECT max(recorded_at) FROM log").fetchall()
     for text, sql in re.findall(r"\n([^\n]+)\n\n```sql\n(.*?)```", QUESTIONS.read_text(), re.DOTALL):
         sql = re.sub("TIMESTAMP '[^']*'", f"TIMESTAMP '{newest}'", sql)  # a moment at which this ledger had grants
-        taken = []
+        taken, rows = [], 0
         for _ in range(REPEATS):
             start = time.perf_counter()
             rows = len(views.sql(sql).fetchall())

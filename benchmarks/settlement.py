@@ -74,6 +74,7 @@ def main(runs: int = 3) -> None:
     print(
         f"settling an era of {CUSTOMERS:,} customers and {NODES:,} providers, the arithmetic alone, by processor time"
     )
+    rate = 0.0
     for size, taken in samples.items():
         rate = size / statistics.median(s.cpu_seconds for s in taken)
         peak = max(s.peak_mib for s in taken)

@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from uuid import UUID
 
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
@@ -45,7 +46,7 @@ def append_each(folder: Path) -> None:
 def save_each(folder: Path) -> None:
     """Side B: an aggregate with one event a call."""
     env = {**os.environ, "PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(folder / "bare.db")}
-    application: Application = Application(env=env)
+    application: Application[UUID] = Application(env=env)
     vaults = [Vault("ed25519:" + "0" * 64, f"v-{i}") for i in range(COUNT)]
 
     def work() -> None:

@@ -142,7 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):  # a test may have put something smaller there
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # or it does not have it, as above
     as_json = "--json" in args[: args.index("--") if "--" in args else None]
     with _quiet_on_broken_pipe() as broken:
         status = _explained(lambda: _run(args), as_json)

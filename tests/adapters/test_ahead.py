@@ -45,6 +45,6 @@ def test_whoever_stops_early_leaves_no_thread() -> None:
     taking = ahead(endless(), most=3)
     for _ in range(10):
         next(taking)
-    taking.close()  # type: ignore[attr-defined]
+    taking.close()  # type: ignore[attr-defined]  # it is a generator
     assert len(made) <= 10 + 3 + 1
     assert not any(thread.name == "proofroom-ahead" for thread in threading.enumerate())

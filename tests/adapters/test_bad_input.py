@@ -263,7 +263,7 @@ def test_bad_input_is_named_and_leaves_nothing(place: Place, what: str) -> None:
     outcomes = list(place.ledger.append_stream([bad, good, bad]))
     assert [isinstance(o, Recorded) for o in outcomes] == [False, True, False]
     assert [o.code for o in outcomes if isinstance(o, ProofroomError)] == [error.code, error.code]
-    assert place.ledger.size == before[1] + 1  # type: ignore[operator]
+    assert place.ledger.size == before[1] + 1  # type: ignore[operator]  # a size, where there is a ledger
 
 
 def test_the_good_one_is_good(place: Place) -> None:

@@ -131,7 +131,7 @@ def agents(tmp_path: Path) -> Path:
 
 
 def run(agents: Path, name: str, data: bytes = b"", **limits: float) -> Finished:
-    return run_agent(Agent(f"agents_there:{name}"), data, Limits(**limits), paths=[str(agents)])  # type: ignore[arg-type]
+    return run_agent(Agent(f"agents_there:{name}"), data, Limits(**limits), paths=[str(agents)])  # type: ignore[arg-type]  # limits by name
 
 
 def assert_none_left(mark: str) -> None:

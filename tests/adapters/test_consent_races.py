@@ -17,6 +17,7 @@ import pytest
 from proofroom.adapters.audit import Verdict
 from proofroom.adapters.ledger import LOG, Ledger
 from proofroom.domain.entry import Entry
+from proofroom.domain.envelope import Envelope
 from proofroom.domain.errors import Refused
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.consent import Delegation, Grant
@@ -71,11 +72,11 @@ def test_threads_that_race_a_revocation(tmp_path: Path, root: bool) -> None:
             acknowledged = threading.Event()
             late: list[int] = []
 
-            def work(batch: list[object]) -> None:
+            def work(batch: list[Envelope]) -> None:
                 for envelope in batch:
                     told = acknowledged.is_set()  # noqa: B023
                     try:
-                        place = ledger.append(envelope)  # type: ignore[arg-type]
+                        place = ledger.append(envelope)
                     except Refused:
                         continue
                     if told:

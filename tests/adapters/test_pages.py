@@ -211,12 +211,12 @@ def test_era_facts_balance(whole: Ledger) -> None:
     paid = [e.statement for e in whole_history().entries if e.statement.kind == "era-paid"]
     assert paid
     for statement in paid:
-        facts = pages.era_facts(whole, statement.cluster, statement.era)  # type: ignore[attr-defined]
+        facts = pages.era_facts(whole, statement.cluster, statement.era)  # type: ignore[attr-defined]  # of a kind that has it
         lines = [line["statement"] for line in facts["lines"]]
         assert len(lines) == facts["statement"]["lines"]
         sums = {c: sum(int(x["amount"]) for x in lines if (x["role"] == "charge") == c) for c in (True, False)}
         assert sums[True] == sums[False] == int(facts["statement"]["totals"]["collected"])
-        page = pages.era_page(whole, statement.cluster, statement.era)  # type: ignore[attr-defined]
+        page = pages.era_page(whole, statement.cluster, statement.era)  # type: ignore[attr-defined]  # of a kind that has it
         assert pages.money_text(sums[True], "CERE") in page
         json.dumps(facts)
 

@@ -48,7 +48,7 @@ def store_of(*sizes: int, seed: bytes = b"", origin: str = ORIGIN) -> MemoryStor
         tree = merkle.extend(Tree(), [row.nodes[:32] for row in rows(size, seed)])
         note = sign_checkpoint(Checkpoint(origin, size, merkle.root(tree)), key("checkpoint"))
         batch = Batch(rows(size, seed)[before:], note)
-        store.append(before, lambda _, batch=batch: batch)  # type: ignore[misc]
+        store.append(before, lambda _, batch=batch: batch)  # type: ignore[misc]  # bound early, which no type says
         before = size
     return store
 

@@ -81,7 +81,7 @@ def run(agents: Path, name: str, data: bytes = DATA, **limits: float) -> bytes:
 
 
 def finish(agents: Path, name: str, data: bytes = DATA, **limits: float) -> Finished:
-    return run_agent(Agent(f"agents_here:{name}"), data, Limits(**limits), paths=[str(agents)])  # type: ignore[arg-type]
+    return run_agent(Agent(f"agents_here:{name}"), data, Limits(**limits), paths=[str(agents)])  # type: ignore[arg-type]  # limits by name
 
 
 def test_bytes_in_bytes_out(agents: Path) -> None:

@@ -131,7 +131,7 @@ def test_no_key_it_has_or_makes_opens_a_blob(heist: Heist) -> None:
 
 def test_the_vault_gives_it_nothing(heist: Heist) -> None:
     """With the wraps, names and blobs of either scope copied over the other's, and with wraps that it signed itself."""
-    vault, folder = heist.vault, Path(heist.vault.storage.blobs.folder)  # type: ignore[attr-defined]
+    vault, folder = heist.vault, Path(heist.vault.storage.blobs.folder)  # type: ignore[attr-defined]  # blobs in a folder
     calendar, health = (folder / vault.storage.scope_folder(scope) for scope in (CALENDAR, HEALTH))
     aside = folder.parent / "aside"
     shutil.copytree(folder, aside)

@@ -207,7 +207,7 @@ def test_as_commands(tmp_path: Path) -> None:
     with make_folder(folder).ledger as ledger:
         ledger.tick()
     save_key(tmp_path / "w.json", bytes(range(32)))
-    log = verifier_key(ORIGIN, ledger.state.founding.checkpoint_key)  # type: ignore[union-attr]
+    log = verifier_key(ORIGIN, ledger.state.founding.checkpoint_key)  # type: ignore[union-attr]  # it is there
     command = ["witness", "--name", NAME, "--key", f"file:{tmp_path / 'w.json'}"]
     command += ["--state", str(tmp_path / "w.db"), "--log", log, "--json"]
     run = "import sys; from proofroom.adapters.cli import main; sys.exit(main(sys.argv[1:]))"
@@ -221,7 +221,7 @@ def test_as_commands(tmp_path: Path) -> None:
     finally:
         process.terminate()
         assert process.wait(30) == 0
-        process.stdout.close()  # type: ignore[union-attr]
+        process.stdout.close()  # type: ignore[union-attr]  # it is there
     file, policy = tmp_path / "entry.json", tmp_path / "policy"
     with Ledger.open(folder) as ledger:
         ledger.tick()

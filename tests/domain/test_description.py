@@ -62,7 +62,7 @@ def test_a_description_comes_to_the_naive_settlement(
     offer = d["listings"][0]
     naive = Settlement(
         prices={name: int(price) for name, price in d["prices"].items()},
-        shares=tuple(int(d["shares"][n]) for n in ("treasury", "reserve", "validators")),  # type: ignore[arg-type]
+        shares=tuple(int(d["shares"][n]) for n in ("treasury", "reserve", "validators")),  # type: ignore[arg-type]  # the vector is plain JSON
         seconds=result["seconds"],
         usage={p: add(*(r for r in full if (r["customer"], r["node"]) == p)) for p in places},
         inspected={v["validator"]: v["inspected"] for v in d["validators"]},

@@ -211,12 +211,12 @@ def test_statement_inside_never_changes() -> None:
     """What was verified cannot be changed in place either: no field, and nothing inside a field."""
     verified = verify(example_envelope("vote-revealed", 1))
     with pytest.raises((TypeError, ValueError)):
-        verified.statement.round = 5  # type: ignore[attr-defined]
+        verified.statement.round = 5  # type: ignore[attr-defined]  # of a kind that has it
     with pytest.raises((TypeError, AttributeError)):
-        verified.statement.vote.reasons["unobserved"] = ""  # type: ignore[attr-defined]
+        verified.statement.vote.reasons["unobserved"] = ""  # type: ignore[attr-defined]  # of a kind that has it
     assert verified.statement.payload() == verified.envelope.payload
     grant = verify(example_envelope("grant", 1))
-    scopes = grant.statement.metadata.scopes  # type: ignore[attr-defined]
+    scopes = grant.statement.metadata.scopes  # type: ignore[attr-defined]  # of a kind that has it
     with pytest.raises((TypeError, AttributeError)):
         scopes.append(scopes[0])
     assert grant.statement.payload() == grant.envelope.payload

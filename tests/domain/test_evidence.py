@@ -63,7 +63,7 @@ def test_equivocation_costs_bond_and_place() -> None:
     history.write(*(cast.reveal(0, i, make_vote(2)) for i in others))
     history.tick(120_000)
     history.write(cast.close_era(0))
-    paid = {s.basis.validator for e in history.entries if (s := e.statement).kind == "payout" and s.role == "validator"}  # type: ignore[attr-defined]
+    paid = {s.basis.validator for e in history.entries if (s := e.statement).kind == "payout" and s.role == "validator"}  # type: ignore[attr-defined]  # of a kind that has it
     assert paid == {cast.validators[i].keyid for i in others}
 
 

@@ -327,7 +327,7 @@ def test_gpu_units_in_millionths(number: float, micro: int) -> None:
     value = example("activity")
     value["compute"]["gpu_units"] = number
     parsed = parse(payload_type_of("activity"), encode(value))
-    assert parsed.compute.gpu_micro == micro  # type: ignore[attr-defined]
+    assert parsed.compute.gpu_micro == micro  # type: ignore[attr-defined]  # an activity
 
 
 def test_roles_have_the_spelling_of_the_page() -> None:

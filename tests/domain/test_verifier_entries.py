@@ -35,7 +35,7 @@ def entry(body: dict[str, Any], *signers: str) -> v.Entry:
 def test_an_entry_stays_what_was_verified() -> None:
     """Nothing of it can be set."""
     with pytest.raises(AttributeError):
-        entry({}).index = 8  # type: ignore[misc]
+        entry({}).index = 8  # type: ignore[misc]  # that is the test
 
 
 def test_an_entry_has_a_signature() -> None:

@@ -118,7 +118,7 @@ def test_commitments_are_bound_to_everything() -> None:
     found = {commitment(*base)}
     for i, other in enumerate(others):
         changed = [*base[:i], other, *base[i + 1 :]]
-        found.add(commitment(*changed))  # type: ignore[arg-type]
+        found.add(commitment(*changed))  # type: ignore[arg-type]  # the parts of one call
     assert len(found) == 5
 
 

@@ -103,7 +103,7 @@ def refusal(case: Case) -> tuple[str, str, int]:
     if case.error is errors.EraFull:
         expected["limit"] = 1
     assert {name: getattr(caught.value, name) for name in expected} == expected
-    assert set(expected) == {field.name for field in dataclasses.fields(case.error)}  # type: ignore[arg-type]
+    assert set(expected) == {field.name for field in dataclasses.fields(case.error)}  # type: ignore[arg-type]  # every error is a dataclass
     assert history.state is before
     assert encode_state(history.state, b"") == digest
     return raised_at(caught.value.__traceback__)

@@ -61,7 +61,7 @@ def observe(folder: Path, record: Envelope, source: Signer = GATEWAY, **changes:
     statement = verify(record).statement
     assert isinstance(statement, Activity)
     claim = claim_of(statement)
-    seen = Observation(*claim.usage, (claim.vault_scope,), claim.result_hash)._replace(**changes)  # type: ignore[arg-type]
+    seen = Observation(*claim.usage, (claim.vault_scope,), claim.result_hash)._replace(**changes)  # type: ignore[arg-type]  # a claim as plain values
     name = statement_id(record.payload_type, record.payload)
     observation = sign_observation(statement.ledger, name, seen, source, at_ms=START_MS)
     ObservationFolder(folder / "observations").put(name, observation)
