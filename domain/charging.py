@@ -19,12 +19,12 @@ MIB = 2**20
 class Parts(NamedTuple):
     """A charge by what it is for, in base units."""
 
-    cpu: int = 0
-    gpu: int = 0
-    streamed: int = 0
-    stored: int = 0
-    puts: int = 0
-    gets: int = 0
+    cpu: int
+    gpu: int
+    streamed: int
+    stored: int
+    puts: int
+    gets: int
 
 
 class Rates(NamedTuple):

@@ -61,6 +61,7 @@ SETTLEMENT = (
     "tests/domain/test_counting.py",
     "tests/domain/test_lines.py",
     "tests/domain/test_marketplace.py",
+    "tests/domain/test_payouts.py",
     "tests/domain/test_settlement.py",
     "tests/properties/test_eras.py",
     REFUSALS,

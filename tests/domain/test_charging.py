@@ -75,6 +75,10 @@ def test_no_company_costs_more(usages: list[UsageSum], seconds: int, price: int)
         (stored_charge(2**20 * MONTH_SECONDS, 4_000_000, MONTH_SECONDS), 4_000_000),
         (stored_charge(2**20 * MONTH_SECONDS // 2, 3, MONTH_SECONDS // 2), 1),  # one and a half, down
         (stored_charge(2**20 * 2 * MONTH_SECONDS, 5, 2 * MONTH_SECONDS), 10),  # two slices, not capped at one
+        (
+            stored_charge(2**20 * 3 * MONTH_SECONDS // 2, 3, 3 * MONTH_SECONDS // 2),
+            4,
+        ),  # a slice of 3, and one of one and a half
         (stored_charge(86_399, 10**17, 86_400), 0),  # less than one byte on average
     ],
 )

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from proofroom.domain.canonical import decode, encode
 from proofroom.domain.completeness import (
+    Counted,
     find_omission,
     find_omission_over,
     parse_leaf,
@@ -21,6 +22,7 @@ from proofroom.domain.errors import BadProof
 from proofroom.domain.hashing import tagged
 from proofroom.domain.ids import Digest, KeyId
 from proofroom.domain.merkle import root_of
+from proofroom.domain.state import UsageSum
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.settlement import EraPaid
 from proofroom.testing.histories import History
@@ -116,6 +118,7 @@ def test_late_records_hide_no_omission() -> None:
     for lie in lies:
         assert find_omission(paid, "customer", user, lie, records) is None
         assert "the eras count" in (find_omission_over([*told[:2], (paid, lie)], "customer", user, records) or "")
+    assert find_omission_over(told[1:], "customer", user, {}) is None  # they may begin anywhere
     for others in ([told[0], told[2]], [told[0], told[0]], [told[1], told[0]], []):
         with pytest.raises(ValueError, match="consecutive"):
             find_omission_over(others, "customer", user, records)
@@ -131,6 +134,31 @@ def test_receipts_of_other_work_show_nothing() -> None:
     party, holder, *_ = parse_leaf(leaves[0])
     assert find_omission(paid, party, holder, None, others) is None
     assert find_omission(paid, party, holder, None, records)
+
+
+def test_what_is_carried_excuses_as_many_records() -> None:
+    """Of four and two that were left to the next era, six receipts say nothing, and seven show one to be missing: in one era or two."""
+    paid, _, records = paid_eras(whole_history())[0]
+    carrying, first = paid.model_copy(update={"carried": 2}), next(iter(records.values()))
+    next_era = carrying.model_copy(update={"era": paid.era + 1})
+    counted = Counted("customer", first.customer, 4, 4, UsageSum())
+    for held, said in ((6, None), (7, f"4 records of {first.customer}, the receipts hold 7")):
+        mine = {Digest(f"blake3:{i:064x}"): first for i in range(held)}
+        one = find_omission(carrying, "customer", first.customer, counted, mine)
+        two = find_omission_over([(paid, counted), (next_era, None)], "customer", first.customer, mine)
+        assert (one, two) == (said and f"the era counts {said}", said and f"the eras count {said}")
+
+
+@pytest.mark.parametrize("count", range(1, 20))
+def test_every_leaf_of_many_is_proven(count: int) -> None:
+    """At its place, against the root of all of them."""
+    usage = dict.fromkeys(UsageSum._fields, "1")
+    leaves = [encode({"party": "agent", "key": f"k{i}", "recorded": i, "attested": 0} | usage) for i in range(count)]
+    paid = paid_eras(whole_history())[0][0].model_copy(update={"completeness_root": tagged(root_of(leaves))})
+    for i in range(count):
+        proof = prove_leaf(leaves, "agent", KeyId(f"k{i}"))
+        assert proof is not None
+        assert verify_leaf(paid, proof).recorded == i
 
 
 @pytest.mark.parametrize("leaf", [b"{}", b'{"party":"agent"}', encode({"party": "agent", "key": "k", "recorded": 1})])

@@ -109,3 +109,8 @@ def test_memory_is_that_of_parties(batches: list[list[tuple[Pending, Fate]]]) ->
     assert {of: counts[0] for of, counts in era.counted.items()} == parties
     assert not era.unattested
     assert attested_of(leave_out(era, everything)) == {}
+
+
+def test_nothing_counted() -> None:
+    """Is what sums begin with."""
+    assert Tally() == (0, 0, (0, 0, 0, 0, 0, 0))
