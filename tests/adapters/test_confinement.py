@@ -25,6 +25,7 @@ from proofroom.domain.errors import (
     AgentOverProcesses,
     AgentOverTime,
 )
+from strategies.processes import arguments, assert_none_left
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="what is confined elsewhere is said in docs/private-compute.md"
@@ -132,22 +133,6 @@ def agents(tmp_path: Path) -> Path:
 
 def run(agents: Path, name: str, data: bytes = b"", **limits: float) -> Finished:
     return run_agent(Agent(f"agents_there:{name}"), data, Limits(**limits), paths=[str(agents)])  # type: ignore[arg-type]  # limits by name
-
-
-def assert_none_left(mark: str) -> None:
-    """No process carries the mark in its arguments; one that was killed may take a moment to go."""
-    for _ in range(150):
-        if not any(mark in arguments(path) for path in Path("/proc").glob("[0-9]*")):
-            return
-        time.sleep(0.02)
-    raise AssertionError("a process is left")
-
-
-def arguments(process: Path) -> str:
-    try:
-        return (process / "cmdline").read_text(errors="replace")
-    except OSError:
-        return ""
 
 
 @pytest.mark.parametrize(

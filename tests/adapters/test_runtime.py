@@ -22,6 +22,7 @@ from proofroom.adapters.vault import Vault
 from proofroom.domain.crosscheck import Claim, Tolerances, cross_check
 from proofroom.domain.errors import AgentFailed, AgentOverCpu, VaultUnavailable
 from proofroom.domain.state import UsageSum
+from strategies.processes import arguments, assert_none_left
 
 WALLET, AGENT = Key(bytes([1]) * 32), Key(bytes([2]) * 32)
 SCOPE = "v-7 / calendar"
@@ -168,22 +169,6 @@ def test_agent_that_leaves_a_process_behind(agents: Path) -> None:
     assert run(agents, "leave_behind", mark.encode()) == b"left"
     assert time.monotonic() - began < 60  # and not the ten minutes that it would have slept
     assert_none_left(mark)
-
-
-def assert_none_left(mark: str) -> None:
-    """No process carries the mark in its arguments; one that was killed may take a moment to go."""
-    for _ in range(100):
-        if not any(mark in arguments(path) for path in Path("/proc").glob("[0-9]*")):
-            return
-        time.sleep(0.02)
-    raise AssertionError("a process is left")
-
-
-def arguments(process: Path) -> str:
-    try:
-        return (process / "cmdline").read_text(errors="replace")
-    except OSError:
-        return ""
 
 
 def test_interrupt_leaves_no_process(agents: Path) -> None:
