@@ -13,6 +13,7 @@ from urllib.parse import quote
 from eventsourcing.persistence import PersistenceError
 from eventsourcing.sqlite import SQLiteCursor
 
+from proofroom.adapters import sqlite_header
 from proofroom.adapters.mapper import StoredEntry
 from proofroom.adapters.recorders import (
     APPLICATION_ID,
@@ -72,11 +73,15 @@ class SqliteStore:
         with self._errors():
             if create and not self.path.exists():
                 _create_file(self.path)
-            _check_header(self.path)
-            mode = _read_only_mode(self.path) if read_only else "mode=rw"
-            name = f"file:{quote(str(self.path.absolute()))}?{mode}"
-            self._datastore = Datastore(name, lock_timeout=lock_timeout)
-            self._recorder = SQLiteLogRecorder(self._datastore, events_table_name=TABLE)
+            self._file = sqlite_header.take(self.path)
+            try:
+                mode = _read_only_mode(self.path) if read_only else "mode=rw"
+                name = f"file:{quote(str(self.path.absolute()))}?{mode}"
+                self._datastore = Datastore(name, lock_timeout=lock_timeout)
+                self._recorder = SQLiteLogRecorder(self._datastore, events_table_name=TABLE)
+            except BaseException:
+                sqlite_header.let_go(self._file)
+                raise
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[SQLiteCursor]:
@@ -193,9 +198,11 @@ class SqliteStore:
     def close(self) -> None:
         """Wait for what is under way in other threads, then let go of the file."""
         with self._use:
-            self._closed = True
+            was_closed, self._closed = self._closed, True
             self._use.wait_for(lambda: self._users == 0)
         self._datastore.close()
+        if not was_closed:
+            sqlite_header.let_go(self._file)
 
 
 def _create_file(path: Path) -> None:
@@ -223,26 +230,6 @@ def _read_only_mode(path: Path) -> str:
     """SQLite shares memory through a file beside the log even to read; where none can be made nobody writes either."""
     still = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
     return "mode=ro&immutable=1" if still else "mode=ro"
-
-
-def _check_header(path: Path) -> None:
-    """Look before SQLite does, which would change the journal mode of a file that is not ours.
-
-    Raises:
-        NotALedger: no file, not SQLite, or of another application or layout (SQLite file format, section 1.3).
-    """
-    try:
-        with path.open("rb") as file:
-            header = file.read(100)
-    except OSError as e:
-        raise NotALedger(path=str(path), why=e.strerror or str(e)) from None
-    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
-        raise NotALedger(path=str(path), why="it is not an SQLite file")
-    if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
-        raise NotALedger(path=str(path), why="it is an SQLite file of something else")
-    layout = int.from_bytes(header[60:64], "big")
-    if layout != LAYOUT:
-        raise NotALedger(path=str(path), why=f"its layout is {layout}, this release knows {LAYOUT}")
 
 
 def _explain(path: str, error: BaseException) -> StoreUnavailable:
