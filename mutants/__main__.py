@@ -72,6 +72,7 @@ ATTESTATION = (
     "tests/domain/test_escalation.py",
     "tests/domain/test_escalation_vectors.py",
     "tests/domain/test_rounds.py",
+    "tests/domain/test_rounds_together.py",
     "tests/domain/test_tally.py",
     "tests/domain/test_voting.py",
     "tests/properties/test_message_orders.py",

@@ -65,4 +65,4 @@ def _alike(pairs: Iterable[tuple[str, str]]) -> int:
 
 def _cut(text: str, at: int) -> int:
     """Where a word begins, not more than some characters before."""
-    return 0 if at <= CONTEXT else text.find(" ", at - CONTEXT, at) + 1 or at - CONTEXT
+    return 0 if at <= CONTEXT else text.find(" ", at - CONTEXT, at - CONTEXT // 2) + 1 or at - CONTEXT

@@ -64,6 +64,7 @@ def test_the_last_incomplete_run_is_skipped() -> None:
     """2^64 is one more than a multiple of 3: its last word alone would favour 0."""
     assert next_below(iter([2**64 - 1, 5]), 3) == 2
     assert next_below(iter([2**64 - 2]), 3) == 2
+    assert next_below(iter([2**64 - 1, 2**64 - 6, 2**64 - 7]), 10) == 9
 
 
 @given(SEEDS)

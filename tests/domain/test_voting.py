@@ -105,6 +105,17 @@ def test_votes_judge_each_record_once(data: st.DataObject, count: int) -> None:
     assert ballot.reject == sum(1 << i for i in rejected)
 
 
+@pytest.mark.parametrize(("agree", "doubt"), [(0b101, 0b010), (0b001, 0b110), (0b001, 0b010), (0b011, 0b100)])
+def test_votes_judge_only_what_is_asked(agree: int, doubt: int) -> None:
+    """Of three records the first two are asked about: each is agreed or doubted, and the third is neither."""
+    vote = Vote.model_validate({"agree": write_bitmap(agree, 3), "reasons": {"unobserved": write_bitmap(doubt, 3)}})
+    if (agree, doubt) == (0b001, 0b010):
+        assert read_vote(vote, 3, 0b011).agree == 0b001
+    else:
+        with pytest.raises(BadVote, match="does not ask about"):
+            read_vote(vote, 3, 0b011)
+
+
 def test_who_rejects_and_abstains_rejects() -> None:
     """Two reasons for one record: the rejection counts."""
     vote = Vote.model_validate({"agree": "AA==", "reasons": {"unobserved": "AQ==", "out-of-scope": "AQ=="}})
