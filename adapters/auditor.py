@@ -16,7 +16,7 @@ from proofroom.adapters.findings import MOST, Finding, report
 from proofroom.adapters.mapper import StoredEntry, originator_id
 from proofroom.adapters.replay import Fault, Replay
 from proofroom.adapters.stores import Store
-from proofroom.adapters.verifying import AnyEnvelope, Outcomes
+from proofroom.adapters.verifying import Given, Outcomes
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import parse_note
 from proofroom.domain.entry import Entry
@@ -177,12 +177,12 @@ def checkpoints_of(store: Store, start: int, size: int) -> Iterator[tuple[int, s
 
 
 def verified(
-    entries: Iterable[StoredEntry], verify_chunks: Callable[[Iterable[AnyEnvelope]], Iterator[Outcomes]]
+    entries: Iterable[StoredEntry], verify_chunks: Callable[[Iterable[Given]], Iterator[Outcomes]]
 ) -> Iterator[tuple[StoredEntry, Outcome]]:
     """Each entry with its statement or the error in its place, in order; no more are held than whoever verifies streams asks for."""
     waiting: deque[tuple[StoredEntry, ProofroomError | None]] = deque()
 
-    def envelopes() -> Iterator[AnyEnvelope]:
+    def envelopes() -> Iterator[Given]:
         for stored in entries:
             frozen, error = _frozen(stored)
             waiting.append((stored, error))
@@ -193,7 +193,7 @@ def verified(
         yield stored, outcome if error is None else error
 
 
-def _frozen(stored: StoredEntry) -> tuple[AnyEnvelope, ProofroomError | None]:
+def _frozen(stored: StoredEntry) -> tuple[Given, ProofroomError | None]:
     """What is to be verified; nothing, and why, where columns hold no envelope."""
     try:
         return stored.frozen(), None

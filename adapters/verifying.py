@@ -33,11 +33,14 @@ CHUNK = 64
 AHEAD = 32
 """Chunks under way while earlier ones are written: twice as many as are written at once; four for each process where that is more."""
 
-AnyEnvelope = bytes | Envelope | Frozen | Verified
-"""An envelope in JSON, parsed, frozen, or already verified."""
+AnyEnvelope = bytes | Envelope | Verified
+"""An envelope in JSON, parsed, or already verified."""
+
+Given = AnyEnvelope | Frozen
+"""The same, or frozen, as a store gives it."""
 
 
-def verify_one(envelope: AnyEnvelope) -> Verified:
+def verify_one(envelope: Given) -> Verified:
     """The verified statement in an envelope.
 
     Raises:
@@ -52,19 +55,19 @@ Outcomes = Iterable[Verified | ProofroomError]
 """What became of each envelope: a bad one gives its error and does not stop the rest."""
 
 
-def verify_chunks(envelopes: Iterable[AnyEnvelope]) -> Iterator[Outcomes]:
+def verify_chunks(envelopes: Iterable[Given]) -> Iterator[Outcomes]:
     """The outcomes for :data:`CHUNK` envelopes at a time, in order, checked in the calling thread."""
     source = iter(envelopes)
     while chunk := list(islice(source, CHUNK)):
         yield _checked(chunk, check_all([b"" if isinstance(e, Verified) else e for e in chunk]))
 
 
-def _checked(chunk: list[AnyEnvelope], answer: Sequence[Passed | None]) -> Outcomes:
+def _checked(chunk: list[Given], answer: Sequence[Passed | None]) -> Outcomes:
     """The statements of what passed, made as they are iterated, once; what did not pass is verified once more, for its error."""
     return map(_made, [passed or _verified(envelope) for envelope, passed in zip(chunk, answer, strict=True)])
 
 
-def _verified(envelope: AnyEnvelope) -> Verified | ProofroomError:
+def _verified(envelope: Given) -> Verified | ProofroomError:
     try:
         return verify_one(envelope)
     except ProofroomError as e:
@@ -95,14 +98,14 @@ class VerifyingPool:
         self._workers = [_Worker(self._jobs) for _ in range(workers)]
         self._ahead = max(AHEAD, 4 * workers)
 
-    def verify_chunks(self, envelopes: Iterable[AnyEnvelope]) -> Iterator[Outcomes]:
+    def verify_chunks(self, envelopes: Iterable[Given]) -> Iterator[Outcomes]:
         """As :func:`verify_chunks`. What is in flight is bounded, whatever the length of the stream.
 
         A chunk that is given has been checked. Its statements are made as it is iterated, once, to be used while the processor's caches
         hold them.
         """
         source = iter(envelopes)
-        under_way: deque[tuple[list[AnyEnvelope], _Job]] = deque()
+        under_way: deque[tuple[list[Given], _Job]] = deque()
         while True:
             while len(under_way) < self._ahead and (chunk := list(islice(source, CHUNK))):
                 job = _Job(marshal.dumps([_travelling(envelope) for envelope in chunk]), Future())
@@ -130,7 +133,7 @@ def _read_answer(frame: bytes, count: int) -> Sequence[Passed | None]:
     return [None] * count
 
 
-def _travelling(envelope: AnyEnvelope) -> bytes | Frozen:
+def _travelling(envelope: Given) -> bytes | Frozen:
     """The envelope as it goes to a process; empty when this process has to look at it."""
     if isinstance(envelope, Verified):
         return b""

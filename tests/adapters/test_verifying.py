@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proofroom.adapters.ledger import Ledger
-from proofroom.adapters.verifying import AHEAD, CHUNK, AnyEnvelope, VerifyingPool, verify_chunks, verify_one
+from proofroom.adapters.verifying import AHEAD, CHUNK, Given, VerifyingPool, verify_chunks, verify_one
 from proofroom.adapters.writer import Recorded
 from proofroom.domain.envelope import Envelope, Verified
 from proofroom.domain.errors import BadSignature, Malformed, ProofroomError
@@ -48,7 +48,7 @@ def misshapen(envelope: Envelope, change: dict[str, Any]) -> Envelope:
     return envelope._replace(signatures=tuple(s._replace(**change) for s in envelope.signatures))
 
 
-def forms() -> st.SearchStrategy[AnyEnvelope]:
+def forms() -> st.SearchStrategy[Given]:
     """Good and bad envelopes in every form."""
     good = st.sampled_from(ENVELOPES)
     return st.one_of(
@@ -82,7 +82,7 @@ def shape(outcomes: list[Verified | ProofroomError]) -> list[object]:
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(envelopes=st.lists(forms(), max_size=3 * CHUNK))
-def test_processes_find_what_one_thread_finds(pool: VerifyingPool, envelopes: list[AnyEnvelope]) -> None:
+def test_processes_find_what_one_thread_finds(pool: VerifyingPool, envelopes: list[Given]) -> None:
     """The same outcome for each, in the same order."""
     assert shape(list(chain.from_iterable(pool.verify_chunks(envelopes)))) == shape(
         list(chain.from_iterable(verify_chunks(envelopes)))
@@ -160,7 +160,7 @@ def test_a_process_that_dies_costs_time_and_nothing_else() -> None:
         for worker in pool._workers:
             os.kill(worker._process.pid, signal.SIGKILL)
             worker._process.wait()
-        many: list[AnyEnvelope] = [*ENVELOPES, spoiled(ENVELOPES[3], 3), b"{"]
+        many: list[Given] = [*ENVELOPES, spoiled(ENVELOPES[3], 3), b"{"]
         outcomes = list(chain.from_iterable(pool.verify_chunks(many)))
         assert [isinstance(o, Verified) for o in outcomes] == [True] * len(ENVELOPES) + [False, False]
     finally:
@@ -170,7 +170,7 @@ def test_a_process_that_dies_costs_time_and_nothing_else() -> None:
 def test_a_ledger_with_workers_records_as_one_without(tmp_path: Path) -> None:
     """A stream through processes: the same places and errors, and no process lingers."""
     room = make_folder(tmp_path)
-    lines: list[AnyEnvelope] = [e.to_json() for e in room.records(150)]
+    lines: list[bytes] = [e.to_json() for e in room.records(150)]
     lines[70:70] = [b"{}", lines[3], spoiled(room.record(), 1).to_json()]
     room.ledger.close()
     before = threading.active_count()
