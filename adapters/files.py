@@ -2,9 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+from proofroom.domain.errors import StoreFull, StoreReadOnly, StoreUnavailable
+
+_KINDS: dict[int, type[StoreUnavailable]] = {
+    errno.ENOSPC: StoreFull,
+    errno.EDQUOT: StoreFull,
+    errno.EROFS: StoreReadOnly,
+    errno.EACCES: StoreReadOnly,
+    errno.EPERM: StoreReadOnly,
+}
+
+
+def unavailable(path: Path, error: OSError) -> StoreUnavailable:
+    """What the system says of a file, as our error."""
+    return _KINDS.get(error.errno or 0, StoreUnavailable)(path=str(path), why=error.strerror or str(error))
+
+
+@contextlib.contextmanager
+def typed(path: Path) -> Iterator[None]:
+    """What the system says of a file within, as our errors."""
+    try:
+        yield
+    except OSError as e:
+        raise unavailable(path, e) from None
 
 
 def write_atomically(path: Path, data: bytes) -> None:

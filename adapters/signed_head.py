@@ -12,15 +12,14 @@ writes them, within seconds: an ``fsync`` for each batch would double the cost o
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import time
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+from proofroom.adapters.files import typed
 from proofroom.domain import merkle
 from proofroom.domain.errors import (
     BadProof,
@@ -139,7 +138,7 @@ class SignedHead:
             NotALedger: it is something else.
             StoreUnavailable: it cannot be read now.
         """
-        with self._errors():
+        with typed(self.path):
             data = os.pread(self._file, 2 * SLOT, 0)
         found = [slot for at in (0, SLOT) if (slot := _parse(data[at : at + SLOT])) is not None]
         # The first write goes to the second slot: when only that is torn, it was of nothing that was given.
@@ -148,18 +147,9 @@ class SignedHead:
         return max(found, default=Signed())
 
     def _write(self, signed: Signed) -> None:
-        with self._errors():
+        with typed(self.path):
             if os.pwrite(self._file, _print(signed), signed.turn % 2 * SLOT) < SLOT:
                 raise StoreFull(path=str(self.path), why="a write was cut short")
-
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        """What the system reports, as ours."""
-        try:
-            yield
-        except OSError as e:
-            kinds = {errno.ENOSPC: StoreFull, errno.EDQUOT: StoreFull, errno.EROFS: StoreReadOnly}
-            raise kinds.get(e.errno or 0, StoreUnavailable)(path=str(self.path), why=e.strerror or str(e)) from None
 
 
 def _print(signed: Signed) -> bytes:

@@ -14,6 +14,7 @@ from eventsourcing.persistence import PersistenceError
 from eventsourcing.sqlite import SQLiteCursor
 
 from proofroom.adapters import sqlite_header
+from proofroom.adapters.files import unavailable
 from proofroom.adapters.mapper import StoredEntry
 from proofroom.adapters.recorders import (
     APPLICATION_ID,
@@ -69,6 +70,7 @@ class SqliteStore:
         self._use = threading.Condition(threading.RLock())
         self._users, self._closed = 0, False
         self._writer, self._lock_timeout = threading.Lock(), lock_timeout
+        self._is_on_disk = False
         self.clock = clock
         with self._errors():
             if create and not self.path.exists():
@@ -111,7 +113,7 @@ class SqliteStore:
         try:
             yield
         except (sqlite3.Error, PersistenceError, OSError, UnicodeDecodeError) as e:
-            raise _explain(str(self.path), e) from e
+            raise _explain(self.path, e) from e
         finally:
             with self._use:
                 self._users -= 1
@@ -123,6 +125,9 @@ class SqliteStore:
 
     def append(self, expected_size: int, make: Callable[[int], Batch | None]) -> Batch | None:
         with self._errors(), self._writing() as c:
+            if not self._is_on_disk:
+                _write_again(self.path.with_name(f"{self.path.name}-wal"))
+                self._is_on_disk = True
             size = self._recorder._size(c)
             if size != expected_size:
                 raise LogMoved(expected=expected_size, size=size)
@@ -226,16 +231,34 @@ def _create_file(path: Path) -> None:
     draft.unlink()
 
 
+def _write_again(wal: Path) -> None:
+    """Have on the disk what is read of a write-ahead log. Nobody else writes to it meanwhile.
+
+    Where a sync failed before the last process ended, the system goes on showing what it was to bring, and takes it for written: SQLite
+    finds it when it opens the log, and no sync of what follows brings it. Only what is written once more is brought.
+    """
+    handle, at = os.open(wal, os.O_RDWR | os.O_CLOEXEC), 0
+    try:
+        while part := os.pread(handle, 1 << 20, at):
+            at += os.pwrite(handle, part, at)
+        if at:
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def _read_only_mode(path: Path) -> str:
     """SQLite shares memory through a file beside the log even to read; where none can be made nobody writes either."""
     still = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
     return "mode=ro&immutable=1" if still else "mode=ro"
 
 
-def _explain(path: str, error: BaseException) -> StoreUnavailable:
-    """Which of our errors an error of SQLite or of the library is."""
+def _explain(path: Path, error: BaseException) -> StoreUnavailable:
+    """Which of our errors an error of SQLite, of the library or of the system is."""
+    if isinstance(error, OSError):
+        return unavailable(path, error)
     if isinstance(error, UnicodeDecodeError):  # what SQLite says of an odd schema, with a piece of it
-        return NotALedger(path=path, why="SQLite cannot read its schema")
+        return NotALedger(path=str(path), why="SQLite cannot read its schema")
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, sqlite3.Error):
         cause = cause.__cause__
@@ -248,4 +271,4 @@ def _explain(path: str, error: BaseException) -> StoreUnavailable:
         sqlite3.SQLITE_NOTADB: NotALedger,
         sqlite3.SQLITE_CORRUPT: NotALedger,
     }
-    return kinds.get(code, StoreUnavailable)(path=path, why=str(error))
+    return kinds.get(code, StoreUnavailable)(path=str(path), why=str(error))

@@ -42,15 +42,14 @@ def take(path: Path) -> File:
         NotALedger: no file, not SQLite, or of another application or layout (SQLite file format, section 1.3).
     """
     try:
-        with _lock:
-            file, header = _take(path)
+        file, descriptor = _take(path)
+        try:
+            _check(path, os.pread(descriptor, 100, 0))
+        except BaseException:
+            let_go(file)
+            raise
     except OSError as e:
         raise NotALedger(path=str(path), why=e.strerror or str(e)) from None
-    try:
-        _check(path, header)
-    except BaseException:
-        let_go(file)
-        raise
     return file
 
 
@@ -64,17 +63,19 @@ def let_go(file: File) -> None:
                 os.close(descriptor)
 
 
-def _take(path: Path) -> tuple[File, bytes]:
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
-        raise NotALedger(path=str(path), why="it is no file")
-    if (file := _file(found)) not in _held:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        file = _file(os.fstat(descriptor))
-        _held.setdefault(file, _Held()).descriptors.append(descriptor)
-    held = _held[file]
-    held.stores += 1
-    return file, os.pread(held.descriptors[0], 100, 0)
+def _take(path: Path) -> tuple[File, int]:
+    """Count a store more, and give a descriptor to read from."""
+    with _lock:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise NotALedger(path=str(path), why="it is no file")
+        if (file := _file(found)) not in _held:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            file = _file(os.fstat(descriptor))
+            _held.setdefault(file, _Held()).descriptors.append(descriptor)
+        held = _held[file]
+        held.stores += 1
+        return file, held.descriptors[0]
 
 
 def _file(found: os.stat_result) -> File:

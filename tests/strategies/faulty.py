@@ -7,6 +7,7 @@ anew. What was answered, and what was not, is for :meth:`FaultySession.check` to
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -29,6 +30,7 @@ from proofroom.domain.errors import (
 from proofroom.testing.clocks import Clock
 from proofroom.testing.hosting import ledger_in
 from strategies.disk import FAULTS, Disk
+from strategies.platter import Platter
 from strategies.rooms import audit_file
 from strategies.simulated import Session, digests_of
 
@@ -48,6 +50,14 @@ class Point(NamedTuple):
     """One of :data:`~strategies.disk.FAULTS` or :data:`JUMPS`."""
     at: int
     """The number of the write, or of the reading of the clock."""
+
+
+class PowerCut(NamedTuple):
+    """What a power cut would have left of the room at some moment."""
+
+    folder: Path
+    answered: int
+    """So many calls were answered by then."""
 
 
 class HostClock(Clock):
@@ -87,14 +97,17 @@ class FaultySession(Session):
         self.host: HostClock | None = None
         self.is_over = False
         self.seen = Counter[str]()
+        self.cuts: list[PowerCut] = []
+        self.disk.at_strike = self._cut_power
         super().__init__(folder, seed, steps)
 
     @property
     def points(self) -> list[Point]:
         """Where a session of this seed may be struck, when it was not."""
         assert self.host is not None
-        writes = [Point(name, at) for at in range(self.disk.writes) for name in FAULTS]
-        return writes + [Point(name, at) for at in range(self.host.readings) for name in JUMPS]
+        counts = {name: self.disk.syncs if fault.syncs else self.disk.writes for name, fault in FAULTS.items()}
+        struck = [Point(name, at) for name, count in counts.items() for at in range(count)]
+        return struck + [Point(name, at) for at in range(self.host.readings) for name in JUMPS]
 
     # --- the session, played on what may fail
 
@@ -104,9 +117,10 @@ class FaultySession(Session):
 
     def _begin(self, stack: ExitStack) -> None:
         self._stack = stack
-        stack.enter_context(self.disk.mounted())
-        for peer in self.peers:
+        for peer in self.peers:  # what is open already is synced unasked
             peer.close()
+        self.disk.platter = Platter(self.folder)
+        stack.enter_context(self.disk.mounted())
         self.host = HostClock(self.clock, self.jump_at, self.jump)
         self._open_both()
         self.disk.arm()
@@ -126,6 +140,15 @@ class FaultySession(Session):
         if self.was_struck and not self.is_over:
             self.is_over, self.left = True, min(self.left, MORE_STEPS)
             self._recover(peer, before)
+        if self.left == 0 and self.disk.fault.syncs:
+            self._cut_power()
+
+    def _cut_power(self) -> None:
+        """Keep what it would leave now."""
+        cut = PowerCut(self.folder.with_name(f"{self.folder.name}-cut-{len(self.cuts)}"), len(self.calls))
+        assert self.disk.platter is not None
+        self.disk.platter.lay_out(self.folder, cut.folder)
+        self.cuts.append(cut)
 
     @property
     def was_struck(self) -> bool:
@@ -206,17 +229,27 @@ class FaultySession(Session):
     # --- what is left
 
     def check(self) -> None:
-        """No file is kept open; all that was acknowledged is there, nothing is there twice, and the log audits."""
+        """No file is kept open; all that was acknowledged is there, nothing is there twice, and the log audits; after a power cut too."""
         assert open_files(self.folder) == []
-        with self.open(self.folder) as ledger:
+        if self.disk.fault.syncs:
+            self._cut_power()
+        for cut in self.cuts:
+            self._check_room(*cut)
+            shutil.rmtree(cut.folder)
+            self.seen["power cuts"] += 1
+        self.seen["acknowledged"] += self._check_room(self.folder, len(self.calls))
+
+    def _check_room(self, folder: Path, answered: int) -> int:
+        """A room in which the first calls were answered; the number of entries that they were told of."""
+        with self.open(folder) as ledger:
             digests = digests_of(ledger)
-        for call in self.calls:
-            for index, digest in call.places:
-                assert digests[index] == digest, "an entry that was acknowledged is lost"
-            self.seen["acknowledged"] += len(call.places)
+        places = [place for call in self.calls[:answered] for place in call.places]
+        for index, digest in places:
+            assert digests[index] == digest, "an entry that was acknowledged is lost"
         assert len(set(digests)) == len(digests), "a statement was recorded twice"
-        report = audit_file(self.folder / LOG)
+        report = audit_file(folder / LOG)
         assert (report.verdict, report.entries) == (Verdict.VALID, len(digests)), report.sentence()
+        return len(places)
 
 
 def open_files(folder: Path) -> list[str]:
