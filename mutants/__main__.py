@@ -81,6 +81,7 @@ ATTESTATION = (
 CONSENT = (
     "tests/domain/test_activity.py",
     "tests/domain/test_consent.py",
+    "tests/domain/test_consent_order.py",
     "tests/domain/test_delegation.py",
     "tests/properties/test_consent_machine.py",
     REFUSALS,
