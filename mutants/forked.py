@@ -22,7 +22,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
@@ -65,13 +65,14 @@ def holders_of(file: str) -> list[FunctionType]:
     return [held for held in gc.get_objects() if isinstance(held, FunctionType) and held.__code__.co_filename == file]
 
 
-def forget(files: Iterable[str]) -> None:
-    """Empty what functions of these files, or folders, remember of their calls."""
-    for held in gc.get_objects():
-        if isinstance(held, functools._lru_cache_wrapper):
-            code = getattr(held.__wrapped__, "__code__", None)
-            if code is not None and code.co_filename.startswith(tuple(files)):
-                held.cache_clear()
+def caches_of(files: Iterable[str]) -> list[Any]:
+    """What functions of these files, or folders, remember of their calls."""
+    held = [held for held in gc.get_objects() if isinstance(held, functools._lru_cache_wrapper)]
+    codes = [getattr(one.__wrapped__, "__code__", None) for one in held]
+    files = tuple(files)
+    return [
+        one for one, code in zip(held, codes, strict=True) if code is not None and code.co_filename.startswith(files)
+    ]
 
 
 def remember_signatures() -> None:
@@ -108,7 +109,8 @@ class Forking:
         seen = run_noted(session.items, files)
         if failed := {item.nodeid for item in session.items} - seen.keys():
             raise session.Interrupted(f"without any mutation, these fail: {sorted(failed)}")
-        forget(files if self.shared else [str(Path.cwd())])
+        for cache in caches_of(files if self.shared else [str(Path.cwd())]):
+            cache.cache_clear()
         self.holders = {file: holders_of(file) for file in files}
         gc.freeze()  # and no longer in gc.get_objects()
         for job in self.jobs:
@@ -132,10 +134,13 @@ class Forking:
                 print(f"{job.source.path}: {done} of {len(job.inside)}", flush=True)
 
 
-def run_noted(items: Sequence[pytest.Item], files: Container[str]) -> dict[str, tuple[float, Ran]]:
-    """The tests as they are: for each that passes, its seconds and the lines that it runs."""
+def run_noted(items: Sequence[pytest.Item], files: Collection[str]) -> dict[str, tuple[float, Ran]]:
+    """The tests as they are: for each that passes, its seconds and the lines that it runs, with nothing remembered of those before it."""
     noted: dict[str, tuple[float, Ran]] = {}
+    caches = caches_of(files)
     for item in items:
+        for cache in caches:
+            cache.cache_clear()
         began, ran = time.perf_counter(), Ran()
         sys.settrace(noting(ran, files))
         passed = passes(item)
