@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -63,28 +64,26 @@ def test_no_company_costs_more(usages: list[UsageSum], seconds: int, price: int)
 
 
 @pytest.mark.parametrize(
-    ("actual", "expected"),
+    ("formula", "usage", "expected"),
     [
-        (cpu_charge(412, 2_000_000), 824_000),
-        (cpu_charge(999, 1), 0),
-        (cpu_charge(1000, 1), 1),
-        (gpu_charge(830_000, 50_000_000), 41_500_000),
-        (gpu_charge(999_999, 1), 0),
-        (streamed_charge(2**20 - 1, 1), 0),
-        (streamed_charge(3 * 2**20 // 2, 3), 4),
-        (stored_charge(2**20 * MONTH_SECONDS, 4_000_000, MONTH_SECONDS), 4_000_000),
-        (stored_charge(2**20 * MONTH_SECONDS // 2, 3, MONTH_SECONDS // 2), 1),  # one and a half, down
-        (stored_charge(2**20 * 2 * MONTH_SECONDS, 5, 2 * MONTH_SECONDS), 10),  # two slices, not capped at one
-        (
-            stored_charge(2**20 * 3 * MONTH_SECONDS // 2, 3, 3 * MONTH_SECONDS // 2),
-            4,
-        ),  # a slice of 3, and one of one and a half
-        (stored_charge(86_399, 10**17, 86_400), 0),  # less than one byte on average
+        (cpu_charge, (412, 2_000_000), 824_000),
+        (cpu_charge, (999, 1), 0),
+        (cpu_charge, (1000, 1), 1),
+        (gpu_charge, (830_000, 50_000_000), 41_500_000),
+        (gpu_charge, (999_999, 1), 0),
+        (streamed_charge, (2**20 - 1, 1), 0),
+        (streamed_charge, (3 * 2**20 // 2, 3), 4),
+        (stored_charge, (2**20 * MONTH_SECONDS, 4_000_000, MONTH_SECONDS), 4_000_000),
+        (stored_charge, (2**20 * MONTH_SECONDS // 2, 3, MONTH_SECONDS // 2), 1),  # one and a half, down
+        (stored_charge, (2**20 * 2 * MONTH_SECONDS, 5, 2 * MONTH_SECONDS), 10),  # two slices, not capped at one
+        # A slice of 3, and one of one and a half.
+        (stored_charge, (2**20 * 3 * MONTH_SECONDS // 2, 3, 3 * MONTH_SECONDS // 2), 4),
+        (stored_charge, (86_399, 10**17, 86_400), 0),  # less than one byte on average
     ],
 )
-def test_charges_by_hand(actual: int, expected: int) -> None:
+def test_charges_by_hand(formula: Callable[..., int], usage: tuple[int, ...], expected: int) -> None:
     """Each rounding where a reader can check it."""
-    assert actual == expected
+    assert formula(*usage) == expected
 
 
 @given(st.builds(UsageSum, *[COUNTS] * 6), st.builds(UsageSum, *[COUNTS] * 6))

@@ -311,3 +311,9 @@ def test_a_payload_and_its_paths_have_one_limit() -> None:
 
 if __name__ == "__main__":
     VECTORS.write_text(json.dumps(vectors(), indent=1) + "\n")
+
+
+def test_a_tree_of_nothing() -> None:
+    """Has a root, and no place."""
+    message, places = rooted.tree_of([])
+    assert (message, places) == (rooted.root_message(0, b""), [])
