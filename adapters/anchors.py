@@ -14,11 +14,11 @@ from urllib.request import Request
 
 import orjson
 
-from proofroom.adapters.files import write_new
+from proofroom.adapters.files import typed, write_new
 from proofroom.adapters.stores import PAGE, Store
 from proofroom.adapters.web import ANSWER_SECONDS, NO_ANSWER, urlopen
 from proofroom.domain.checkpoint import parse_note
-from proofroom.domain.errors import AnchorFailed, BadInput, NoSuchEntry
+from proofroom.domain.errors import AnchorFailed, BadInput, NoSuchEntry, StoreUnavailable
 from proofroom.domain.statements import payload_type_of
 
 TIMEOUT_SECONDS = 60.0
@@ -45,14 +45,17 @@ class FolderAnchor:
 
     def keep(self, name: str, data: bytes) -> None:
         """See :meth:`Anchor.keep`."""
-        path = self.path / name
+        path, is_same = self.path / name, True
         try:
-            write_new(path, data)
-        except FileExistsError:
-            if path.read_bytes() != data:
-                raise AnchorFailed(anchor=str(self.path), why=f"{name} is there with another content") from None
-        except OSError as e:
-            raise AnchorFailed(anchor=str(self.path), why=e.strerror or str(e)) from None
+            with typed(path):
+                try:
+                    write_new(path, data)
+                except FileExistsError:
+                    is_same = path.read_bytes() == data
+        except StoreUnavailable as e:
+            raise AnchorFailed(anchor=str(self.path), why=e.why) from None
+        if not is_same:
+            raise AnchorFailed(anchor=str(self.path), why=f"{name} is there with another content")
 
 
 class GitAnchor:

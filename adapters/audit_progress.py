@@ -17,7 +17,7 @@ from proofroom.adapters.files import write_atomically
 from proofroom.adapters.findings import Finding, Report
 from proofroom.adapters.replay import Replay
 from proofroom.domain import hashing, merkle
-from proofroom.domain.errors import BadInput, ProofroomError, StoreUnavailable
+from proofroom.domain.errors import BadInput, ProofroomError
 from proofroom.domain.snapshot import decode_state, encode_state
 
 FORMAT = "proofroom.audit-progress.v1"
@@ -63,10 +63,7 @@ def save_progress(path: Path, progress: Progress) -> None:
         "tree_lost": progress.tree_lost,
     }
     body = orjson.dumps(head) + b"\n" + encode_state(progress.replay.state, merkle.root(tree))
-    try:
-        write_atomically(path, hashing.digest(hashing.AUDIT_PROGRESS, body) + body)
-    except OSError as e:
-        raise StoreUnavailable(path=str(path), why=e.strerror or str(e)) from None
+    write_atomically(path, hashing.digest(hashing.AUDIT_PROGRESS, body) + body)
 
 
 def load_progress(path: Path) -> Progress:

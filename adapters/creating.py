@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from proofroom.adapters.files import sync_folder
+from proofroom.adapters.files import make_folders
 from proofroom.adapters.sqlite import SqliteStore
 from proofroom.domain.errors import LedgerExists, NotALedger
 
@@ -25,10 +25,7 @@ def making(room: Path) -> Iterator[None]:
         NotALedger: it cannot be made.
     """
     try:
-        missing = [folder for folder in (room, *room.parents) if not folder.exists()]
-        room.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in missing:
-            sync_folder(folder.parent)
+        make_folders(room)
         handle = os.open(room, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as e:
         raise NotALedger(path=str(room), why=e.strerror or str(e)) from None

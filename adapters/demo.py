@@ -34,7 +34,7 @@ from proofroom.adapters.writer import Recorded
 from proofroom.domain.accounts import customer_account
 from proofroom.domain.activity import unsealed
 from proofroom.domain.consent import grant_status
-from proofroom.domain.errors import BadInput, HistoryChanged, LedgerExists, StoreUnavailable
+from proofroom.domain.errors import BadInput, HistoryChanged, LedgerExists
 from proofroom.domain.ids import Digest, from_ms
 from proofroom.domain.state import Cluster, Era
 
@@ -121,7 +121,7 @@ def run_demo(
         note = ledger.checkpoint()
         report = audit(ledger.store, against=known or note)
         if report.verdict is Verdict.VALID:
-            _write(checkpoint, note.encode())
+            write_atomically(checkpoint, note.encode())
     result = DemoResult(folder, checkpoint, receipts, report)
     say(telling.closing(result, since=known is not None))
     return result
@@ -376,10 +376,3 @@ class _Demo:
 
     def _era(self, number: int) -> Era:
         return self.ledger.state.eras[self.cast.cluster, number]
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        write_atomically(path, data)
-    except OSError as e:
-        raise StoreUnavailable(path=str(path), why=e.strerror or "it cannot be written") from None

@@ -35,14 +35,19 @@ def typed(path: Path) -> Iterator[None]:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file's content durably; only its owner may read it. Missing folders are made, for the owner alone."""
-    temporary = _write_beside(path, data)
-    try:
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
+    """Replace a file's content durably; only its owner may read it. Missing folders are made, for the owner alone.
+
+    Raises:
+        StoreUnavailable: it cannot be written, or what was written not be had on the disk.
+    """
+    with typed(path):
+        temporary = _write_beside(path, data)
+        try:
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
 
 
 def write_new(path: Path, data: bytes) -> None:
@@ -50,18 +55,26 @@ def write_new(path: Path, data: bytes) -> None:
 
     Raises:
         FileExistsError: it is there; it stays as it is.
+        StoreUnavailable: it cannot be written, or what was written not be had on the disk.
     """
-    temporary = _write_beside(path, data)
-    try:
-        path.hardlink_to(temporary)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    is_there = False
+    with typed(path):
+        temporary = _write_beside(path, data)
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            is_there = True
+        finally:
+            temporary.unlink(missing_ok=True)
+        # One that is there too: whoever wrote it may have come no further than its name.
+        sync_folder(path.parent)
+    if is_there:
+        raise FileExistsError(path)
 
 
 def _write_beside(path: Path, data: bytes) -> Path:
     """A temporary file of mode 0600 in the same folder, with the data on the disk."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folders(path.parent)
     handle, name = tempfile.mkstemp(prefix=".", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -86,6 +99,20 @@ def read_at_most(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise ValueError(f"longer than {limit} bytes")
     return data
+
+
+def make_folders(folder: Path, mode: int = 0o700) -> None:
+    """A folder and all above it that are missing, and their names on the disk: where these cannot be had, there are none."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    try:
+        for one in missing:
+            sync_folder(one.parent)
+    except OSError:
+        for one in missing:
+            with contextlib.suppress(OSError):  # another has begun to use it
+                one.rmdir()
+        raise
 
 
 def sync_folder(folder: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from proofroom.adapters.files import write_atomically
+from proofroom.adapters.files import sync_folder, typed, write_atomically
 from proofroom.adapters.published import Source
 from proofroom.adapters.replay import Fault, Replay
 from proofroom.domain import merkle
@@ -83,6 +83,7 @@ class Monitor:
 
     Raises:
         BadInput: ``home`` holds something else.
+        StoreUnavailable: what it holds cannot be had on the disk.
     """
 
     def __init__(
@@ -98,6 +99,9 @@ class Monitor:
         self.source, self.home, self.trust = source, home, trust or Trust()
         self.grace_seconds, self.clock, self.progress = grace_seconds, clock, progress
         self.note, self._keys, self._replay = _load(home / "seen")
+        if self.note:
+            with typed(home):
+                sync_folder(home)  # when it was kept, this may have failed
 
     @property
     def size(self) -> int:

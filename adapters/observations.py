@@ -12,7 +12,7 @@ from proofroom.domain import hashing
 from proofroom.domain.canonical import MILLIONTHS, number_text
 from proofroom.domain.crosscheck import Observation
 from proofroom.domain.envelope import MAX_ENVELOPE, Envelope, parse_envelope, sign, statement_id
-from proofroom.domain.errors import Malformed, StoreUnavailable
+from proofroom.domain.errors import Malformed
 from proofroom.domain.ids import Digest, from_ms
 from proofroom.domain.signing import Signer
 from proofroom.domain.statements.observation import Observed
@@ -79,10 +79,7 @@ class ObservationFolder:
             StoreUnavailable: it cannot be written.
         """
         name = statement_id(observation.payload_type, observation.payload).hex()
-        try:
-            write_atomically(self.path / record.hex() / f"{name}.json", observation.to_json())
-        except OSError as e:
-            raise StoreUnavailable(path=str(self.path), why=e.strerror or "it cannot be written") from None
+        write_atomically(self.path / record.hex() / f"{name}.json", observation.to_json())
 
     def fetch(self, record: bytes) -> list[Envelope]:
         """The observations of a record, in the order of their names; a file that is no envelope is passed over."""

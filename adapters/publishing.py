@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from proofroom.adapters.files import sync_folder
+from proofroom.adapters.files import make_folders, sync_folder, typed
 from proofroom.adapters.proving import earlier
 from proofroom.adapters.stores import Store, from_nodes
 from proofroom.domain import merkle
@@ -51,26 +51,25 @@ def publish(
         NoSuchEntry: the log has no checkpoint.
         ProofImpossible: the log did not sign ``under``.
         PublishedOther: the folder holds another log, or a longer one.
-        OSError: a file cannot be written; what was published before is whole.
+        StoreUnavailable: a file cannot be written; what was published before is whole.
     """
     chosen = _newest(store) if under is None else (_signed_here(store, under), under)
-    folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
+    with typed(folder), _alone(folder):
         # The newest once more: who had the turn before may have published what was not there yet.
         size, note = _newest(store) if under is None else chosen
         old = _published_size(store, folder, parse_note(note)[0])
-        files = 0
+        files, kept = 0, {folder}
         for tile in tiles_between(old, size):
             if tile.level == 0:
                 entries = [stored.entry_bytes() for stored in store.read(WIDTH * tile.number, tile.width)]
-                _write(folder, tile.entries_path, write_bundle(entries))
+                _write(folder, tile.entries_path, write_bundle(entries), kept)
                 files += 1
-            _write(folder, tile.path, b"".join(store.nodes(list(tile.nodes()))))
+            _write(folder, tile.path, b"".join(store.nodes(list(tile.nodes()))), kept)
             files += 1
             if progress is not None and tile.level == 0:
                 progress(min(size, WIDTH * tile.number + tile.width))
         if size > old or (under is not None and (folder / CHECKPOINT).read_bytes() != note.encode()):
-            _write(folder, CHECKPOINT, note.encode())
+            _write(folder, CHECKPOINT, note.encode(), kept)
             files += 1
         _drop_partial(folder, old, size)
     return Published(size, size - old, files)
@@ -99,6 +98,7 @@ def _signed_here(store: Store, note: str) -> int:
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """The only one who publishes here."""
+    make_folders(folder, 0o777)
     handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -119,6 +119,7 @@ def _published_size(store: Store, folder: Path, head: Checkpoint) -> int:
         return 0
     except (BadNote, UnicodeDecodeError) as e:
         raise PublishedOther(path=str(folder), why=f"its checkpoint cannot be read: {e}") from None
+    sync_folder(folder)  # when it was put there, this may have failed
     if before.origin != head.origin or before.size > head.size:
         raise PublishedOther(path=str(folder), why=f"{before.size} entries of {before.origin}")
     try:
@@ -131,10 +132,10 @@ def _published_size(store: Store, folder: Path, head: Checkpoint) -> int:
     return before.size
 
 
-def _write(folder: Path, name: str, data: bytes) -> None:
+def _write(folder: Path, name: str, data: bytes, kept: set[Path]) -> None:
     """Put a file in its place, for all to read. What an earlier run left under the other name is written over."""
     path = folder / name
-    _make_folder(path.parent)
+    _make_folder(path.parent, kept)
     draft = path.with_name(f".{path.name}.new")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
@@ -148,12 +149,13 @@ def _write(folder: Path, name: str, data: bytes) -> None:
     sync_folder(path.parent)
 
 
-def _make_folder(path: Path) -> None:
-    """A folder that is still there after a crash."""
-    if not path.is_dir():
-        _make_folder(path.parent)
+def _make_folder(path: Path, kept: set[Path]) -> None:
+    """A folder that is still there after a crash, as those are that are ``kept``. An earlier run may have come no further than its name."""
+    if path not in kept:
+        _make_folder(path.parent, kept)
         path.mkdir(exist_ok=True)
         sync_folder(path.parent)
+        kept.add(path)
 
 
 def _drop_partial(folder: Path, old: int, new: int) -> None:

@@ -116,7 +116,7 @@ class SignedHead:
     def close(self) -> None:
         """Bring it to the disk, where that can be had, and let go of the file."""
         self.end(given=False)
-        with contextlib.suppress(OSError):  # the system goes on trying, as it does without a close
+        with contextlib.suppress(OSError):  # it is as far behind then as when the machine stops (docs/decisions/0025)
             os.fsync(self._file)
         os.close(self._file)
 

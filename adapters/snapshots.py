@@ -172,7 +172,11 @@ def _name(draft: Path, path: Path) -> None:
     if path.exists():
         old = path.with_name(f"{_DRAFT}old-{path.name}-{os.getpid()}")
         path.rename(old)
-        draft.rename(path)
+        try:
+            draft.rename(path)
+        except BaseException:
+            old.rename(path)
+            raise
         _remove(old)
     else:
         draft.rename(path)

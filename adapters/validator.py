@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NamedTuple
 
-from proofroom.adapters.files import read_at_most, write_new
+from proofroom.adapters.files import read_at_most, typed, write_new
 from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.observations import ObservationPort
 from proofroom.domain import hashing
@@ -228,12 +228,10 @@ class Validator:
         """
         path = self._journal / f"round-{number}.txt"
         digest = round.digest.hex().encode()
-        try:
+        with typed(path):
             with contextlib.suppress(FileExistsError):
                 write_new(path, digest)
             return path.read_bytes() == digest
-        except OSError as e:
-            raise StoreUnavailable(path=str(path), why=e.strerror or "it cannot be read or written") from None
 
     def _path(self, round: Round) -> Path:
         return self._journal / f"{round.digest.hex()}.json"
@@ -253,8 +251,6 @@ class Validator:
             write_new(self._path(round), encode(vote.to_json()))
         except FileExistsError:
             return self._written(round) or vote
-        except OSError as e:
-            raise StoreUnavailable(path=str(self._journal), why=e.strerror or "it cannot be written") from None
         return vote
 
 
@@ -275,11 +271,10 @@ def load_or_create_secret(path: Path) -> bytes:
         StoreUnavailable: it cannot be read or made.
     """
     try:
-        with contextlib.suppress(FileExistsError):
-            write_new(path, os.urandom(32).hex().encode())
-        secret = bytes.fromhex(read_at_most(path, 256).decode())
-    except OSError as e:
-        raise StoreUnavailable(path=str(path), why=e.strerror or "it cannot be read or made") from None
+        with typed(path):
+            with contextlib.suppress(FileExistsError):
+                write_new(path, os.urandom(32).hex().encode())
+            secret = bytes.fromhex(read_at_most(path, 256).decode())
     except ValueError:
         secret = b""
     if len(secret) != 32:

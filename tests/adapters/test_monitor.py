@@ -19,7 +19,7 @@ from proofroom.adapters.stores import MemoryStore, Store
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import Checkpoint, parse_note, sign_checkpoint, verifier_key
 from proofroom.domain.cosigning import add_cosignatures, cosign, witness_key
-from proofroom.domain.errors import BadInput, NotPublished, Unavailable
+from proofroom.domain.errors import BadInput, NotPublished, StoreUnavailable, Unavailable
 from proofroom.domain.policy import parse_policy
 from proofroom.domain.tiles import Tile
 from proofroom.domain.transition import next_due
@@ -263,7 +263,7 @@ def test_nothing_is_said_that_is_not_kept(tmp_path: Path) -> None:
     (tmp_path / "seen").mkdir()
     mine = Monitor(StoredLog(log_of(size=LATER)), tmp_path / "kept-else", clock=lambda: 0)
     mine.home = tmp_path
-    with pytest.raises(OSError, match="seen"):
+    with pytest.raises(StoreUnavailable, match="seen"):
         mine.look()
     assert mine.size == 0
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from proofroom.adapters.projector import root_at
-from proofroom.adapters.snapshots import publish
+from proofroom.adapters.snapshots import _name, publish
 from proofroom.adapters.views import ProjectionStopped
 from proofroom.projections import PROJECTIONS
 from proofroom.testing.histories import History, store_of
@@ -180,3 +180,12 @@ def test_another_process_reads_all_through_a_bulk_load(tmp_path: Path) -> None:
     seen = [int(line) for line in out.split()]
     assert seen == sorted(seen)
     assert seen[-1] == size
+
+
+def test_a_copy_is_not_taken_away_for_one_that_cannot_be_named(tmp_path: Path) -> None:
+    """Where the new one fails to get the name, the old one has it again."""
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "old").touch()
+    with pytest.raises(FileNotFoundError):
+        _name(tmp_path / "no draft", tmp_path / "copy")
+    assert [path.name for path in tmp_path.rglob("*")] == ["copy", "old"]

@@ -24,6 +24,7 @@ from proofroom.testing.histories import START_MS
 from proofroom.testing.keys import key
 from strategies.juries import Chamber, Pen, make_validator, observe
 from strategies.killing import ends_of
+from strategies.own_files import OwnFiles
 from strategies.rooms import make_folder, signers
 from strategies.shell import proofroom
 
@@ -134,6 +135,28 @@ def test_a_lost_vote_is_not_made_anew(chamber: Chamber, tmp_path: Path) -> None:
     other = next(v for v in chamber.validators if v.keyid in round.committee and v is not chamber.validators[lost])
     with pytest.raises(StoreUnavailable):
         other.step()
+
+
+def test_a_vote_is_on_the_disk_before_it_is_committed_to(chamber: Chamber, tmp_path: Path) -> None:
+    """Also where it was written before, and its name could not be synced then."""
+    chamber.observe(chamber.record())
+    chamber.seal()
+    advance_to(chamber, "commit")
+    round = chamber.round()
+    assert round is not None
+    members = [(i, v) for i, v in enumerate(chamber.validators) if v.keyid in round.committee]
+    for (i, member), at in zip(
+        members, (2, 5), strict=False
+    ):  # each third request of a new file is the sync of its name
+        (journal := tmp_path / f"journal-{i}").mkdir(exist_ok=True)
+        files = OwnFiles(journal, at)
+        with files.mounted():
+            with pytest.raises(StoreUnavailable):
+                member.step()
+            assert [act.did for act in member.step()] == ["vote-committed"]
+        left = {path.name: path.read_bytes() for path in files.lay_out(tmp_path / f"cut-{i}").iterdir()}
+        assert left == {path.name: path.read_bytes() for path in journal.iterdir()}
+        assert f"{round.digest.hex()}.json" in left
 
 
 def test_two_of_the_same_validator_vote_once(chamber: Chamber) -> None:

@@ -1,0 +1,188 @@
+"""Files of our own beside SQLite: whatever sync, link or rename of them fails, the error is typed, and what was told stays there.
+
+After each failure the power is cut, in thought, and then the same is asked again: what is left is the old or the new, and once it worked,
+the new.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from proofroom.adapters.anchors import FolderAnchor
+from proofroom.adapters.audit_progress import Progress, load_progress, save_progress
+from proofroom.adapters.keyfile import Cost, load_encrypted, save_encrypted
+from proofroom.adapters.keys import Key, load_key, save_key
+from proofroom.adapters.ledger import LOG, Ledger
+from proofroom.adapters.monitor import Monitor
+from proofroom.adapters.published import PublishedLog, StoredLog, audit_published
+from proofroom.adapters.publishing import publish
+from proofroom.adapters.validator import load_or_create_secret
+from proofroom.domain.errors import BadInput, LedgerExists, NotPublished, Unavailable
+from proofroom.domain.ids import KeyId
+from proofroom.domain.verifier import Verdict
+from strategies.followed import log_of
+from strategies.own_files import OwnFiles
+from strategies.rooms import audit_file, soak
+
+BEFORE, AFTER = 2, 5
+"""Sizes of a log that is published, or watched."""
+
+REQUESTS = 40
+"""More than the making of a ledger has."""
+
+CHEAP = Cost(1, 8 * 2**20)
+
+
+class Case(NamedTuple):
+    """Something that is written, and read again."""
+
+    prepare: Callable[[Path], object]
+    write: Callable[[Path], object]
+    read: Callable[[Path], object]
+    old: object
+    new: object
+
+
+def nothing(folder: Path) -> None:
+    """There is none before."""
+
+
+def new_key(folder: Path) -> None:
+    """A key file; that it is there already is as good."""
+    with suppress(LedgerExists):
+        save_key(folder / "k", bytes(32))
+
+
+def read_key(folder: Path) -> KeyId | None:
+    """The key that is there."""
+    return load_key(folder / "k").keyid if (folder / "k").exists() else None
+
+
+def read_protected(folder: Path) -> bool:
+    """Whether a key file is under a password; it is one or the other."""
+    try:
+        load_encrypted(folder / "k", b"secret")
+    except BadInput:
+        load_key(folder / "k")
+        return False
+    return True
+
+
+def published(folder: Path) -> int:
+    """How many entries are, all of which hold."""
+    with suppress(NotPublished):
+        report = audit_published(PublishedLog(str(folder / "web")))
+        assert report.verdict is Verdict.VALID, report.sentence()
+        return report.entries
+    return 0
+
+
+def anchored(folder: Path) -> bytes:
+    """What is kept."""
+    return (folder / "x").read_bytes() if (folder / "x").exists() else b""
+
+
+def progress(folder: Path, size: int) -> None:
+    """The progress of an audit that came so far."""
+    done = Progress()
+    done.left_off = size
+    save_progress(folder / "p", done)
+
+
+def seen(folder: Path, size: int) -> None:
+    """A monitor that looks at a log of a size."""
+    assert Monitor(StoredLog(log_of(size=size)), folder, clock=lambda: 0.0).look().size == size
+
+
+def secret(folder: Path) -> bool:
+    """Whether there is one, and whole."""
+    return (folder / "s").exists() and len(load_or_create_secret(folder / "s")) == 32
+
+
+CASES = {
+    "a key": Case(nothing, new_key, read_key, None, Key(bytes(32)).keyid),
+    "a key that is put under a password": Case(
+        new_key,
+        lambda folder: save_encrypted(folder / "k", bytes(32), b"secret", CHEAP, replace=True),
+        read_protected,
+        False,
+        True,
+    ),
+    "a validator's secret": Case(nothing, lambda folder: load_or_create_secret(folder / "s"), secret, False, True),
+    "a checkpoint in a folder": Case(nothing, lambda folder: FolderAnchor(folder).keep("x", b"y"), anchored, b"", b"y"),
+    "the progress of an audit": Case(
+        partial(progress, size=1), partial(progress, size=2), lambda f: load_progress(f / "p").left_off, 1, 2
+    ),
+    "what a monitor saw": Case(
+        partial(seen, size=BEFORE),
+        partial(seen, size=AFTER),
+        lambda folder: Monitor(StoredLog(log_of(size=AFTER)), folder).size,
+        BEFORE,
+        AFTER,
+    ),
+    "a log's first files": Case(
+        nothing, lambda folder: publish(log_of(size=BEFORE), folder / "web"), published, 0, BEFORE
+    ),
+    "a log's next files": Case(
+        lambda folder: publish(log_of(size=BEFORE), folder / "web"),
+        lambda folder: publish(log_of(size=AFTER), folder / "web"),
+        published,
+        BEFORE,
+        AFTER,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CASES)
+def test_each_request_fails_once(tmp_path: Path, what: str) -> None:
+    """What was told is on the disk; what was not told may be, and is whole."""
+    case = CASES[what]
+    for at in itertools.count():
+        folder = tmp_path / f"{at}"
+        folder.mkdir()
+        case.prepare(folder)
+        files = OwnFiles(folder, at)
+        with files.mounted():
+            try:
+                case.write(folder)
+            except Unavailable:
+                assert files.was_struck
+            else:
+                assert not files.was_struck, "a failure was not told"
+        was_struck, files.at = files.was_struck, -1
+        assert case.read(folder) in (case.old, case.new)
+        assert case.read(files.lay_out(tmp_path / f"{at}-cut")) in (case.old, case.new)
+        with files.mounted():
+            case.write(folder)
+        assert case.read(folder) == case.new
+        assert case.read(files.lay_out(tmp_path / f"{at}-then")) == case.new
+        if not was_struck:
+            break
+    assert at > 2
+
+
+def test_a_ledger_is_made_whatever_fails_once(tmp_path: Path) -> None:
+    """The error is typed, and the next who makes it makes it whole."""
+    for at in random.sample(range(REQUESTS), soak(4, REQUESTS)):
+        room = tmp_path / f"{at}" / "room"
+        room.parent.mkdir()
+        files = OwnFiles(room.parent, at)
+        with files.mounted():
+            try:
+                Ledger.create(room).close()
+            except Unavailable:
+                assert files.was_struck
+                with suppress(LedgerExists):
+                    Ledger.create(room).close()
+        with Ledger.open(room) as ledger:
+            ledger.tick()
+        assert audit_file(room / LOG).verdict is Verdict.VALID
+        assert files.was_struck == (files.requests > at)
