@@ -21,6 +21,11 @@ def of(role: Any, amount: int = 7, party: str = PARTY) -> Line:
     return Line(role, "b", "c", amount, party, 3, (), (), LISTING)
 
 
+def read(line: Line) -> Line:
+    """The same line with its role as a text of its own, as what was read has it."""
+    return line._replace(role="".join(list(line.role)))  # type: ignore[arg-type]  # one of the roles
+
+
 @pytest.mark.parametrize(
     ("line", "basis"),
     [
@@ -40,7 +45,7 @@ def of(role: Any, amount: int = 7, party: str = PARTY) -> Line:
 )  # fmt: skip
 def test_basis(line: Line, basis: dict[str, Any]) -> None:
     """Who, how many records, what was asked and what is owed."""
-    assert basis_of(line).model_dump(exclude_none=True, exclude_unset=True) == basis
+    assert basis_of(read(line)).model_dump(exclude_none=True, exclude_unset=True) == basis
 
 
 def test_totals() -> None:
@@ -57,7 +62,10 @@ def test_totals() -> None:
     plain = {
         "charged": "42", "collected": "18", "debt": "24", "treasury": "1", "reserve": "2", "validators": "3", "providers": "12",
     }  # fmt: skip
-    assert totals_of(tuple(protocol)).model_dump(exclude_none=True, exclude_unset=True) == plain
+    assert totals_of(tuple(map(read, protocol))).model_dump(exclude_none=True, exclude_unset=True) == plain
     sold = [FEE, FEE._replace(amount=0), of("marketplace", 2), of("creator", 1), of("creator", 2)]
     fees = {"fees_charged": "26", "fees_collected": "6", "fees_debt": "20", "marketplaces": "2", "creators": "3"}
-    assert totals_of((*protocol, *sold)).model_dump(exclude_none=True, exclude_unset=True) == plain | fees
+    assert (
+        totals_of(tuple(map(read, (*protocol, *sold)))).model_dump(exclude_none=True, exclude_unset=True)
+        == plain | fees
+    )
