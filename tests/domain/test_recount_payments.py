@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proofroom.domain import recount
+from proofroom.domain import merkle, recount
 from proofroom.domain.verifier.entry import Entry, canonical, untag
 from proofroom.domain.verifier.verdict import Fault, Verdict
 from strategies.bare import GENESIS, LEDGER, entry, round_of, why
@@ -59,6 +59,36 @@ def test_payments() -> None:
             payment(line={"basis": {"customer": "u", "records": records}})
             == "the line counts other records than the era"
         )
+
+
+def test_hundreds_of_lines() -> None:
+    """A file may hold as many lines as the era has, each with its path."""
+    lines = [
+        entry(
+            AT + 2 + i,
+            "payout",
+            PLACE | {"line": i, "role": "charge", "amount": "7", "basis": {"customer": "u", "records": 1}},
+            LEDGER,
+        )
+        for i in range(300)
+    ]
+    ids, leaf = [untag(e.id) for e in lines], {"party": "customer", "key": "u", "attested": 1}
+    bounds = PLACE | {"first_index": 9, "last_index": AT + 400, "lines": 300}
+    roots = {"completeness_root": root_of(canonical(leaf)), "lines_root": root_of(*ids)}
+    entries = [
+        GENESIS,
+        entry(AT, "activity", PLACE | {"customer": "u"}),
+        entry(AT + 1, "batch-sealed", PLACE),
+        *lines,
+        entry(AT + 401, "era-paid", bounds | roots, LEDGER),
+    ]
+    tree, nodes = merkle.Tree(), list[list[bytes]]()
+    for id in ids:
+        tree, completed = merkle.append(tree, merkle.INNER.leaf(id), merkle.INNER)
+        nodes.append(completed)
+    paths = [merkle.inclusion_path(i, 300, lambda h, k: nodes[(k + 1 << h) - 1][h], merkle.INNER) for i in range(300)]
+    assert why(recount._check_payment, entries, paths, leaf, (0, 1), []) == ""
+    assert why(recount._check_payment, entries, paths[1:], leaf, (0, 1), []) == "the lines and their paths do not match"
 
 
 def record(index: int) -> Entry:
