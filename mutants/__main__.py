@@ -90,6 +90,7 @@ ENVELOPE = (
     "tests/domain/test_canonical.py",
     "tests/domain/test_entry.py",
     "tests/domain/test_envelope.py",
+    "tests/domain/test_envelope_edges.py",
     "tests/domain/test_envelope_refusals.py",
     "tests/domain/test_rooted.py",
     "tests/domain/test_signing.py",
