@@ -67,9 +67,7 @@ def parse_entry(data: bytes) -> tuple[int, int, Envelope]:
     except (struct.error, UnicodeDecodeError):
         raise BadEntry(why="cut short") from None
     start = at + _LENGTH.size
-    if start + length > len(data):
-        raise BadEntry(why="the payload is cut short")
     signatures = decode_signatures(data[start + length :])
     if not signatures or len(data) > MAX_ENTRY:
-        raise BadEntry(why="no signatures, or longer than an entry may be")
+        raise BadEntry(why="cut short before its signatures, or longer than an entry may be")
     return index, recorded_at_ms, Envelope(payload_type, data[start : start + length], signatures)

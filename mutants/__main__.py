@@ -88,6 +88,7 @@ CONSENT = (
 )
 ENVELOPE = (
     "tests/domain/test_canonical.py",
+    "tests/domain/test_canonical_edges.py",
     "tests/domain/test_entry.py",
     "tests/domain/test_envelope.py",
     "tests/domain/test_envelope_edges.py",
