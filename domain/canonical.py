@@ -53,7 +53,7 @@ def millionths(number: float | Decimal | int) -> int:
         micro = round(number * MILLIONTHS) if 0 <= number < MAX_SAFE_INTEGER / MILLIONTHS else -1
         exact = micro >= 0 and micro / MILLIONTHS == number
     else:
-        micro = int(number * MILLIONTHS) if 0 <= number <= MAX_SAFE_INTEGER // MILLIONTHS else -1
+        micro = int(number * MILLIONTHS) if 0 <= number * MILLIONTHS <= MAX_SAFE_INTEGER else -1
         exact = micro >= 0 and micro == number * MILLIONTHS
     if not exact:
         raise BadNumber(text=str(number)[:40])
