@@ -1,4 +1,4 @@
-"""The running comparison of a stored log with what it must be, from one entry to the next, also past entries that do not hold.
+"""The running comparison of a log with what it must be, from one entry to the next, also past entries that do not hold.
 
 Behind the first fault much can still be said: bytes are held against the leaf that was stored with them, signatures against their bytes,
 checkpoints against the tree. What an entry *did* may be unknown from then on, so that a rule that fails behind it may be a consequence:
@@ -13,7 +13,7 @@ from itertools import chain
 
 from proofroom.adapters.audit_progress import Progress
 from proofroom.adapters.findings import MOST, Finding, report
-from proofroom.adapters.mapper import StoredEntry, originator_id
+from proofroom.adapters.mapper import StoredEntry
 from proofroom.adapters.replay import Fault, Replay
 from proofroom.adapters.stores import Store
 from proofroom.adapters.verifying import Given, Outcomes
@@ -75,13 +75,13 @@ class Auditor:
             raise Fault(f"index {self.size} is missing, {stored.index} follows")
         self._check = "bytes"
         tree, nodes = merkle.append(self.replay.tree, merkle.SHA256.leaf(stored.entry_bytes()))
-        if not self.progress.tree_lost and b"".join(nodes) != stored.nodes:
+        if not self.progress.tree_lost and not stored.has_nodes(nodes):
             raise Fault("its bytes do not give the leaf and nodes that were stored with it")
         self._check = "statement"
         if not isinstance(outcome, Verified):
             raise outcome
         self._check = "key"
-        if (stored.originator_id, stored.originator_version) != (originator_id(outcome), 1):
+        if not stored.has_key_of(outcome):
             raise Fault("its key in the store is not that of its statement")
         self._check = "rule"
         self.replay.take(Entry(stored.index, stored.recorded_at_ms, outcome), tree)
@@ -133,11 +133,13 @@ class Auditor:
 
     def _leaves_of(self, stored: StoredEntry, outcome: Outcome) -> tuple[bytes | None, bytes]:
         """The leaf of its bytes, and the one that the tree had in its place: that, or what is stored; the next checkpoint tells which."""
-        kept = _first_node(stored.nodes)
+        kept = stored.signed_leaf or _first_node(stored.nodes)
         try:
             computed = merkle.SHA256.leaf(stored.entry_bytes())
         except ProofroomError:
             return None, kept
+        if stored.signed_leaf is not None:
+            return computed, kept
         if self.next_checkpoint is not None and self.next_checkpoint[0] == self.size + 1:
             root = _root_in(self.next_checkpoint[1])
             for leaf in (computed, kept):

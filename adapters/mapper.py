@@ -6,7 +6,7 @@ signed payload bytes, unchanged, as state; the rest of an entry has columns of i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from eventsourcing.persistence import StoredEvent
@@ -56,6 +56,19 @@ class StoredEntry(StoredEvent):
             BadEntry: a column does not hold what it must.
         """
         return thaw(self.frozen())
+
+    def has_nodes(self, nodes: Iterable[bytes]) -> bool:
+        """Whether these are the tree nodes that are kept with it."""
+        return b"".join(nodes) == self.nodes
+
+    def has_key_of(self, verified: Verified) -> bool:
+        """Whether the store would find it by its statement."""
+        return (self.originator_id, self.originator_version) == (originator_id(verified), 1)
+
+    @property
+    def signed_leaf(self) -> bytes | None:
+        """The leaf that is known to be under the log's checkpoint in its place, where one is known, whatever its bytes give."""
+        return None
 
     def _check_columns(self) -> None:
         """A store that someone edited may hold anything."""

@@ -6,22 +6,19 @@ those hashes. Each file is read up to the length that it may have at most.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from proofroom.adapters.audit import Known, Report, report
 from proofroom.adapters.ledger import LOG
-from proofroom.adapters.replay import Fault, Replay
 from proofroom.adapters.sqlite import SqliteStore
 from proofroom.adapters.stores import Store
 from proofroom.adapters.web import ANSWER_SECONDS, NO_ANSWER, urlopen
-from proofroom.domain.checkpoint import MAX_NOTE, parse_note
+from proofroom.domain.checkpoint import MAX_NOTE
 from proofroom.domain.entry import MAX_ENTRY
-from proofroom.domain.errors import BadEntry, BadNote, NotPublished, ProofroomError, Unavailable
-from proofroom.domain.tiles import WIDTH, Tile, TileTree, read_bundle, read_tile, tile_path
-from proofroom.domain.verifier import Verdict
+from proofroom.domain.errors import BadEntry, BadNote, NotPublished
+from proofroom.domain.tiles import WIDTH, Tile, read_bundle, read_tile, tile_path
 
 MAX_TILE = WIDTH * 32
 MAX_BUNDLE = WIDTH * (2 + MAX_ENTRY)
@@ -133,36 +130,3 @@ def open_source(place: str) -> Iterator[Source]:
         return
     with closing(SqliteStore(path, read_only=True)) as store:
         yield StoredLog(store)
-
-
-def audit_published(
-    source: Source, *, against: str | None = None, progress: Callable[[int], None] | None = None
-) -> Report:
-    """Replay a published log from genesis, with nothing else at hand: hashes first, then each entry against its hash, then the rules.
-
-    Args:
-        source: the log.
-        against: a checkpoint of this ledger that was kept elsewhere.
-        progress: called with the number of entries verified so far.
-
-    Raises:
-        BadNote: ``against`` is not a checkpoint.
-        NotPublished, StoreUnavailable: the log cannot be read.
-    """
-    known, replay = None if against is None else Known(against), Replay()
-    try:
-        note = source.note()
-        head = parse_note(note)[0]
-        tree = TileTree(head.size, head.root, source.tile)
-        for data in tree.entries(0, source.bundle):
-            replay.take_bytes(data)
-            if known is not None:
-                known.see(replay.tree)
-            if progress is not None and replay.tree.size % WIDTH == 0:
-                progress(replay.tree.size)
-        replay.check_signed(note)
-    except Unavailable:
-        raise
-    except (ProofroomError, Fault) as e:
-        return report(replay, Verdict.INVALID, str(e), replay.tree.size, e)
-    return report(replay, Verdict.VALID, "") if known is None else known.compare(replay)

@@ -113,7 +113,15 @@ def leaf_of(height: int, position: int) -> tuple[int, slice]:
 T = TypeVar("T")
 
 
-def from_nodes(store: Store, make: Callable[[merkle.Node], T]) -> T:
+class HasNodes(Protocol):
+    """Where tree nodes are read from."""
+
+    def nodes(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Those at ``(height, k)``."""
+        ...
+
+
+def from_nodes(store: HasNodes, make: Callable[[merkle.Node], T]) -> T:
     """What a function of tree nodes gives, such as a proof, with all the nodes that it asks for read at once.
 
     Which ones it asks for must not depend on what they hold.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from contextlib import closing
 from pathlib import Path
@@ -24,9 +23,6 @@ _COLOURS = {"VALID": "green", "INVALID": "red", "INCOMPLETE": "yellow", "FORKED"
 
 MISSED = 20
 """Exit status when a change was not caught."""
-
-LARGE = 2_000
-"""Entries from which on starting processes pays."""
 
 SHOWN = 50
 """Findings in the table; ``--json`` has all that are kept."""
@@ -105,13 +101,13 @@ def audit(
     from proofroom.adapters.ledger import LOG
     from proofroom.adapters.sqlite import SqliteStore
 
-    if tiles is not None and (workers is not None or resume or first or fuzz or models):
-        raise click.UsageError("--from-tiles goes with --against only")
+    if tiles is not None and (fuzz or models):
+        raise click.UsageError("--fuzz and --models need the room, and --from-tiles has none")
     note = None if against is None else read_checkpoint(against).note
     trials: Trials | None = None
     tables: list[Comparison] | None = None
     if tiles is not None:
-        report = _of_tiles(tiles, note)
+        report = _of_tiles(tiles, note, workers, resume, first)
     else:
         with closing(SqliteStore(room / LOG, read_only=True)) as store:
             report = _of_store(store, note, workers, resume, first)
@@ -137,17 +133,18 @@ def audit(
 def _of_store(store: Store, note: str | None, workers: int | None, resume: Path | None, first: bool) -> Report:
     from proofroom.adapters.audit import audit as replay
 
-    size = store.size()
-    processes = (os.cpu_count() or 1 if size >= LARGE else 0) if workers is None else workers
-    with Meter("auditing", size) as meter:
-        return replay(store, against=note, progress=meter.update, workers=processes, resume=resume, first_only=first)
+    with Meter("auditing", store.size()) as meter:
+        return replay(store, against=note, progress=meter.update, workers=workers, resume=resume, first_only=first)
 
 
-def _of_tiles(place: str, note: str | None) -> Report:
-    from proofroom.adapters.published import PublishedLog, audit_published
+def _of_tiles(place: str, note: str | None, workers: int | None, resume: Path | None, first: bool) -> Report:
+    from proofroom.adapters.audited_tiles import audit_published
+    from proofroom.adapters.published import PublishedLog
 
     with Meter("auditing", None) as meter:
-        return audit_published(PublishedLog(place), against=note, progress=meter.update)
+        return audit_published(
+            PublishedLog(place), against=note, progress=meter.update, workers=workers, resume=resume, first_only=first
+        )
 
 
 def _fuzzed(store: Store, count: int, seed: int) -> Trials:

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from proofroom.adapters.audit import Verdict
+from proofroom.adapters.audited_tiles import audit_published
 from proofroom.adapters.ledger import LOG, VIEWS, Ledger
-from proofroom.adapters.published import PublishedLog, audit_published
+from proofroom.adapters.published import PublishedLog
 from proofroom.adapters.publishing import publish
 from proofroom.adapters.rebuild import compare
 from proofroom.domain.statements.consent import Grant

@@ -18,11 +18,12 @@ import pytest
 
 from proofroom.adapters.anchors import FolderAnchor
 from proofroom.adapters.audit_progress import Progress, load_progress, save_progress
+from proofroom.adapters.audited_tiles import audit_published
 from proofroom.adapters.keyfile import Cost, load_encrypted, save_encrypted
 from proofroom.adapters.keys import Key, load_key, save_key
 from proofroom.adapters.ledger import LOG, Ledger
 from proofroom.adapters.monitor import Monitor
-from proofroom.adapters.published import PublishedLog, StoredLog, audit_published
+from proofroom.adapters.published import PublishedLog, StoredLog
 from proofroom.adapters.publishing import publish
 from proofroom.adapters.validator import load_or_create_secret
 from proofroom.domain.errors import BadInput, LedgerExists, NotPublished, Unavailable

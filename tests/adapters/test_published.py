@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proofroom.adapters.audit import audit
+from proofroom.adapters.audited_tiles import audit_published
 from proofroom.adapters.cli import main
 from proofroom.adapters.monitor import Monitor
-from proofroom.adapters.published import PublishedLog, audit_published
+from proofroom.adapters.published import PublishedLog
 from proofroom.adapters.publishing import publish
 from proofroom.domain.errors import NotPublished
 from proofroom.domain.merkle import SHA256

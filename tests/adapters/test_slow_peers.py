@@ -15,8 +15,9 @@ from types import SimpleNamespace
 import pytest
 
 from proofroom.adapters.anchors import HttpAnchor
+from proofroom.adapters.audited_tiles import audit_published
 from proofroom.adapters.monitor import Monitor
-from proofroom.adapters.published import PublishedLog, audit_published
+from proofroom.adapters.published import PublishedLog
 from proofroom.adapters.publishing import publish
 from proofroom.adapters.witness import Witness, make_server
 from proofroom.adapters.witnessing import WitnessAddress, collect

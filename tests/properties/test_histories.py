@@ -22,9 +22,10 @@ import pytest
 
 from proofroom.adapters import views
 from proofroom.adapters.audit import Verdict
+from proofroom.adapters.audited_tiles import audit_published
 from proofroom.adapters.head import open_head
 from proofroom.adapters.ledger import LOG, Ledger
-from proofroom.adapters.published import PublishedLog, audit_published
+from proofroom.adapters.published import PublishedLog
 from proofroom.adapters.publishing import publish
 from proofroom.adapters.stores import MemoryStore, Store
 from proofroom.domain import merkle

@@ -11,8 +11,9 @@ from contextlib import contextmanager, redirect_stderr, suppress
 from http import HTTPStatus
 
 from proofroom.adapters.anchors import HttpAnchor
+from proofroom.adapters.audited_tiles import audit_published
 from proofroom.adapters.ledger import Ledger
-from proofroom.adapters.published import PublishedLog, audit_published
+from proofroom.adapters.published import PublishedLog
 from proofroom.adapters.witness import answer, make_server
 from proofroom.adapters.witnessing import WitnessAddress, ask
 from proofroom.domain.cosigning import Request, write_request
