@@ -29,6 +29,7 @@ from proofroom.adapters.signers import as_signer, signer_of_room, take_signer
 from proofroom.adapters.sqlite import SqliteStore
 from proofroom.adapters.stores import Store, now_ms
 from proofroom.adapters.verifying import (
+    CHUNK,
     AnyEnvelope,
     Outcomes,
     VerifyingPool,
@@ -227,7 +228,11 @@ class Ledger(Reader):
         Raises:
             Unavailable: the store failed; what was given before is recorded, the current group is not.
         """
-        chunks = self._verifying().verify_chunks(envelopes) if self._workers else verify_chunks(envelopes)
+        source = iter(envelopes)
+        first = list(itertools.islice(source, CHUNK + 1)) if self._workers else []
+        # To start processes takes longer than to check a chunk.
+        check = self._verifying().verify_chunks if len(first) > CHUNK else verify_chunks
+        chunks = check(itertools.chain(first, source))
         while True:
             with collector_paused():
                 group = list(itertools.islice(chunks, GROUP))

@@ -39,6 +39,7 @@ class Reader:
         self.store = store
         self._views_path = views
         self._views: Views | None = None
+        self._making_views = threading.Lock()
         self._lock = threading.RLock()
         self._closed = False
         self._head = open_head(store)
@@ -175,11 +176,16 @@ class Reader:
         """The read models, brought up to date first: positions, what stopped them, waiting for them."""
         from proofroom.adapters.views import Views  # DuckDB is loaded when it is first needed
 
-        with self._lock:
-            self._check_open()
-            if self._views is None:
-                self._views = Views(self._views_path)
-            views = self._views
+        self._check_open()
+        with self._making_views:
+            views = self._views or Views(
+                self._views_path
+            )  # to make tables takes long, and nobody who appends waits for it
+            with self._lock:
+                if self._closed:
+                    views.close()
+                self._check_open()
+                self._views = views
         views.project(self.store)
         return views
 

@@ -20,6 +20,7 @@ from proofroom.adapters.keys import Key
 from proofroom.adapters.ledger import LOG, Ledger
 from proofroom.adapters.sqlite import SqliteStore
 from proofroom.adapters.stores import Batch, MemoryStore
+from proofroom.adapters.verifying import CHUNK, VerifyingPool
 from proofroom.adapters.writer import Recorded
 from proofroom.domain.envelope import Envelope, sign, verify
 from proofroom.domain.errors import (
@@ -34,6 +35,7 @@ from proofroom.domain.receipt import verify_receipt
 from proofroom.domain.signatures import Signature
 from proofroom.domain.signing import pae
 from proofroom.domain.statements import GRANT_WIRE
+from proofroom.domain.statements.ledger import Tick
 from proofroom.testing.clocks import Clock
 from proofroom.testing.histories import ORIGIN, START_MS
 from proofroom.testing.keys import key
@@ -357,3 +359,20 @@ def test_reading_goes_on_while_threads_append(tmp_path: Path) -> None:
             room.ledger.append(record)
         stop.set()
         assert all(reader.result() for reader in readers)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_processes_are_started_for_more_than_a_chunk(room: Room, monkeypatch: pytest.MonkeyPatch, more: int) -> None:
+    """One line is recorded before they would have begun."""
+    started = []
+
+    class Noted(VerifyingPool):
+        def __init__(self, workers: int) -> None:
+            started.append(workers)
+            super().__init__(workers)
+
+    monkeypatch.setattr(ledgers, "VerifyingPool", Noted)
+    room.ledger._workers = 1
+    ticks = (sign(Tick(ledger=room.ledger.id, index=room.ledger.size + i), key("ledger")) for i in range(CHUNK + more))
+    assert sum(isinstance(outcome, Recorded) for outcome in room.ledger.append_stream(ticks)) == CHUNK + more
+    assert started == [1] * more

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from proofroom.adapters.ledger import LOG, Ledger
+from proofroom.adapters import views
+from proofroom.adapters.ledger import LOG, VIEWS, Ledger
 from proofroom.adapters.stores import MemoryStore
+from proofroom.adapters.views import Views
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import verify_checkpoint
 from proofroom.domain.errors import (
@@ -311,3 +313,52 @@ def test_without_its_keys_a_ledger_is_for_reading(tmp_path: Path) -> None:
         assert refused.value.advice
     assert rows_of(path)["log"] == before["log"]
     assert rows_of(path)["checkpoints"] == before["checkpoints"]
+
+
+# --- read models in the making
+
+
+class Making(Views):
+    """Read models whose tables take as long to make as somebody wants."""
+
+    begun, may_end = threading.Event(), threading.Event()
+
+    def __init__(self, path: Path | None) -> None:
+        self.begun.set()
+        assert self.may_end.wait(60), "nobody else came to anything"
+        super().__init__(path)
+
+
+@pytest.fixture
+def making(monkeypatch: pytest.MonkeyPatch) -> type[Making]:
+    """These, for all ledgers."""
+    Making.begun.clear()
+    Making.may_end.clear()
+    monkeypatch.setattr(views, "Views", Making)
+    return Making
+
+
+def test_an_append_does_not_wait_for_tables_that_are_made(tmp_path: Path, making: type[Making]) -> None:
+    """And who asks meanwhile gets the same read models, with the entry that was appended."""
+    with make_folder(tmp_path).ledger as ledger, ThreadPoolExecutor(2) as threads:
+        first = threads.submit(ledger.read_models)
+        assert making.begun.wait(60)
+        second = threads.submit(ledger.read_models)
+        size = ledger.tick()
+        making.may_end.set()
+        assert first.result(60) is second.result(60) is ledger.read_models()
+        assert ledger.read_models().position == size
+
+
+def test_a_ledger_that_is_closed_lets_go_of_tables_that_were_made(tmp_path: Path, making: type[Making]) -> None:
+    """Who asked for them is told."""
+    with make_folder(tmp_path).ledger as ledger, ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(ledger.read_models)
+        assert making.begun.wait(60)
+        ledger.close()
+        making.may_end.set()
+        with pytest.raises(Closed):
+            asked.result(60)
+    with pytest.raises(Closed):
+        ledger.read_models()
+    Views(tmp_path / VIEWS).close()
