@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from proofroom.domain import canonical
 from proofroom.domain.canonical import MAX_DEPTH, decode, encode, millionths, parse_strict
-from proofroom.domain.errors import BadNumber, NotJson, TooDeep
+from proofroom.domain.errors import BadNumber, LoneSurrogate, NotJson, TooDeep
 
 LARGEST = 9007199254740991
 """2^53 - 1: of integers, and of millionths."""
@@ -53,14 +54,38 @@ def test_both_ways_take_the_same_fractions(number: float) -> None:
         assert decode(encode(value)) == value
 
 
+def test_the_most_millionths() -> None:
+    """2^53 - 1, where a decimal says so; the double next to it may stand for another count."""
+    assert millionths(Decimal(LARGEST) / 10**6) == LARGEST
+    for call in (millionths, lambda number: encode({"a": number})):
+        with pytest.raises(BadNumber):
+            call(LARGEST / 10**6)
+
+
+def test_errors_quote_what_they_refuse() -> None:
+    """Its first 40 characters, however long it is."""
+    digits, fraction = "1" * 50, "1." + "0" * 50
+    calls: list[tuple[Callable[[], object], str]] = [
+        (lambda: parse_strict(f'{{"a":{digits}}}'.encode()), digits),
+        (lambda: parse_strict(f'{{"a":{fraction}}}'.encode(), fractions=True), fraction),
+        (lambda: parse_strict(f'{{"a":{fraction}}}'.encode()), fraction),
+        (lambda: millionths(int(digits)), digits),
+    ]
+    for call, text in calls:
+        with pytest.raises(BadNumber) as refusal:
+            call()
+        assert refusal.value.text == text[:40]
+    with pytest.raises(LoneSurrogate) as lone:
+        encode({"a": "\ud800" + "b" * 50})
+    assert lone.value.text == ascii("\ud800" + "b" * 39)
+
+
 @pytest.mark.parametrize("text", ["9007199255", "9007199254.740992", "-0.000001", "-1", "1.0000001", "0.0000001"])
 def test_what_counts_no_millionths(text: str) -> None:
     """2^53 of them, a negative count, and parts of one."""
     for number in (Decimal(text), float(text)):
         with pytest.raises(BadNumber):
             millionths(number)
-    with pytest.raises(BadNumber):
-        millionths(LARGEST / 10**6)  # a double that stands for two counts
 
 
 @pytest.mark.parametrize("number", [9007199255.5, 9007199256.0, 9007199257.25])
@@ -93,18 +118,19 @@ def test_what_is_no_object_is_none_from_its_start(data: str) -> None:
 
 
 @pytest.mark.parametrize("before", ["", "A", "a b", "!", "\\\\", '\\"', "[", "a"])
+@pytest.mark.parametrize("first", ["", '"b":[],'])
 @pytest.mark.parametrize("mixed", [False, True])
-def test_depth_behind_any_text(before: str, mixed: bool) -> None:
+def test_depth_behind_any_text(before: str, first: str, mixed: bool) -> None:
     """Brackets outside strings count, of both kinds together, whatever a string before them holds and ends with."""
     for levels, refused in ((MAX_DEPTH, False), (MAX_DEPTH + 1, True)):
         opening = "".join('{"x":' if mixed and i % 2 else "[" for i in range(levels - 1))
         closing = "".join("}" if mixed and i % 2 else "]" for i in reversed(range(levels - 1)))
-        data = f'{{"b":[],"{before}":{opening}"a"{closing}}}'.encode()
+        data = f'{{{first}"{before}":{opening}"a"{closing},"c":[]}}'.encode()
         if refused:
             with pytest.raises(TooDeep):
                 parse_strict(data)
         else:
-            assert len(parse_strict(data)) == 2
+            assert parse_strict(data)["c"] == []
 
 
 def test_the_largest_integers_in_any_layout() -> None:

@@ -189,3 +189,11 @@ def test_entry_bytes_are_as_their_picture() -> None:
             b"\x00\x00\x00\x00\x00\x00\x00\x05" + b"\x00\x00\x00\x00\x00\x00\x00\x04" + b"\x02" + b"p" * 32 + b"q" * 32,
         ]
     )
+
+
+def test_an_entry_never_changes() -> None:
+    """What was verified stays at its index."""
+    entry = Entry(3, 5, example_verified())
+    for name in ("index", "recorded_at_ms", "verified"):
+        with pytest.raises(AttributeError):
+            setattr(entry, name, None)

@@ -61,6 +61,13 @@ def test_parts_of_another_type(changes: dict[str, Any]) -> None:
         check_form(with_signatures(1)._replace(**changes))
 
 
+@pytest.mark.parametrize("parts", [(signer(1).keyid, bytearray(64)), (b"ed25519:", bytes(64)), (None, None)])
+def test_parts_of_a_signature_of_another_type(parts: tuple[Any, Any]) -> None:
+    """Nor in what stands beside the payload."""
+    with pytest.raises(BadEnvelope, match="its parts are not text and bytes"):
+        check_form(with_signatures(1)._replace(signatures=(Signature(*parts),)))
+
+
 @pytest.mark.parametrize("kind", ["activity", "grant", "tick"])
 def test_all_kinds_but_the_wallets_may_be_signed_by_a_tree(kind: str) -> None:
     """Before the wire form in order, right behind it, and last."""
@@ -79,6 +86,13 @@ def test_each_statement_under_a_tree_is_checked() -> None:
     for statements in ([by_wallet, example_statement("tick")], [example_statement("tick"), by_wallet]):
         with pytest.raises(BadEnvelope, match="a wallet signs the wire form directly"):
             sign_rooted(statements, signer(1))
+
+
+def test_trees_are_of_256() -> None:
+    """If nothing else is asked for; what is left over has one of its own."""
+    envelopes = sign_rooted([example_statement("tick")] * 257, signer(1))
+    places = [envelope.signatures[0].rooted for envelope in (envelopes[0], envelopes[255], envelopes[256])]
+    assert [place and (place.size, place.position) for place in places] == [(256, 0), (256, 255), (1, 0)]
 
 
 def test_joining() -> None:
