@@ -66,7 +66,11 @@ class Immediate(SQLiteTransaction):
 
     def __enter__(self) -> SQLiteCursor:
         cursor = self.connection.cursor()
-        cursor.execute("BEGIN IMMEDIATE")
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            cursor.sqlite_cursor.close()  # whoever keeps the error would keep the file open
+            raise
         return cursor
 
     def __exit__(

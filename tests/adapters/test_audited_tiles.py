@@ -61,7 +61,7 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@settings(max_examples=soak(5, 500), suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=soak(2, 500), suppress_health_check=list(HealthCheck), deadline=None)
 @given(data=st.data())
 def test_each_entry_that_was_changed_is_found(web: Path, tmp_path: Path, data: st.DataObject) -> None:
     """By its bytes, whatever else follows from what is lost; and nothing else is found without that word."""
@@ -80,7 +80,7 @@ def test_each_entry_that_was_changed_is_found(web: Path, tmp_path: Path, data: s
 
 
 class Shared:
-    """Two processes for all examples."""
+    """One process for all examples."""
 
     pool: VerifyingPool
 
@@ -94,7 +94,7 @@ class Shared:
 @pytest.fixture(scope="module")
 def shared() -> Iterator[type[Shared]]:
     """As the audit would start them."""
-    Shared.pool = VerifyingPool(2)
+    Shared.pool = VerifyingPool(1)
     yield Shared
     Shared.pool.close()
 

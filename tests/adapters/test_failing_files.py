@@ -6,7 +6,6 @@ the new.
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Callable
 from contextlib import suppress
@@ -146,28 +145,26 @@ CASES = {
 def test_each_request_fails_once(tmp_path: Path, what: str) -> None:
     """What was told is on the disk; what was not told may be, and is whole."""
     case = CASES[what]
-    for at in itertools.count():
+    (whole := tmp_path / "whole").mkdir()
+    case.prepare(whole)
+    files = OwnFiles(whole)
+    with files.mounted():
+        case.write(whole)
+    assert files.requests > 2
+    for at in random.sample(range(files.requests), soak(min(3, files.requests), files.requests)):
         folder = tmp_path / f"{at}"
         folder.mkdir()
         case.prepare(folder)
         files = OwnFiles(folder, at)
-        with files.mounted():
-            try:
-                case.write(folder)
-            except Unavailable:
-                assert files.was_struck
-            else:
-                assert not files.was_struck, "a failure was not told"
-        was_struck, files.at = files.was_struck, -1
+        with files.mounted(), pytest.raises(Unavailable):
+            case.write(folder)
+        files.at = -1
         assert case.read(folder) in (case.old, case.new)
         assert case.read(files.lay_out(tmp_path / f"{at}-cut")) in (case.old, case.new)
         with files.mounted():
             case.write(folder)
         assert case.read(folder) == case.new
         assert case.read(files.lay_out(tmp_path / f"{at}-then")) == case.new
-        if not was_struck:
-            break
-    assert at > 2
 
 
 def test_a_ledger_is_made_whatever_fails_once(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from proofroom.testing.histories import START_MS
 from proofroom.testing.hosting import ledger_in
 from proofroom.testing.keys import key
 from strategies.disk import FAULTS, Disk
-from strategies.faulty import JUMPS, FaultySession, Point
+from strategies.faulty import JUMPS, FaultySession, Point, open_files
 from strategies.platter import Platter
 from strategies.rooms import audit_file, soak
 from strategies.soaking import Page, Soak
@@ -76,6 +76,20 @@ def test_a_writer_for_whom_no_connection_could_be_opened_comes_again(tmp_path: P
                 ledger.tick()
             disk.mend()
             assert ledger.tick() == 2
+
+
+def test_who_keeps_an_error_keeps_no_file_open(tmp_path: Path) -> None:
+    """A write that could not begin lets go of what it began with."""
+    disk = Disk(fault=FAULTS["I/O error"])
+    with disk.mounted(), ledger_in(tmp_path, Clock(START_MS)) as ledger:
+        with ledger_in(tmp_path, Clock(START_MS)) as other:  # so that there is something new to read
+            other.tick()
+        disk.is_failing = True
+        with pytest.raises(StoreUnavailable) as kept:
+            ledger.tick()
+        disk.mend()
+    assert open_files(tmp_path) == []
+    assert kept.value.__traceback__ is not None
 
 
 def test_what_follows_a_failed_sync_is_on_the_disk(tmp_path: Path) -> None:

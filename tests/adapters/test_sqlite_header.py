@@ -12,9 +12,7 @@ from pathlib import Path
 import pytest
 
 from proofroom.adapters import sqlite_header
-from proofroom.adapters.ledger import LOG, Ledger
-from proofroom.adapters.monitor import Monitor
-from proofroom.adapters.published import open_source
+from proofroom.adapters.ledger import LOG
 from proofroom.adapters.sqlite import SqliteStore
 from proofroom.domain.errors import NotALedger
 from proofroom.testing.clocks import Clock
@@ -36,12 +34,6 @@ def size_elsewhere(log: Path) -> int:
     return int(done.stdout)
 
 
-def look(room: Path) -> None:
-    """As a monitor does."""
-    with open_source(str(room)) as source:
-        Monitor(source, room.parent / "seen").look()
-
-
 def refused(room: Path) -> None:
     """Opened as what it is not."""
     with pytest.raises(NotALedger):
@@ -49,10 +41,8 @@ def refused(room: Path) -> None:
 
 
 BESIDES: dict[str, Callable[[Path], object]] = {
-    "opened once more": lambda room: Ledger.open(room, read_only=True).close(),
-    "opened once more to write": lambda room: ledger_in(room, Clock(START_MS)).close(),
+    "opened once more": lambda room: ledger_in(room, Clock(START_MS)).close(),
     "audited": lambda room: audit_file(room / LOG),
-    "watched": look,
     "a mistake": refused,
 }
 
