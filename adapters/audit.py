@@ -128,6 +128,7 @@ def audit(
                 progress(auditor.size)
             if resume is not None and auditor.size % save_every == 0:
                 save_progress(resume, done)
+    auditor.end()
     if progress is not None and auditor.size % PAGE:
         progress(auditor.size)
     if resume is not None and done.size:

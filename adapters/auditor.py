@@ -86,6 +86,10 @@ class Auditor:
         self._check = "rule"
         self.replay.take(Entry(stored.index, stored.recorded_at_ms, outcome), tree)
 
+    def end(self) -> None:
+        """No entry follows."""
+        self._check_checkpoints()
+
     def _check_checkpoints(self) -> None:
         """Hold the store's checkpoints up to here against the tree."""
         while self.next_checkpoint is not None and self.next_checkpoint[0] <= self.size:
@@ -98,7 +102,7 @@ class Auditor:
                 if not self.progress.tree_lost:
                     self.replay.check_signed(note)
             except (ProofroomError, Fault) as e:
-                self.found(self.size - 1, e)
+                self.found(max(0, self.size - 1), e)
 
     def found(self, index: int, error: ProofroomError | Fault) -> None:
         """Note what does not hold."""

@@ -30,6 +30,8 @@ def typed(path: Path) -> Iterator[None]:
     """What the system says of a file within, as our errors."""
     try:
         yield
+    except BrokenPipeError:  # of who is told how far it is
+        raise
     except OSError as e:
         raise unavailable(path, e) from None
 

@@ -126,7 +126,8 @@ class SqliteStore:
     def append(self, expected_size: int, make: Callable[[int], Batch | None]) -> Batch | None:
         with self._errors(), self._writing() as c:
             if not self._is_on_disk:
-                _write_again(self.path.with_name(f"{self.path.name}-wal"))
+                with contextlib.suppress(FileNotFoundError):  # where the file system lets SQLite have none
+                    _write_again(self.path.with_name(f"{self.path.name}-wal"))
                 self._is_on_disk = True
             size = self._recorder._size(c)
             if size != expected_size:

@@ -126,6 +126,12 @@ def test_it_goes_on_from_where_it_ended(tmp_path: Path) -> None:
     assert audit_published(PublishedLog(str(folder)), resume=kept, against=known).witnessed
     (folder / Tile(0, 0, SIZE).entries_path).write_bytes(b"unread")
     assert audit_published(PublishedLog(str(folder)), resume=kept).verdict is Verdict.VALID
+    checkpoint, other = folder / "checkpoint", Checkpoint(ORIGIN, SIZE, bytes(32))
+    checkpoint.write_text(sign_checkpoint(other, key("checkpoint")))
+    again = audit_published(PublishedLog(str(folder)), resume=kept)
+    assert [(f.entry, f.check) for f in again.findings] == [(SIZE - 1, "checkpoint")]
+    kept.unlink()
+    audit(log_of(), resume=kept)
     publish(log_of(size=LATER), tmp_path / "short")
     assert audit_published(PublishedLog(str(tmp_path / "short")), resume=kept).verdict is Verdict.INCOMPLETE
     publish(log_of(late=EARLY), tmp_path / "other")
