@@ -15,7 +15,7 @@ from proofroom.domain.canonical import encode
 from proofroom.domain.entry import Entry, entry_bytes
 from proofroom.domain.envelope import Envelope, Frozen, Verified, thaw, verify
 from proofroom.domain.errors import BadEntry
-from proofroom.domain.ids import record_id_bytes
+from proofroom.domain.ids import time_digits
 from proofroom.domain.statements import Statement, parse
 from proofroom.domain.statements.activity import Activity
 
@@ -85,10 +85,10 @@ def originator_id(verified: Verified) -> str:
     A record's begins with the time in its record id, so that keys of the one high-volume kind rise with time; random keys cost a B-tree
     a factor of nine at a million rows.
     """
-    head = bytes(6)
+    time = "0" * 12
     if isinstance(verified.statement, Activity):
-        head = record_id_bytes(verified.statement.record_id)[:6]
-    return (head + verified.id).hex()
+        time = time_digits(verified.statement.record_id)
+    return time + verified.id.hex()
 
 
 def to_stored_entry(entry: Entry, originator: str, nodes: bytes) -> StoredEntry:

@@ -12,7 +12,7 @@ from proofroom.adapters.verifying import Outcomes
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import Checkpoint, sign_checkpoint
 from proofroom.domain.entry import Entry, entry_bytes
-from proofroom.domain.envelope import Verified, sign, thaw, verify
+from proofroom.domain.envelope import Frozen, Verified, sign, thaw, verify
 from proofroom.domain.errors import Conflict, ProofroomError, Refused, TimeWentBack
 from proofroom.domain.identity import checkpoint_key, ledger_key
 from proofroom.domain.ids import Digest, KeyId
@@ -65,7 +65,7 @@ class Writer:
         self._state, self._tree = head
         self._new: list[tuple[str, Entry]] = []
         self._entries: list[StoredEntry] = []
-        self._places: dict[str, tuple[int, int, Verified]] = {}
+        self._places: dict[str, tuple[int, int, Frozen, frozenset[KeyId]]] = {}
 
     def make(self, clock_ms: int) -> Batch | None:
         """What to write at this time: what is due, the statements, and what becomes due through them; None when there is nothing.
@@ -126,15 +126,14 @@ class Writer:
         self._state = transition(self._state, entry)
         key = originator_id(verified)
         self._new.append((key, entry))
-        self._places[key] = (entry.index, now, verified)
+        self._places[key] = (entry.index, now, verified.frozen, verified.keys)
         return Recorded(entry.index, verified.digest, now)
 
     def _first_place(self, verified: Verified) -> Recorded | None:
         """Where the very same statement, signed by the same keys, was recorded before."""
         key = originator_id(verified)
         if key in self._places:
-            index, ms, first = self._places[key]
-            recorded, keys = first.frozen, first.keys
+            index, ms, recorded, keys = self._places[key]
         else:
             found = self._store.find(key)
             if found is None:

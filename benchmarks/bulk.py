@@ -65,7 +65,10 @@ def append_all(folder: Path, records: int, form: str = "records", workers: int =
     room = Path(tempfile.mkdtemp(dir=folder)) / "room"
     shutil.copytree(folder / "room", room)
     clock = Clock(START_MS)
-    with Ledger.open(room, workers=workers, clock=clock) as ledger, (folder / f"{form}.jsonl").open("rb") as lines:
+    with (
+        Ledger.open(room, workers=workers, clock=clock) as ledger,
+        (folder / f"{form}.jsonl").open("rb", buffering=2**20) as lines,
+    ):
         cast = cast_of(ledger, room)
         for i in range(len(cast.validators)):
             cast.beacon(i, 0)  # the chains are made once

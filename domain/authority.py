@@ -114,14 +114,13 @@ def check_authority(state: State, rule: Rule, verified: Verified) -> None:
         ExtraSignature: a key signed that has no role.
     """
     identities = rule.roles(state, verified.statement)
-    roles = {role: key_in_force(state, identity) for role, identity in identities.items()}
-    required = set(roles.values())
-    if len(required) < len(roles):
-        keys = list(roles.values())
+    keys = [key_in_force(state, identity) for identity in identities.values()]
+    required = set(keys)
+    if len(required) < len(keys):
         raise SharedKey(kind=verified.kind, keyid=next(k for k in keys if keys.count(k) > 1))
     if required == verified.keys:
         return
-    for role, key in roles.items():
+    for role, key in zip(identities, keys, strict=True):
         if key not in verified.keys:
             raise MissingRole(kind=verified.kind, role=role, keyid=key)
     raise ExtraSignature(kind=verified.kind, keyid=min(verified.keys - required))

@@ -69,6 +69,11 @@ def record_id_bytes(text: str) -> bytes:
     return bytes.fromhex(text[4:].replace("-", ""))
 
 
+def time_digits(text: str) -> str:
+    """The time in ms of a record id, as 12 hex digits."""
+    return text[4:12] + text[13:17]
+
+
 @lru_cache(maxsize=4096)
 def to_ms(time: str) -> int:
     """Milliseconds since 1970 UTC of an RFC 3339 time in ``Z``.

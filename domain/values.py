@@ -9,12 +9,13 @@ T = TypeVar("T")
 
 def cheap_to_replace(kind: type[T]) -> type[T]:
     """Class decorator: ``_replace`` of a named tuple at the cost of what changes; the library's own looks at each field by its name."""
-    kind._replace = _replace  # type: ignore[attr-defined]  # every named tuple has it; ``type`` does not say so
+    places = {name: place for place, name in enumerate(kind._fields)}  # type: ignore[attr-defined]  # it is a named tuple
+
+    def replace(value: Any, /, **changes: Any) -> Any:
+        fields = list(value)
+        for name, change in changes.items():
+            fields[places[name]] = change
+        return tuple.__new__(type(value), fields)
+
+    kind._replace = replace  # type: ignore[attr-defined]  # as above
     return kind
-
-
-def _replace(value: Any, /, **changes: Any) -> Any:
-    fields, names = list(value), value._fields
-    for name, change in changes.items():
-        fields[names.index(name)] = change
-    return tuple.__new__(type(value), fields)
