@@ -4,8 +4,8 @@ Each is drawn from a seed of its own and checked in four ways. The state is that
 anew. The published tiles, extended once, audit to the same root. And at a random place each invalid neighbour of what is recorded next is
 sent to the ledger: it is refused by the error on its label, and state, files and read models are as they were.
 
-In a soak each history has all of it. In ``make test`` one in twenty has read models, which cost most, the others are short, and one in ten is
-published. One in ten is kept in a room on the disk, and the others in memory.
+In a soak each history has all of it. In ``make test`` one in twenty has read models, which cost most, the others are short, and one in ten
+is published. One in ten is kept in a room on the disk, and the others in memory.
 """
 
 from __future__ import annotations
