@@ -178,9 +178,8 @@ class Reader:
 
         self._check_open()
         with self._making_views:
-            views = self._views or Views(
-                self._views_path
-            )  # to make tables takes long, and nobody who appends waits for it
+            # To make tables takes long, and nobody who appends waits for it.
+            views = self._views or Views(self._views_path)
             with self._lock:
                 if self._closed:
                     views.close()

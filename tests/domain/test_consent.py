@@ -28,17 +28,8 @@ from proofroom.domain.statements.consent import Limits, Metadata, ScopeContext, 
 from proofroom.domain.transition import transition
 from proofroom.testing.histories import START_MS, History, resign, wire_grant
 from proofroom.testing.keys import deterministic_randomness, key
+from strategies.consenting import started
 from strategies.whole import whole_history
-
-
-def started() -> History:
-    """A founded cluster with an open era 0, two seconds in."""
-    history = History()
-    history.found()
-    history.write(history.cast.open_era(0))
-    history.sleep(2_000)
-    return history
-
 
 VERSION = GrantVersion(Digest(""), 0, 1, "", 0, "", 0, False, (), (), -1, -1, False)
 

@@ -6,19 +6,11 @@ import pytest
 
 from proofroom.adapters.cast import Work
 from proofroom.domain.errors import NotPayer, StaleVersion
-from proofroom.testing.histories import History, resign
+from proofroom.testing.histories import resign
 from proofroom.testing.keys import key
+from strategies.consenting import started
 
 SPONSOR = key("sponsor")
-
-
-def started() -> History:
-    """A founded cluster with an open era 0, two seconds in."""
-    history = History()
-    history.found()
-    history.write(history.cast.open_era(0))
-    history.sleep(2_000)
-    return history
 
 
 def test_versions_are_counted() -> None:

@@ -16,18 +16,9 @@ from proofroom.domain.errors import (
 )
 from proofroom.domain.identity import checkpoint_key, key_in_force, keyring
 from proofroom.domain.keyring import Keyring
-from proofroom.testing.histories import History, resign
+from proofroom.testing.histories import resign
 from proofroom.testing.keys import key
-from strategies.consenting import compromise, rotate, set_recovery
-
-
-def started() -> History:
-    """A founded cluster with an open era 0, two seconds in."""
-    history = History()
-    history.found()
-    history.write(history.cast.open_era(0))
-    history.sleep(2_000)
-    return history
+from strategies.consenting import compromise, rotate, set_recovery, started
 
 
 def test_the_new_key_signs_for_the_old_name() -> None:

@@ -1,4 +1,4 @@
-"""What wallets and agent services sign beyond a plain grant, for tests: delegations, erasures, new keys."""
+"""What wallets and agent services sign beyond a plain grant, for tests: delegations, erasures, new keys; and a world to sign it in."""
 
 from __future__ import annotations
 
@@ -11,6 +11,16 @@ from proofroom.domain.envelope import Envelope, sign
 from proofroom.domain.ids import KeyId
 from proofroom.domain.statements.consent import Delegation, Erased, Limits, Metadata, ScopeContext, ScopeName
 from proofroom.domain.statements.identity import Compromise, Identity, KeyRotated
+from proofroom.testing.histories import History
+
+
+def started(**world: Any) -> History:
+    """A founded cluster with an open era 0, two seconds in."""
+    history = History(**world)
+    history.found()
+    history.write(history.cast.open_era(0))
+    history.sleep(2_000)
+    return history
 
 
 def delegate(

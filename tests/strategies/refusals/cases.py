@@ -9,6 +9,7 @@ from proofroom.domain.envelope import Envelope
 from proofroom.domain.errors import ProofroomError
 from proofroom.testing.histories import History
 from proofroom.testing.keys import key
+from strategies import consenting
 
 NOWHERE = "blake3:" + "00" * 32
 
@@ -38,10 +39,6 @@ def refused(
     return add
 
 
-def started(**cast: Any) -> History:
-    """A founded cluster with an open era 0, two seconds in."""
-    history = History(genesis={"bank_keys": [key("bank").keyid, key("bank-2").keyid]}, **cast)
-    history.found()
-    history.write(history.cast.open_era(0))
-    history.sleep(2_000)
-    return history
+def started() -> History:
+    """A founded cluster with an open era 0, two seconds in, and two banks."""
+    return consenting.started(genesis={"bank_keys": [key("bank").keyid, key("bank-2").keyid]})
