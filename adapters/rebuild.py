@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Collection
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -122,10 +123,13 @@ def compare(path: Path, store: Store, progress: Callable[[int], object] | None =
     with TemporaryDirectory(prefix="proofroom-models-") as folder:
         copy = Path(folder, path.name)
         try:
-            with duckdb.connect(str(path), read_only=True):  # nobody writes to it meanwhile
+            # Nobody writes to it while DuckDB has it open. Closing a file takes DuckDB's lock on it from this process: so they are closed last.
+            with ExitStack() as parts, duckdb.connect(str(path), read_only=True):
                 for suffix in ("", ".wal"):
                     if (part := path.with_name(path.name + suffix)).exists():
-                        shutil.copyfile(part, copy.with_name(copy.name + suffix))
+                        source = parts.enter_context(part.open("rb"))
+                        with copy.with_name(copy.name + suffix).open("wb") as target:
+                            shutil.copyfileobj(source, target)
         except (duckdb.Error, OSError) as e:
             raise StoreUnavailable(path=str(path), why=str(e)) from None
         views = Views(copy)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 import threading
+from contextlib import closing
 from pathlib import Path
+from typing import IO
 
 import duckdb
 import pytest
@@ -50,6 +55,35 @@ def test_an_altered_table_is_found_and_mended(tmp_path: Path, change: str) -> No
     assert views.project(store) == 0
     views.close()
     assert sorted(tmp_path.iterdir()) == [file]
+
+
+ANOTHER_PROCESS = """
+import duckdb, sys
+try:
+    duckdb.connect(sys.argv[1]).close()
+except duckdb.IOException as e:
+    print("locked" if "lock" in str(e) else e)
+"""
+
+
+def test_nobody_writes_what_is_being_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comparison is of one moment: between the file and the write-ahead log beside it no other process gets at either."""
+    file, store = tmp_path / "views.duckdb", store_of(whole_history())
+    with closing(Views(file)) as views:
+        views.project(store)
+    with duckdb.connect(file) as connection:
+        connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+        connection.execute(CHANGES[0])
+    copy, found = shutil.copyfileobj, list[str]()
+
+    def copied(source: IO[bytes], target: IO[bytes]) -> None:
+        another = [sys.executable, "-c", ANOTHER_PROCESS, str(file)]
+        found.append(subprocess.run(another, capture_output=True, text=True, check=True).stdout)
+        copy(source, target)
+
+    monkeypatch.setattr(shutil, "copyfileobj", copied)
+    assert [c.table for c in compare(file, store) if not c.equal] == ["journal"]
+    assert found == ["locked\n", "locked\n"]
 
 
 def test_who_asks_meanwhile_sees_whole_tables(tmp_path: Path) -> None:
