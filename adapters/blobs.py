@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from proofroom.adapters.files import sync_folder
+from proofroom.adapters.files import make_folders, sync_folder
 
 PART = 2**20
 """Bytes that are read and written at a time."""
@@ -28,6 +28,10 @@ class Blobs(Protocol):
 
     def read(self, name: str, first: int = PART, size: int = PART) -> Iterator[bytes]:
         """A blob in parts of these sizes or less; FileNotFoundError, at the call, where there is none."""
+        ...
+
+    def blank(self, name: str) -> None:
+        """Destroy what a blob holds, if it is there, where the store would keep that when another takes its place; the name may stay."""
         ...
 
     def remove(self, name: str) -> None:
@@ -47,7 +51,7 @@ class FolderBlobs:
 
     def write(self, parts: Iterable[bytes], name: Callable[[], str]) -> None:
         """On the disk before it has its name."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folders(self.folder)
         handle, temporary = tempfile.mkstemp(prefix=".", dir=self.folder)
         try:
             with os.fdopen(handle, "wb", buffering=0) as file:
@@ -55,7 +59,7 @@ class FolderBlobs:
                     _write_all(file.fileno(), part)
                 os.fsync(file.fileno())
             path = self.folder / name()
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folders(path.parent)
             Path(temporary).replace(path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
@@ -66,15 +70,20 @@ class FolderBlobs:
         """Opened at once, so that a missing blob is missed at once."""
         return _parts((self.folder / name).open("rb", buffering=0), first, size)
 
-    def remove(self, name: str) -> None:
-        """A file is overwritten first; what the disk keeps elsewhere of it is beyond our reach."""
+    def blank(self, name: str) -> None:
+        """A file is overwritten; what the disk keeps elsewhere of it is beyond our reach."""
         path = self.folder / name
-        with contextlib.suppress(FileNotFoundError):
-            with path.open("r+b", buffering=0) as file:
-                for _ in range(0, path.stat().st_size, PART):
-                    file.write(bytes(PART))
-                os.fsync(file.fileno())
-            path.unlink()
+        with contextlib.suppress(FileNotFoundError), path.open("r+b", buffering=0) as file:
+            for _ in range(0, path.stat().st_size, PART):
+                file.write(bytes(PART))
+            os.fsync(file.fileno())
+
+    def remove(self, name: str) -> None:
+        """A file is overwritten first."""
+        self.blank(name)
+        path = self.folder / name
+        path.unlink(missing_ok=True)
+        if path.parent.exists():
             sync_folder(path.parent)
 
     def sizes(self, folder: str) -> dict[str, int]:
@@ -118,6 +127,9 @@ class FsspecBlobs:
     def read(self, name: str, first: int = PART, size: int = PART) -> Iterator[bytes]:
         """Opened at once."""
         return _parts(self._fs.open(f"{self._root}/{name}", "rb"), first, size)
+
+    def blank(self, name: str) -> None:
+        """Nothing is done: what takes a blob's place there is written over it, or beside it as a version."""
 
     def remove(self, name: str) -> None:
         """Old versions that the store may keep are its owner's to remove."""

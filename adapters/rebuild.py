@@ -123,7 +123,7 @@ def compare(path: Path, store: Store, progress: Callable[[int], object] | None =
     with TemporaryDirectory(prefix="proofroom-models-") as folder:
         copy = Path(folder, path.name)
         try:
-            # Nobody writes to it while DuckDB has it open. Closing a file takes DuckDB's lock on it from this process: so they are closed last.
+            # Nobody writes to it while DuckDB holds its lock, which closing any file of the same takes from this process: that comes last.
             with ExitStack() as parts, duckdb.connect(str(path), read_only=True):
                 for suffix in ("", ".wal"):
                     if (part := path.with_name(path.name + suffix)).exists():

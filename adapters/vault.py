@@ -15,6 +15,7 @@ keeps the address that a put gave, or the scope's :meth:`Vault.manifest`, sees i
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -101,10 +102,12 @@ class Vault:
         folder = self.storage.scope_folder(vault_scope)
         names = f"{folder}/names/{epoch}"
         try:
-            self.storage.blobs.remove(f"{folder}/epochs/{epoch}")
+            # The name stays: without it, whoever has to do this again would find no such epoch.
+            self.storage.blobs.blank(f"{folder}/epochs/{epoch}")
             self._write_wraps(vault_scope, epoch, wallet, {})
             for name in self.storage.blobs.sizes(names):
-                self.storage.remove(vault_scope, self._address(vault_scope, f"{names}/{name}"))
+                if (address := _address_in(self._read(vault_scope, f"{names}/{name}"))) is not None:
+                    self.storage.remove(vault_scope, address)
                 self.storage.blobs.remove(f"{names}/{name}")
         except OSError as e:
             raise VaultUnavailable(what=vault_scope, why=e.strerror or "it cannot be written") from None
@@ -275,10 +278,9 @@ class Vault:
         return {keyid: bytes.fromhex(wrap) for keyid, wrap in value["wraps"].items()}
 
     def _address(self, vault_scope: str, path: str) -> Digest:
-        text = self._read(vault_scope, path).decode("ascii", "replace")
-        if len(text) != len("blake3:") + 64 or not text.startswith("blake3:") or not _is_hex(text[7:]):
+        if (address := _address_in(self._read(vault_scope, path))) is None:
             raise VaultUnavailable(what=vault_scope, why="the address of a name was altered")
-        return Digest(text)
+        return address
 
     def _epoch_path(self, vault_scope: str, epoch: int) -> str:
         return f"{self.storage.scope_folder(vault_scope)}/epochs/{epoch}"
@@ -326,5 +328,9 @@ def _bound(vault_scope: str, epoch: int, name: str) -> bytes:
     return encode({"vault_scope": vault_scope, "epoch": epoch, "name": name})
 
 
-def _is_hex(text: str) -> bool:
-    return all(c in "0123456789abcdef" for c in text)
+def _address_in(data: bytes) -> Digest | None:
+    """The address that a name's file holds; none where it was altered, or blanked when its blob had gone."""
+    return Digest(data.decode()) if _ADDRESS.fullmatch(data) else None
+
+
+_ADDRESS = re.compile(rb"blake3:[0-9a-f]{64}")
