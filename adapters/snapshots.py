@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 import duckdb
 import orjson
 
+from proofroom.adapters.files import make_folders, sync_folder, sync_tree
 from proofroom.adapters.projector import root_at
 from proofroom.adapters.rebuild import content_of
 from proofroom.adapters.stores import Store
@@ -86,7 +87,7 @@ def publish(
         StoreUnavailable: the log cannot be read, or the folder not be written; nothing is published.
     """
     with _errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder, 0o755)
         draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=folder))
         try:
             newest = folder / LATEST / FILE
@@ -97,8 +98,11 @@ def publish(
             manifest = _seal(draft, store, position, root, parquet=parquet)
             made = anew or not _is_of(path, manifest)
             if made:
+                sync_tree(draft)
                 _name(draft, path)
+                sync_folder(folder)  # before a link may lead there
             _point(folder / LATEST, path.name)
+            sync_folder(folder)
         finally:
             _remove(draft)
         return Snapshot(path, position, root, made, _clean(folder, max(keep, 1)))

@@ -1,7 +1,7 @@
 """What Python asks of the disk beside SQLite, one request of which fails; and what a power cut would leave of it.
 
 A file is there by its content once that is synced, and by its name once the folder is. Drafts are written once and synced, so what was not
-synced of a file is nothing of it.
+synced of a file is nothing of it. A link is there by its name.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class OwnFiles:
     def __init__(self, folder: Path, at: int = -1) -> None:
         self.folder, self.at, self.requests = folder, at, 0
         self._contents: dict[int, bytes] = {}
+        self._links: dict[int, str] = {}
         self._names: dict[int, dict[str, int]] = {}
         for path in (folder, *folder.rglob("*")):
             self._keep(path)
@@ -79,6 +80,9 @@ class OwnFiles:
         inode = path.stat().st_ino
         if path.is_dir():
             self._names[inode] = {found.name: found.lstat().st_ino for found in path.iterdir()}
+            self._links |= {
+                found.lstat().st_ino: str(found.readlink()) for found in path.iterdir() if found.is_symlink()
+            }
         else:
             self._contents[inode] = path.read_bytes()
 
@@ -90,7 +94,9 @@ class OwnFiles:
     def _lay_out(self, inode: int, copy: Path) -> None:
         copy.mkdir()
         for name, kept in self._names[inode].items():
-            if kept in self._names:
+            if kept in self._links:
+                (copy / name).symlink_to(self._links[kept])
+            elif kept in self._names:
                 self._lay_out(kept, copy / name)
             else:
                 (copy / name).write_bytes(self._contents.get(kept, b""))
