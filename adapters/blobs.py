@@ -9,11 +9,13 @@ import contextlib
 import os
 import secrets
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from proofroom.adapters.files import make_folders, sync_folder
+from proofroom.adapters.files import alone, make_folders, sync_folder
 
 PART = 2**20
 """Bytes that are read and written at a time."""
@@ -28,6 +30,10 @@ class Blobs(Protocol):
 
     def read(self, name: str, first: int = PART, size: int = PART) -> Iterator[bytes]:
         """A blob in parts of these sizes or less; FileNotFoundError, at the call, where there is none."""
+        ...
+
+    def alone(self) -> AbstractContextManager[object]:
+        """Keep out whoever else asks for this, in any process, until it is left."""
         ...
 
     def blank(self, name: str) -> None:
@@ -70,6 +76,10 @@ class FolderBlobs:
         """Opened at once, so that a missing blob is missed at once."""
         return _parts((self.folder / name).open("rb", buffering=0), first, size)
 
+    def alone(self) -> AbstractContextManager[object]:
+        """By a lock on the folder."""
+        return alone(self.folder)
+
     def blank(self, name: str) -> None:
         """A file is overwritten; what the disk keeps elsewhere of it is beyond our reach."""
         path = self.folder / name
@@ -107,6 +117,7 @@ class FsspecBlobs:
         import fsspec
 
         self._fs, self._root = fsspec.core.url_to_fs(url, **options)
+        self._alone = threading.Lock()
 
     def write(self, parts: Iterable[bytes], name: Callable[[], str]) -> None:
         """Under a name of chance first; most object stores show a blob only when it is whole, others need the move."""
@@ -127,6 +138,10 @@ class FsspecBlobs:
     def read(self, name: str, first: int = PART, size: int = PART) -> Iterator[bytes]:
         """Opened at once."""
         return _parts(self._fs.open(f"{self._root}/{name}", "rb"), first, size)
+
+    def alone(self) -> AbstractContextManager[object]:
+        """By threads that share this object. Object stores have no locks: of several processes, let one change keys."""
+        return self._alone
 
     def blank(self, name: str) -> None:
         """Nothing is done: what takes a blob's place there is written over it, or beside it as a version."""

@@ -7,12 +7,10 @@ with all its keys.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from proofroom.adapters.files import make_folders
+from proofroom.adapters.files import alone
 from proofroom.adapters.sqlite import SqliteStore
 from proofroom.domain.errors import LedgerExists, NotALedger
 
@@ -24,16 +22,12 @@ def making(room: Path) -> Iterator[None]:
     Raises:
         NotALedger: it cannot be made.
     """
-    try:
-        make_folders(room)
-        handle = os.open(room, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as e:
-        raise NotALedger(path=str(room), why=e.strerror or str(e)) from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(alone(room))
+        except OSError as e:
+            raise NotALedger(path=str(room), why=e.strerror or str(e)) from None
         yield
-    finally:
-        os.close(handle)
 
 
 def new_store(log: Path, clock: Callable[[], int]) -> SqliteStore:

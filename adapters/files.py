@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
@@ -115,6 +116,22 @@ def make_folders(folder: Path, mode: int = 0o700) -> None:
             with contextlib.suppress(OSError):  # another has begun to use it
                 one.rmdir()
         raise
+
+
+@contextlib.contextmanager
+def alone(folder: Path, mode: int = 0o700) -> Iterator[None]:
+    """A folder, made where it is missing, of which no other thread or process has the lock meanwhile.
+
+    Raises:
+        OSError: it cannot be made or locked.
+    """
+    make_folders(folder, mode)
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def sync_folder(folder: Path) -> None:

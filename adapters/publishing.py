@@ -6,15 +6,13 @@ is there. A crash at any point leaves the old checkpoint with all of its files, 
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from proofroom.adapters.files import make_folders, sync_folder, typed
+from proofroom.adapters.files import alone, sync_folder, typed
 from proofroom.adapters.proving import earlier
 from proofroom.adapters.stores import Store, from_nodes
 from proofroom.domain import merkle
@@ -54,7 +52,7 @@ def publish(
         StoreUnavailable: a file cannot be written; what was published before is whole.
     """
     chosen = _newest(store) if under is None else (_signed_here(store, under), under)
-    with typed(folder), _alone(folder):
+    with typed(folder), alone(folder, 0o777):
         # The newest once more: who had the turn before may have published what was not there yet.
         size, note = _newest(store) if under is None else chosen
         old = _published_size(store, folder, parse_note(note)[0])
@@ -93,18 +91,6 @@ def _signed_here(store: Store, note: str) -> int:
     if not own or not set(own[0].splitlines()) <= set(note.splitlines()):
         raise ProofImpossible(what=f"publication under the checkpoint of size {size}", why="the log did not sign it")
     return size
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """The only one who publishes here."""
-    make_folders(folder, 0o777)
-    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _published_size(store: Store, folder: Path, head: Checkpoint) -> int:

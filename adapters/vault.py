@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +74,10 @@ class Vault:
         Raises:
             VaultUnavailable: not the owner's key, or the vault cannot be written.
         """
-        epoch, scope_key = self.epochs(vault_scope), os.urandom(sealing.KEY)
-        self._write_wraps(vault_scope, epoch, wallet, dict.fromkeys({wallet.keyid, *readers}, scope_key))
-        return epoch
+        with self._alone(vault_scope):
+            epoch, scope_key = self.epochs(vault_scope), os.urandom(sealing.KEY)
+            self._write_wraps(vault_scope, epoch, wallet, dict.fromkeys({wallet.keyid, *readers}, scope_key))
+            return epoch
 
     def admit(self, vault_scope: str, wallet: Key, readers: Iterable[KeyId]) -> None:
         """Give more readers the keys of all epochs that are not erased, so that they read what was put before.
@@ -83,10 +85,11 @@ class Vault:
         Raises:
             VaultUnavailable: not the owner's key, or the vault cannot be written.
         """
-        for epoch in range(self.epochs(vault_scope)):
-            if held := self._wraps(vault_scope, epoch):
-                scope_key = self._scope_key(vault_scope, epoch, wallet)
-                self._write_wraps(vault_scope, epoch, wallet, dict.fromkeys({*held, *readers}, scope_key))
+        with self._alone(vault_scope):
+            for epoch in range(self.epochs(vault_scope)):
+                if held := self._wraps(vault_scope, epoch):
+                    scope_key = self._scope_key(vault_scope, epoch, wallet)
+                    self._write_wraps(vault_scope, epoch, wallet, dict.fromkeys({*held, *readers}, scope_key))
 
     def erase_epoch(self, vault_scope: str, epoch: int, wallet: Signer) -> None:
         """Destroy every wrap of an epoch's key, and the blobs that nobody can open any more. Doing it again changes nothing.
@@ -101,7 +104,7 @@ class Vault:
             raise VaultUnavailable(what=vault_scope, why=f"it has no epoch {epoch}")
         folder = self.storage.scope_folder(vault_scope)
         names = f"{folder}/names/{epoch}"
-        try:
+        with self._alone(vault_scope):
             # The name stays: without it, whoever has to do this again would find no such epoch.
             self.storage.blobs.blank(f"{folder}/epochs/{epoch}")
             self._write_wraps(vault_scope, epoch, wallet, {})
@@ -109,8 +112,6 @@ class Vault:
                 if (address := _address_in(self._read(vault_scope, f"{names}/{name}"))) is not None:
                     self.storage.remove(vault_scope, address)
                 self.storage.blobs.remove(f"{names}/{name}")
-        except OSError as e:
-            raise VaultUnavailable(what=vault_scope, why=e.strerror or "it cannot be written") from None
 
     def epochs(self, vault_scope: str) -> int:
         """How many epochs a scope has had; the newest has this number less one."""
@@ -250,6 +251,15 @@ class Vault:
         if len(scope_key) != sealing.KEY:
             raise VaultUnavailable(what=vault_scope, why="a wrap holds no key")
         return scope_key
+
+    @contextmanager
+    def _alone(self, vault_scope: str) -> Iterator[None]:
+        """Keys change one after the other: else two new epochs could be one, and an erased key come back by who was admitted just then."""
+        try:
+            with self.storage.blobs.alone():
+                yield
+        except OSError as e:
+            raise VaultUnavailable(what=vault_scope, why=e.strerror or "it cannot be written") from None
 
     def _check_owner(self, vault_scope: str, wallet: Signer) -> None:
         if wallet.keyid != self.owner:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from proofroom.adapters import publishing
+from proofroom.adapters import files, publishing
 from proofroom.adapters.cli import main
 from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.mapper import StoredEntry
@@ -234,18 +234,18 @@ def test_only_what_the_log_signed_is_published(tmp_path: Path) -> None:
 def test_who_waited_publishes_what_is_newest_by_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another run that had the turn, on a log that had grown meanwhile, is no other log."""
     short, grown, had = store_of(3), store_of(3, 5), list[Path]()
-    alone = publishing._alone
+    alone = files.alone
 
     @contextmanager
-    def waits(folder: Path) -> Iterator[None]:
+    def waits(folder: Path, mode: int) -> Iterator[None]:
         if not had:
             had.append(folder)
             assert publish(grown, folder).size == 5
             monkeypatch.setattr(short, "last_checkpoint", grown.last_checkpoint)
-        with alone(folder):
+        with alone(folder, mode):
             yield
 
-    monkeypatch.setattr(publishing, "_alone", waits)
+    monkeypatch.setattr(publishing, "alone", waits)
     assert publish(short, tmp_path).new == 0
 
 

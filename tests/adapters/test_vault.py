@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -121,6 +122,28 @@ def test_only_the_wallet_hands_out_keys(vault: Vault) -> None:
     Vault(folder_of(vault), STRANGER.keyid).start_epoch(CALENDAR, STRANGER, [WALLET.keyid, AGENT.keyid])
     with pytest.raises(VaultUnavailable, match="altered"):
         vault.put(CALENDAR, "calendar.ics", b"for the stranger's eyes", WALLET)
+
+
+def test_keys_change_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Epochs that begin at once are several; and whoever is admitted while an epoch is erased brings no key back."""
+
+    def start(number: int) -> int:
+        return Vault(tmp_path, WALLET.keyid).start_epoch(CALENDAR, WALLET, [])
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(start, range(8))) == list(range(8))
+        vault, write, erasing = Vault(tmp_path, WALLET.keyid), Vault._write_wraps, list[Future[None]]()
+
+        def erased_just_then(self: Vault, scope: str, epoch: int, wallet: Key, keys: dict[KeyId, bytes]) -> None:
+            if self is vault and not erasing:
+                erasing.append(pool.submit(Vault(tmp_path, WALLET.keyid).erase_epoch, CALENDAR, epoch, WALLET))
+                wait(erasing, timeout=0.2)
+            write(self, scope, epoch, wallet, keys)
+
+        monkeypatch.setattr(Vault, "_write_wraps", erased_just_then)
+        vault.admit(CALENDAR, WALLET, [AGENT.keyid])
+        erasing[0].result()
+    assert [bool(vault._wraps(CALENDAR, epoch)) for epoch in range(8)] == [False] + 7 * [True]
 
 
 def test_what_is_not_there(vault: Vault) -> None:
