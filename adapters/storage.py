@@ -158,13 +158,31 @@ class Storage:
         self._count(vault_scope, Meter(gets=1, bytes_streamed=size))
 
     def remove(self, vault_scope: str, address: Digest) -> None:
-        """Let a blob go, if it is there."""
+        """Let a blob go, if it is there.
+
+        Raises:
+            VaultUnavailable: it cannot be removed.
+        """
         name, kept = self._name(vault_scope, address), self._kept_in(vault_scope)
-        size = self.blobs.sizes(f"{self.scope_folder(vault_scope)}/{BLOBS}").get(name.rpartition("/")[2])
+        size = self.sizes(vault_scope, BLOBS).get(name.rpartition("/")[2])
         if size is not None:
-            self.blobs.remove(name)
+            try:
+                self.blobs.remove(name)
+            except OSError as e:
+                raise VaultUnavailable(what=address, why=e.strerror or "it cannot be removed") from None
             with self._lock:
                 kept.add(-size)
+
+    def sizes(self, vault_scope: str, folder: str) -> dict[str, int]:
+        """What lies in a folder of a scope: names, without the folder, and their bytes.
+
+        Raises:
+            VaultUnavailable: it cannot be looked at.
+        """
+        try:
+            return self.blobs.sizes(f"{self.scope_folder(vault_scope)}/{folder}")
+        except OSError as e:
+            raise VaultUnavailable(what=vault_scope, why=e.strerror or "it cannot be read") from None
 
     # --- meters
 
@@ -181,7 +199,7 @@ class Storage:
 
     def stored(self, vault_scope: str) -> int:
         """Bytes that lie here of a scope, counted now."""
-        return sum(self.blobs.sizes(f"{self.scope_folder(vault_scope)}/{BLOBS}").values())
+        return sum(self.sizes(vault_scope, BLOBS).values())
 
     def last_put(self, vault_scope: str) -> Digest | None:
         """The address of what was last stored in a scope, computed from the bytes that passed."""

@@ -102,21 +102,19 @@ class Vault:
         self._check_owner(vault_scope, wallet)
         if not 0 <= epoch < self.epochs(vault_scope):
             raise VaultUnavailable(what=vault_scope, why=f"it has no epoch {epoch}")
-        folder = self.storage.scope_folder(vault_scope)
-        names = f"{folder}/names/{epoch}"
+        names = f"{self.storage.scope_folder(vault_scope)}/names/{epoch}"
         with self._alone(vault_scope):
             # The name stays: without it, whoever has to do this again would find no such epoch.
-            self.storage.blobs.blank(f"{folder}/epochs/{epoch}")
+            self.storage.blobs.blank(self._epoch_path(vault_scope, epoch))
             self._write_wraps(vault_scope, epoch, wallet, {})
-            for name in self.storage.blobs.sizes(names):
+            for name in self.storage.sizes(vault_scope, f"names/{epoch}"):
                 if (address := _address_in(self._read(vault_scope, f"{names}/{name}"))) is not None:
                     self.storage.remove(vault_scope, address)
                 self.storage.blobs.remove(f"{names}/{name}")
 
     def epochs(self, vault_scope: str) -> int:
         """How many epochs a scope has had; the newest has this number less one."""
-        found = self.storage.blobs.sizes(f"{self.storage.scope_folder(vault_scope)}/epochs")
-        return max((int(name) + 1 for name in found if name.isdecimal()), default=0)
+        return max(self._epochs_there(vault_scope), default=-1) + 1
 
     def readers(self, vault_scope: str) -> frozenset[KeyId]:
         """Who holds a wrap of the newest epoch's key.
@@ -167,7 +165,7 @@ class Vault:
                 continue
             scope_key = self._scope_key(vault_scope, epoch, key)
             path = self._name_path(vault_scope, epoch, scope_key, name)
-            if path.rpartition("/")[2] in self.storage.blobs.sizes(path.rpartition("/")[0]):
+            if path.rpartition("/")[2] in self.storage.sizes(vault_scope, f"names/{epoch}"):
                 return self._opened(vault_scope, epoch, name, self._address(vault_scope, path), scope_key, expected)
         what = f"{vault_scope}, {name}"
         if erased:
@@ -204,8 +202,8 @@ class Vault:
     def manifest(self, vault_scope: str) -> Digest:
         """The digest of all that a scope holds: epochs with their wraps, names, addresses. Kept elsewhere, it shows an older copy."""
         folder, lines = self.storage.scope_folder(vault_scope), []
-        for sub in ("epochs", *(f"names/{epoch}" for epoch in range(self.epochs(vault_scope)))):
-            for name in sorted(self.storage.blobs.sizes(f"{folder}/{sub}")):
+        for sub in ("epochs", *(f"names/{epoch}" for epoch in sorted(self._epochs_there(vault_scope)))):
+            for name in sorted(self.storage.sizes(vault_scope, sub)):
                 content = hashing.digest(MANIFEST, self._read(vault_scope, f"{folder}/{sub}/{name}"))
                 lines.append(f"{sub}/{name} {content.hex()}\n")
         return hashing.tagged(hashing.digest(MANIFEST, "".join(lines).encode()))
@@ -215,6 +213,10 @@ class Vault:
         return self._kept_of(vault_scope).byte_ms()
 
     # --- inside
+
+    def _epochs_there(self, vault_scope: str) -> set[int]:
+        """The epochs whose wraps lie there. A host can leave some out, and add one of any number."""
+        return {int(name) for name in self.storage.sizes(vault_scope, "epochs") if name.isdecimal()}
 
     def _put(self, vault_scope: str, parts: Iterable[bytes], context: str) -> Digest:
         kept = self._kept_of(vault_scope)

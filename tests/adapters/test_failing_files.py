@@ -30,6 +30,7 @@ from proofroom.adapters.published import PublishedLog, StoredLog
 from proofroom.adapters.publishing import publish
 from proofroom.adapters.validator import load_or_create_secret
 from proofroom.adapters.vault import Vault
+from proofroom.domain import hashing
 from proofroom.domain.commitment import Opening
 from proofroom.domain.errors import BadInput, LedgerExists, NotPublished, Unavailable, VaultUnavailable
 from proofroom.domain.ids import KeyId
@@ -47,6 +48,8 @@ REQUESTS = 40
 CHEAP = Cost(1, 8 * 2**20)
 
 WALLET, SCOPE = Key(bytes(32)), "v / s"
+RESULT = b"sealed"
+RESULT_HASH = hashing.tagged(hashing.digest(hashing.RESULT, RESULT))
 OPENING = Opening.of(bytes(32), "agent", {}, b"in", b"out")
 
 
@@ -156,6 +159,13 @@ def got(folder: Path) -> bytes | None:
     return None
 
 
+def result(folder: Path) -> bytes | None:
+    """The sealed result that is there."""
+    with suppress(VaultUnavailable):
+        return b"".join(vault(folder).storage.get(SCOPE, RESULT_HASH, hashing.RESULT))
+    return None
+
+
 def opened(folder: Path) -> bool:
     """Whether the commitment can be opened."""
     with suppress(VaultUnavailable):
@@ -171,6 +181,13 @@ CASES = {
     "another blob of a name": Case(partial(put, data=b"old"), partial(put, data=b"new"), got, b"old", b"new"),
     "an epoch that is erased": Case(
         partial(put, data=b"old"), lambda folder: vault(folder).erase_epoch(SCOPE, 0, WALLET), got, b"old", None
+    ),
+    "a result that is erased": Case(
+        lambda folder: vault(folder).put_result(SCOPE, RESULT),
+        lambda folder: vault(folder).storage.remove(SCOPE, RESULT_HASH),
+        result,
+        RESULT,
+        None,
     ),
     "a salt that is kept": Case(
         nothing, lambda folder: Openings(folder / "openings").keep(OPENING), opened, False, True

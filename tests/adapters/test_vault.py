@@ -146,6 +146,21 @@ def test_keys_change_one_after_the_other(tmp_path: Path, monkeypatch: pytest.Mon
     assert [bool(vault._wraps(CALENDAR, epoch)) for epoch in range(8)] == [False] + 7 * [True]
 
 
+def test_an_epoch_of_a_far_number(vault: Vault) -> None:
+    """A host that adds one is contradicted, and holds nobody up."""
+    before = vault.manifest(CALENDAR)
+    (folder_of(vault, CALENDAR) / "epochs" / ("9" * 200)).write_bytes(b"x")
+    assert vault.manifest(CALENDAR) != before
+    for ask in (
+        lambda: vault.get(CALENDAR, "calendar.ics", AGENT),
+        lambda: vault.put(CALENDAR, "calendar.ics", b"", WALLET),
+        lambda: vault.admit(CALENDAR, WALLET, [STRANGER.keyid]),
+        lambda: vault.readers(CALENDAR),
+    ):
+        with pytest.raises(VaultUnavailable):
+            ask()
+
+
 def test_what_is_not_there(vault: Vault) -> None:
     """No blob, no scope, no file: each says so."""
     with pytest.raises(VaultUnavailable, match="no such blob"):
