@@ -77,7 +77,7 @@ class FolderBlobs:
         return _parts((self.folder / name).open("rb", buffering=0), first, size)
 
     def alone(self) -> AbstractContextManager[object]:
-        """By a lock on the folder."""
+        """By the lock of the folder."""
         return alone(self.folder)
 
     def blank(self, name: str) -> None:

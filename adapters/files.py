@@ -12,6 +12,9 @@ from pathlib import Path
 
 from proofroom.domain.errors import StoreFull, StoreReadOnly, StoreUnavailable
 
+LOCK = ".lock"
+"""The file by which a folder is locked. It holds nothing and stays."""
+
 _KINDS: dict[int, type[StoreUnavailable]] = {
     errno.ENOSPC: StoreFull,
     errno.EDQUOT: StoreFull,
@@ -120,13 +123,14 @@ def make_folders(folder: Path, mode: int = 0o700) -> None:
 
 @contextlib.contextmanager
 def alone(folder: Path, mode: int = 0o700) -> Iterator[None]:
-    """A folder, made where it is missing, of which no other thread or process has the lock meanwhile.
+    """A folder, made where it is missing, whose lock no other thread or process has meanwhile: a file in it, since network file systems
+    lock no folders.
 
     Raises:
         OSError: it cannot be made or locked.
     """
     make_folders(folder, mode)
-    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode & 0o666)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

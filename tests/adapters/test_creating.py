@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from proofroom.adapters.audit import Verdict
+from proofroom.adapters.files import LOCK
 from proofroom.adapters.keys import load_key, save_key
 from proofroom.adapters.ledger import KEYS, LOG, Ledger
 from proofroom.adapters.signed_head import SIGNED_HEAD, Signed, SignedHead
@@ -69,7 +70,7 @@ def take_up(room: Path) -> bool:
         assert ledger.tick() == 2
     assert before.items() <= {path: path.read_bytes() for path in (room / KEYS).glob("*.json")}.items()
     assert {path.name for path in (room / KEYS).iterdir()} == {*(f"{name}.json" for name in NAMES), SIGNED_HEAD}
-    assert {path.name for path in room.iterdir()} == {KEYS, LOG}
+    assert {path.name for path in room.iterdir()} == {KEYS, LOG, LOCK}
     assert audit_file(room / LOG).verdict is Verdict.VALID
     return made
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proofroom.adapters.blobs import FolderBlobs
+from proofroom.adapters.files import LOCK
 from proofroom.adapters.keys import Key
 from proofroom.adapters.storage import Meter, Storage
 from proofroom.adapters.vault import Vault, seal, unseal
@@ -177,7 +178,7 @@ def test_what_is_not_there(vault: Vault) -> None:
 def _template() -> tuple[TemporaryDirectory[str], tuple[str, ...]]:
     folder = TemporaryDirectory()
     filled(Path(folder.name) / "vault")
-    files = sorted(p.relative_to(folder.name) for p in Path(folder.name).rglob("*") if p.is_file())
+    files = sorted(p.relative_to(folder.name) for p in Path(folder.name).rglob("*") if p.is_file() and p.name != LOCK)
     return folder, tuple(map(str, files))
 
 
