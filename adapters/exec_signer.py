@@ -6,8 +6,12 @@ prints the signature in 128 hex digits. It is trusted with signing and with noth
 
 from __future__ import annotations
 
+import contextlib
 import os
+import selectors
 import subprocess
+import tempfile
+import time
 from collections.abc import Iterable, Sequence
 
 from proofroom.domain.errors import BadKeyId, BadSignature, SignerFailed
@@ -55,21 +59,42 @@ class ExecSigner:
     def _ask(self, request: str, message: bytes) -> str:
         environment = {name: os.environ[name] for name in self._environment if name in os.environ}
         try:
-            done = subprocess.run(
-                [*self._command, request],
-                input=message,
-                capture_output=True,
-                env=environment,
-                timeout=WAIT_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise self._failed(f"no answer within {WAIT_SECONDS:g} s") from None
+            with tempfile.TemporaryFile() as given:
+                given.write(message)
+                given.seek(0)
+                with subprocess.Popen(
+                    [*self._command, request],
+                    stdin=given,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    env=environment,
+                ) as process:
+                    try:
+                        return self._answer(process)
+                    finally:
+                        process.kill()
         except (OSError, ValueError) as e:
             raise self._failed(str(getattr(e, "strerror", None) or "it cannot be started")) from None
-        if done.returncode or len(done.stdout) > MAX_ANSWER:
-            raise self._failed(f"exit status {done.returncode}, {len(done.stdout)} bytes")
-        return done.stdout.decode("ascii", "replace").strip()
+
+    def _answer(self, process: subprocess.Popen[bytes]) -> str:
+        """What the program prints, until it has ended: in time, and no more than an answer has."""
+        assert process.stdout is not None
+        until, answer, part = time.monotonic() + WAIT_SECONDS, b"", b"-"
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            while part and selector.select(until - time.monotonic()):
+                part = os.read(process.stdout.fileno(), MAX_ANSWER)
+                answer += part
+                if len(answer) > MAX_ANSWER:
+                    raise self._failed(f"it printed more than {MAX_ANSWER:,} bytes")
+        status = None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            status = process.wait(max(0.0, until - time.monotonic()))
+        if status is None or part:  # where it has ended, what it started may still hold its standard output
+            raise self._failed(f"no answer within {WAIT_SECONDS:g} s")
+        if status:
+            raise self._failed(f"exit status {status}")
+        return answer.decode("ascii", "replace").strip()
 
     def _failed(self, why: str) -> SignerFailed:
         return SignerFailed(signer=f"exec:{self._command[0]}", why=why)

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proofroom.adapters import exec_signer
 from proofroom.adapters.cli import main
 from proofroom.adapters.keyfile import Cost, load_encrypted, save_encrypted
 from proofroom.adapters.keys import Key, load_key, save_key
@@ -203,6 +204,24 @@ def test_a_program_signs(wrapper: str, tmp_path: Path, monkeypatch: pytest.Monke
     for message in (b"refuse", b"wrong"):
         with pytest.raises(SignerFailed, match="no signature of its key"):
             signer.sign(message)
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ("exec yes", "more than 1,024 bytes"),
+        ("exec yes >&2", "no answer"),
+        ("exec sleep 5", "no answer"),
+        ("sleep 5 & exit 0", "no answer"),
+        ("exec >&-; exec sleep 5", "no answer"),
+        ("exit 3", "exit status 3"),
+    ],
+)
+def test_a_program_that_does_not_come_to_an_end(script: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is waited for so long, and no more of it is kept than an answer has."""
+    monkeypatch.setattr(exec_signer, "WAIT_SECONDS", 0.2 if why == "no answer" else 60.0)
+    with pytest.raises(SignerFailed, match=why):
+        signer_from_uri(f"exec:/bin/sh?arg=-c&arg={quote(script)}")
 
 
 # --- a ledger with them
