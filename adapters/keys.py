@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import orjson
 from nacl.bindings import crypto_sign_ed25519_sk_to_curve25519, crypto_sign_seed_keypair
@@ -83,11 +84,16 @@ def load_key(path: Path) -> Key:
     Raises:
         BadInput: not such a file; the message never shows its content.
     """
+    value: Any = None
     try:
         value = orjson.loads(read_at_most(path, MAX_KEY_FILE))
         key = Key(bytes.fromhex(value["seed"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        raise BadInput(path=str(path), why="not a key file") from None
+    except OSError as e:
+        raise BadInput(path=str(path), why=e.strerror or "it cannot be read") from None
+    except (ValueError, KeyError, TypeError):
+        is_protected = isinstance(value, dict) and "box" in value
+        why = "this key file needs a password: name it as encrypted-file:" if is_protected else "not a key file"
+        raise BadInput(path=str(path), why=why) from None
     if value.get("keyid") != key.keyid:
         raise BadInput(path=str(path), why="the key file names another public key")
     return key

@@ -57,7 +57,7 @@ class SignerUri(NamedTuple):
         """
         values = self.options.get(name, ())
         if len(values) > 1:
-            raise BadInput(path=f"{self.scheme}:", why=f"{name} is given twice")
+            raise BadInput(path=self.scheme, why=f"{name} is given twice")
         return values[0] if values else None
 
 
@@ -80,12 +80,12 @@ def signer_from_uri(uri: str, *, base: Path = Path(), prompt: Prompt | None = No
     scheme, colon, rest = uri.partition(":")
     known = _SCHEMES.get(scheme)
     if not colon or known is None or len(uri) > MAX_URI:
-        raise BadInput(path=f"{scheme[:40]}:", why=f"not a signer: known are {', '.join(f'{s}:' for s in _SCHEMES)}")
+        raise BadInput(path=scheme[:40], why=f"not a signer: known are {', '.join(f'{s}:' for s in _SCHEMES)}")
     path, _, query = rest.partition("?")
     options = {name: tuple(values) for name, values in parse_qs(query, keep_blank_values=True).items()}
     open_signer, names = known
     if unknown := sorted(set(options) - names):
-        raise BadInput(path=f"{scheme}:", why=f"unknown option {unknown[0][:40]!r}")
+        raise BadInput(path=scheme, why=f"unknown option {unknown[0][:40]!r}")
     return open_signer(SignerUri(scheme, unquote(path), options, base, prompt or ask_at_terminal))
 
 
@@ -151,23 +151,21 @@ def ask_at_terminal(question: str) -> str:
     Raises:
         SignerFailed: there is no terminal.
     """
-    check_terminal()
+    check_terminal(question.rstrip(": "), "name a password-env or a password-file in its URI")
     return getpass.getpass(question)
 
 
-def check_terminal() -> None:
+def check_terminal(what: str, instead: str) -> None:
     """See that a person can be asked.
 
     Raises:
-        SignerFailed: there is no terminal.
+        SignerFailed: there is no terminal; it says what was to be asked, and how to do without.
     """
     if not sys.stdin or not sys.stdin.isatty():
-        raise SignerFailed(signer="encrypted-file:", why="there is no terminal to ask for a password at")
+        raise SignerFailed(signer=what, why=f"there is no terminal to ask at: {instead}")
 
 
 def _open_file(uri: SignerUri) -> Signer:
-    if is_encrypted(uri.file):
-        raise BadInput(path=str(uri.file), why="this key file needs a password: name it as encrypted-file:")
     return load_key(uri.file)
 
 

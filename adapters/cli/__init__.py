@@ -10,6 +10,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import click
 
@@ -54,8 +55,8 @@ Begin with:
   proofroom status          what the room holds
   proofroom audit           replay all of it
 
-A room is a folder. Every verb takes --room DIR; without it, PROOFROOM_ROOM or ./room is used. Every verb takes --json, which prints one
-JSON value on stdout, or {"error": {"code", "message", "advice", ...}}.
+A room is a folder. A verb that works on one takes --room DIR; without it, PROOFROOM_ROOM or ./room is used. Nearly every verb takes
+--json, which prints one JSON value on stdout, or {"error": {"code", "message", "advice", ...}}.
 
 \b
 Exit status:
@@ -144,10 +145,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         with contextlib.suppress(AttributeError):  # a test may have put something smaller there
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # or it does not have it, as above
     as_json = "--json" in args[: args.index("--") if "--" in args else None]
-    with _quiet_on_broken_pipe() as broken:
+    with _no_stream_missing(), _quiet_on_broken_pipe() as broken:
         status = _explained(lambda: _run(args), as_json)
         sys.stdout.flush()
     return NO_READER if broken else status
+
+
+@contextlib.contextmanager
+def _no_stream_missing() -> Iterator[None]:
+    """A standard stream that the caller closed (``>&-``) is an empty one meanwhile; else a file that is opened gets its number."""
+    with contextlib.ExitStack() as opened:
+        for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+            if getattr(sys, name) is None:
+                setattr(sys, name, opened.enter_context(Path(os.devnull).open(mode)))
+                opened.callback(setattr, sys, name, None)
+        yield
 
 
 def _run(args: list[str]) -> int:

@@ -39,3 +39,4 @@ def export(index: int, room: Path, uri: str, output: Path | None) -> None:
         click.echo(data, nl=False)
     else:
         write_atomically(output, data)
+        click.echo(f"{output}: {len(data)} bytes, signed by {signer.keyid}")

@@ -10,7 +10,7 @@ import click
 
 from proofroom.adapters.cli.options import founding_of, json_option, open_to_write, room_option
 from proofroom.adapters.cli.output import print_json
-from proofroom.domain.errors import SignerFailed
+from proofroom.domain.errors import BadInput, SignerFailed
 
 if TYPE_CHECKING:
     from proofroom.adapters.keys import Key
@@ -57,11 +57,14 @@ def new(file: Path, plain: bool, password_env: str | None, as_json: bool) -> Non
 def protect(file: Path, password_env: str | None, as_json: bool) -> None:
     """Encrypt a plain key file in place, under a password.
 
-    The file is replaced as a whole. Copies of it elsewhere, and what the disk keeps of the old blocks, stay as they are.
+    The file is replaced as a whole. Copies of it elsewhere, and what the disk keeps of the old blocks, stay as they are. From then on
+    whoever uses the key is asked for the password; where nobody can be, keys/NAME.uri says where it is (proofroom key --help).
     """
-    from proofroom.adapters.keyfile import save_encrypted
+    from proofroom.adapters.keyfile import is_encrypted, save_encrypted
     from proofroom.adapters.keys import load_key
 
+    if is_encrypted(file):
+        raise BadInput(path=str(file), why="it is under a password already")
     held = load_key(file)
     made = save_encrypted(file, held.seed_for_saving(), _new_password(password_env), replace=True)
     _tell(made, file, as_json)
@@ -87,11 +90,11 @@ def _new_password(variable: str | None) -> bytes:
     from proofroom.adapters.signers import check_terminal
 
     if variable is None:
-        check_terminal()
+        check_terminal("New password", "give --password-env")
         text: str = click.prompt("New password", hide_input=True, confirmation_prompt=True)
         return text.encode()
     if not (text := os.environ.get(variable, "")):
-        raise SignerFailed(signer="encrypted-file:", why=f"the variable {variable} holds no password")
+        raise SignerFailed(signer="--password-env", why=f"the variable {variable} holds no password")
     return text.encode()
 
 

@@ -23,7 +23,7 @@ Examples:
 """
 )
 @click.argument("query", required=False)
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header line (RFC 4180).")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header line (RFC 4180: lines end in CR LF).")
 @click.option("--parquet", type=click.Path(path_type=Path), metavar="FILE", help="Write a Parquet file.")
 @room_option
 @json_option

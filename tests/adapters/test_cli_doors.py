@@ -206,6 +206,16 @@ def test_our_own_fault_is_a_sentence(
         main(["status", "--room", str(folder)])
 
 
+def test_streams_that_the_caller_closed(folder: Path) -> None:
+    """A cron line may end in ``>&-``: what is written goes nowhere, and the status is what it would have been."""
+    words = [PROOFROOM, "sql", "SELECT 1", "--room", str(folder)]
+    for closing in (">&-", "2>&-", "<&- >&- 2>&-"):
+        done = subprocess.run(
+            ["sh", "-c", f'"$@" {closing}', "sh", *words], capture_output=True, env=environment(), check=False
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
 def in_terminal(*words: str | Path, columns: int, **more: str) -> str:
     """What a person sees: the command on a pseudo-terminal of this width."""
     master, slave = pty.openpty()

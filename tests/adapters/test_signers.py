@@ -255,7 +255,25 @@ def test_key_verbs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     plain = tmp_path / "room" / "keys" / "ledger.json"
     seed = json.loads(plain.read_text())["seed"]
     keyid = load_key(plain).keyid
+    assert main(["key", "protect", str(plain)]) == 6
+    assert "New password: there is no terminal to ask at: give --password-env" in capsys.readouterr().err
     assert main(["key", "protect", str(plain), "--password-env", "A_PASSWORD"]) == 0
+    capsys.readouterr()
+    assert main(["key", "protect", str(plain), "--password-env", "A_PASSWORD"]) == 4
+    assert "it is under a password already" in capsys.readouterr().err
+    for uri, why in (
+        (f"encrypted-file:{plain}", f"Password for {plain}: there is no terminal"),
+        (str(plain), "not a sig"),
+    ):
+        assert main(["key", "show", uri]) in (4, 6)
+        assert why in capsys.readouterr().err
+    for file, why in (
+        (plain, "name it as encrypted-file:"),
+        (plain / "a", "Not a dir"),
+        (plain.parent / "a", "No such"),
+    ):
+        with pytest.raises(BadInput, match=why):
+            load_key(file)
     assert main(["key", "show", f"encrypted-file:{plain}?password-env=A_PASSWORD", "--json"]) == 0
     assert main(["key", "new", str(tmp_path / "new.json"), "--password-env", "A_PASSWORD"]) == 0
     assert main(["key", "new", str(tmp_path / "plain.json"), "--plain"]) == 0
