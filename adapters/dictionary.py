@@ -27,6 +27,8 @@ What `proofroom sql`, `Ledger.sql()` and the published copies can be asked. Writ
 
 - Amounts are `DECIMAL(38,0)` base units (1 CERE = 10^10), ratios integers of 10^18ths, times UTC.
 - Every row of a table names the entry that made it (`entry_index`, in counters `last_index`); views name the entries that they combine.
+- Sets of positions in a batch are bitmaps, as they were signed, lowest bit first; DuckDB counts from the highest. Whether position `p` is
+  in one: `get_bit(agree::BIT, (p + 7 - 2 * (p % 8))::INTEGER) = 1`.
 - Tables are only ever added to, but for counters. A view is a query by name; a macro is one with arguments: `SELECT * FROM balances(1000)`.
 """
 

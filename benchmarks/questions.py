@@ -49,7 +49,9 @@ def main(entries: int = ENTRIES) -> None:
     )
     print(f"  peak memory {whole.peak_mib:.0f} MiB; {file.stat().st_size / records:.0f} bytes of the file a record")
     ((newest,),) = views.sql("SELECT max(recorded_at) FROM log").fetchall()
-    for text, sql in re.findall(r"\n([^\n]+)\n\n```sql\n(.*?)```", QUESTIONS.read_text(), re.DOTALL):
+    for text, sql in re.findall(
+        r"\n([^\n]+)\n\n```sql\n(.*?)```", QUESTIONS.read_text().partition("\n## ")[0], re.DOTALL
+    ):
         sql = re.sub("TIMESTAMP '[^']*'", f"TIMESTAMP '{newest}'", sql)  # a moment at which this ledger had grants
         taken, rows = [], 0
         for _ in range(REPEATS):

@@ -32,7 +32,7 @@ ATTESTATION = Projection(
             batch BIGINT NOT NULL              -- batch that is judged
             round BIGINT NOT NULL              -- number in the cluster, from 0
             level BIGINT NOT NULL              -- committees that judged the batch before
-            judged BLOB                        -- positions to judge; null for all
+            judged BLOB                        -- positions to judge, as a bitmap; null for all
             seed VARCHAR NOT NULL              -- what the committee was drawn with
             committee VARCHAR[] NOT NULL       -- members
             missing VARCHAR[] NOT NULL         -- eligible validators that did not reveal, the first 128
@@ -64,7 +64,7 @@ ATTESTATION = Projection(
             cluster VARCHAR NOT NULL           -- cluster
             round BIGINT NOT NULL              -- round
             validator VARCHAR NOT NULL         -- member
-            agree BLOB NOT NULL                -- positions agreed to
+            agree BLOB NOT NULL                -- positions agreed to, as a bitmap
             agreed BIGINT NOT NULL             -- how many they are
             """,
         ),
@@ -77,7 +77,7 @@ ATTESTATION = Projection(
             round BIGINT NOT NULL              -- round
             validator VARCHAR NOT NULL         -- member
             reason VARCHAR NOT NULL            -- why; "unobserved" and "observation-conflict" abstain, all others reject
-            positions BLOB NOT NULL            -- positions doubted for this reason
+            positions BLOB NOT NULL            -- positions doubted for this reason, as a bitmap
             doubted BIGINT NOT NULL            -- how many they are
             """,
         ),
@@ -95,10 +95,10 @@ ATTESTATION = Projection(
             committed BIGINT NOT NULL          -- members that committed
             revealed BIGINT NOT NULL           -- members that revealed
             agree BIGINT NOT NULL              -- fewest agreeing votes that any attested record has
-            attested BLOB NOT NULL             -- positions attested
-            rejected BLOB NOT NULL             -- positions rejected
-            judged BLOB                        -- positions judged; null for all
-            escalated BLOB                     -- positions that go to a larger committee; null for none
+            attested BLOB NOT NULL             -- positions attested, as a bitmap
+            rejected BLOB NOT NULL             -- positions rejected, as a bitmap
+            judged BLOB                        -- positions judged, as a bitmap; null for all
+            escalated BLOB                     -- positions that go to a larger committee, as a bitmap; null for none
             next_round BIGINT                  -- round in which they do
             records BIGINT NOT NULL            -- records judged
             records_attested BIGINT NOT NULL   -- of these attested
@@ -114,6 +114,7 @@ ATTESTATION = Projection(
             status       -- beacon, voting or final
             round        -- number in the cluster; null until the first committee is drawn or the round ends without one
             records      -- records it judges
+            next_round   -- round that judges again what was disputed; null for none
             batch_index  -- entry that sealed the batch
             opened_index -- entry that opened the round
             tally_index  -- entry that tallied it
@@ -142,6 +143,7 @@ ATTESTATION = Projection(
             opened_index -- entry that drew the committee
             commit_index -- entry of its commitment; null when there is none
             reveal_index -- entry of its vote; null when there is none
+            agreed       -- records it agreed to; null without a vote
             doubted      -- records it gave a reason against, or could not tell
             """,
             """

@@ -89,7 +89,8 @@ CONSENT = Projection(
         ),
         Macro(
             "grant_status",
-            "Status of each grant at a moment of recorded time (in milliseconds): active, expired or revoked; absent grants have no row.",
+            "Status of each grant at a moment, a TIMESTAMP of recorded time: active, expired or revoked; absent grants have no row. "
+            "Delegations and stolen keys: consent_status(as_of).",
             "as_of",
             """
             SELECT user_key, agent, newest.entry_index, newest.grant_id,

@@ -107,7 +107,8 @@ HISTORY = Projection(
         ),
         Macro(
             "consent_status",
-            "Each newest grant and delegation at a moment of recorded time: active, expired, revoked, distrusted, or ended above.",
+            "Each newest grant and delegation at a moment, a TIMESTAMP of recorded time: active, expired, revoked, distrusted, or ended "
+            "above.",
             "as_of",
             """
             WITH RECURSIVE newest AS (
@@ -129,7 +130,10 @@ HISTORY = Projection(
                 if(own = 'active' AND grant_id IN (FROM broken), 'ended above', own) AS status, scopes, expires_at
             FROM newest
             """,
-            "status -- active, expired, revoked, distrusted (its keys were declared stolen), or ended above",
+            """
+            status -- active, expired, revoked, distrusted (its keys were declared stolen), or ended above
+            entry_index -- entry that recorded this version
+            """,
         ),
     ],
     [

@@ -51,7 +51,11 @@ MARKETPLACE = Projection(
             "What was paid for listings and to whom, by line: of settlements, and of debts that were repaid later.",
             """
             party      -- customer of a fee; marketplace or creator that received
+            role       -- fee: paid by a customer; creator and marketplace: who received it
             amount     -- base units
+            listing    -- the agent service's own name of the listing
+            listing_id -- statement id of its version
+            marketplace -- where it is listed
             line_index -- entry that states the line
             """,
             """

@@ -201,6 +201,8 @@ MONEY = Projection(
             "What the settlement of each paid era moved on each account, and what was on it right after. Of accounts that it did not move, "
             "see balances_of_era(cluster, era).",
             """
+            cluster    -- cluster
+            era        -- era that was settled
             debits     -- what left the account, base units
             credits    -- what came to it, base units
             balance    -- what was on it when the era was paid
