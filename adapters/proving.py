@@ -286,14 +286,14 @@ class _Era:
         self.batches: list[tuple[Found, list[Found]]] = []
         self.refused: list[Found] = []
         self.came: list[Found] = []
-        """The seal of the era before and the records that it left to this one, if it did."""
+        """The seal of the era before, if there is one, and the records that it left to this one."""
         for x, records in _queue_ends(scan(), cluster):
             if x.kind == "batch-sealed" and x.body["era"] == number:
                 self.batches.append((x, records))
             elif x.kind == "era-sealed" and x.body["era"] == number and "carried" not in x.body:
                 self.refused = records
-            elif x.kind == "era-sealed" and x.body["era"] == number - 1 and "carried" in x.body:
-                self.came = [x, *records]
+            elif x.kind == "era-sealed" and x.body["era"] == number - 1:
+                self.came = [x, *(records if "carried" in x.body else [])]
 
     def of(self, kind: str) -> list[Found]:
         """In log order."""

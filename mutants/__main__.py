@@ -43,6 +43,7 @@ VERIFIER = (
     "tests/domain/test_doubted_proofs.py",
     "tests/domain/test_recount.py",
     "tests/domain/test_recount_bounds.py",
+    "tests/domain/test_recount_lines.py",
     "tests/domain/test_recount_payments.py",
     "tests/domain/test_policy.py",
     "tests/domain/test_interop.py",
@@ -105,6 +106,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "domain/verifier/record.py": VERIFIER,
     "domain/verifier/verdict.py": VERIFIER,
     "domain/recount.py": VERIFIER,
+    "domain/recount_lines.py": VERIFIER,
     "domain/policy.py": VERIFIER,
     "domain/merkle.py": TREE,
     **dict.fromkeys(

@@ -2,23 +2,48 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import Any, NamedTuple
 
 from proofroom.domain.verifier.entry import Entry, canonical, digest, one, untag
 from proofroom.domain.verifier.note import unbase64
 from proofroom.domain.verifier.tree import check_inclusion, inner_leaf, inner_node
 from proofroom.domain.verifier.verdict import Fault, Verdict
 
-Count = tuple[int, list[int], list[int]]
 MAX_BATCH = 10_000
 MAX_LINKS = 4
 """A grant, and at most three delegations below it."""
 Path = Sequence[bytes]
 RELIED = ("grant", "grant-wire", "delegation", "agent-key", "payer")
+ROLES = ("agent-derived-key", "orchestrator", "agent-runtime")
 REJECTS = ("overclaimed-cpu", "overclaimed-gpu", "overclaimed-bytes", "out-of-scope", "result-mismatch")
+
+
+class Vote(NamedTuple):
+    """A vote that was shown: positions of its batch, as bits."""
+
+    validator: str
+    at: int
+    agree: int
+    reject: int
+
+
+class Outcome(NamedTuple):
+    """What became of a batch: positions, as bits, and who judged them so."""
+
+    attested: int
+    rejected: int
+    left_out: int
+    """What the votes decide and no tally says."""
+    open: int
+    """What was passed on to a committee of which there is no tally."""
+    judged: Counter[str]
+    """By validator: of how many records it said what the tallies say."""
+    rounds: list[tuple[int, int, list[Vote]]]
+    """Of each tally: what it attested, how many were assigned, and their votes."""
 
 
 def check_record(
@@ -31,17 +56,21 @@ def check_record(
     work, batch = one(entries, "activity"), one(entries, "batch-sealed")
     notes = _check_grant(entries, work)
     notes += [f"ERASED at entry {e.index}: {e.get('what', str)}" for e in entries if e.kind == "erased"]
-    roles = [work.get(f"signers.{role}", str) for role in ("agent-derived-key", "orchestrator", "agent-runtime")]
-    work.signed_by(*roles)
-    batch.signed_by(roles[1])
+    check_source(work)
+    batch.signed_by(work.get("signers.orchestrator", str))
     _check_batch(entries, work, batch)
     leaf = inner_leaf(b"\x00", untag(work.id))
     check_inclusion(leaf, position, batch.get("count", int), path, untag(batch.get("root", str)), inner_node)
-    attested, _, _ = check_round(entries, batch, entries[0].get("ledger_key", str))
-    if not attested >> position & 1:
+    outcome = check_round(entries, batch, entries[0].get("ledger_key", str))
+    if not outcome.attested >> position & 1:
         raise Fault("the record was not attested: it does not pay", work.index, Verdict.SUSPECT)
     notes += doubts(entries, work, paid)
     return f"record {work.get('record_id', str)} was granted, and attested by two thirds", notes
+
+
+def check_source(work: Entry) -> None:
+    """The record is signed in its three roles, by a key each, and by nobody else."""
+    work.signed_by(*(work.get(f"signers.{role}", str) for role in ROLES))
 
 
 def _check_batch(entries: Sequence[Entry], work: Entry, batch: Entry) -> None:
@@ -61,7 +90,7 @@ def _check_batch(entries: Sequence[Entry], work: Entry, batch: Entry) -> None:
 
 def doubts(entries: Iterable[Entry], work: Entry, paid: Entry | None) -> list[str]:
     """A compromise that reaches back to a signature on the record, or on what it relies on: what is not paid by then is in doubt."""
-    signed = [(who, work.index) for who in (*work.signers, work.body["agent"], work.body["customer"])]
+    signed = [(who, work.index) for who in work.signers]
     signed += [(who, e.index) for e in entries if e.kind in RELIED and e.index < work.index for who in e.signers]
     for e in (e for e in entries if e.kind == "compromise"):
         identity, since = e.get("identity", str), e.get("since_index", int)
@@ -88,8 +117,8 @@ def _check_grant(entries: Iterable[Entry], work: Entry) -> list[str]:
         for version in versions:
             version.signed_by(giver)
         passed_on = below is work or (user == below.get("user_pub_key", str) and link.get("metadata.delegable", bool))
-        covers = link.get("agent_service_pub_key", str) == agent and scope in _scopes(link)
-        link.need(covers and passed_on, "the grant is for another agent or scope, or may not be passed on")
+        covers = link.get("agent_service_pub_key", str) == agent and scope in _scopes(link) and _allows(link, work)
+        link.need(covers and passed_on, "the grant is for another agent, scope or operation, or may not be passed on")
         between = [e.index for e in versions if link.index < e.index < work.index]
         expired = link.body.get("expires_at") is not None and link.time("expires_at") < work.time("ended_at")
         if between or expired or link.index > below.index or link.get("revoked", bool):
@@ -98,7 +127,7 @@ def _check_grant(entries: Iterable[Entry], work: Entry) -> list[str]:
         later = [e.index for e in versions if e.index > work.index and e.get("revoked", bool)]
         notes += [f"the grant was revoked later, at entry {later[0]}"] if later else []
         if link.kind != "delegation":
-            _check_source(entries, work, user)
+            _check_certificate(entries, work, user)
             return notes
         below, agent, link_id = link, giver, link.get("parent", str)
     raise Fault("more delegations in a row than are allowed", work.index)
@@ -114,7 +143,14 @@ def _scopes(grant: Entry) -> list[str]:
     return [f"{scope.get('vaultId')} / {scope.get('scopeId')}" for scope in scopes if type(scope) is dict]
 
 
-def _check_source(entries: Iterable[Entry], work: Entry, user: str) -> None:
+def _allows(grant: Entry, work: Entry) -> bool:
+    """Whether the operation is one of those that a grant names; one that names none allows any."""
+    limits = grant.get("metadata", dict).get("limits")
+    named = limits.get("operations") if type(limits) is dict else None
+    return not named or (type(named) is list and work.get("operation", str) in named)
+
+
+def _check_certificate(entries: Iterable[Entry], work: Entry, user: str) -> None:
     """The derived key is certified by the agent service for this scope; the customer is the user, or said that it pays."""
     agent, certificate, customer = work.get("agent", str), one(entries, "agent-key"), work.get("customer", str)
     certificate.signed_by(agent, certificate.get("key", str))
@@ -123,62 +159,87 @@ def _check_source(entries: Iterable[Entry], work: Entry, user: str) -> None:
     certificate.need(fits, "it certifies another key, or for another scope")
     in_force = certificate.index < work.index and certificate.time("expires_at") >= work.time("ended_at")
     certificate.need(in_force, "the certificate was not in force")
-    if customer != user:
+    if customer != user or work.body.get("listing") is not None:
         payer = one(entries, "payer")
         payer.signed_by(customer)
         for_this = (payer.body.get("agent"), payer.body.get("cluster")) == (agent, work.get("cluster", str))
-        in_force = payer.index < work.index and not payer.get("revoked", bool)
+        expired = payer.body.get("expires_at") is not None and payer.time("expires_at") < work.time("ended_at")
+        in_force = payer.index < work.index and not payer.get("revoked", bool) and not expired
         payer.need(for_this and in_force, "it pays for something else")
 
 
-def check_round(entries: Sequence[Entry], batch: Entry, ledger_key: str) -> tuple[int, int, int]:
-    """The tallies of a batch, counted again from the votes: the positions that are attested and rejected, as bits, and those left out.
+def check_round(entries: Sequence[Entry], batch: Entry, ledger_key: str) -> Outcome:
+    """The tallies of a batch, counted again from the votes.
 
-    What a committee could not decide may go to a next one, which judges nothing else. A compromise that was declared before a tally may
-    leave positions out that the votes attest: it may reach back to records of which this file does not show on what they rest.
+    What a committee could not decide may go to a next one, which judges all of that and nothing else. A compromise that was declared before
+    a tally may leave positions out that the votes decide: it may reach back to records of which this file does not show on what they rest.
     """
     of_batch = [e for e in entries if place(e) == place(batch) and e.body.get("batch") == batch.get("batch", int)]
     count, attested, rejected, left_out = batch.get("count", int), 0, 0, 0
+    judged, rounds, cast = Counter[str](), list[tuple[int, int, list[Vote]]](), list[Vote]()
     batch.need(0 < count <= MAX_BATCH, "a batch has 1 to 10,000 records")
     left, tallies = (1 << count) - 1, [e for e in of_batch if e.kind == "round-tallied"]
     batch.need(len(tallies) > 0, "the file holds no tally of the batch")
     for level, tally in enumerate(tallies):
         tally.signed_by(ledger_key)
-        judged = bits(tally, "judged", count) if level else left
-        tally.need(judged & ~left == 0 and tally.body.get("level", 0) == level, "it judges what was not left open")
-        seats, agree, reject = _count(entries, of_batch, batch, tally, ledger_key)
-        given = [_two_thirds(votes, seats, count) & judged for votes in (agree, reject)]
+        asked = bits(tally, "judged", count) if level else left
+        tally.need(asked == left and tally.body.get("level", 0) == level, "it judges other records than were left open")
+        seats, votes = _count(entries, of_batch, batch, tally, ledger_key)
+        cast += votes
+        thefts = thefts_before(entries, tally)
+        trusted = [v for v in votes if not in_doubt(thefts, v.validator, v.at)]
+        given = [_two_thirds([getattr(v, said) for v in trusted], seats, count) & left for said in ("agree", "reject")]
         yes, no = stated = [bits(tally, verdict, count) for verdict in ("attested", "rejected")]
-        doubted = any(e.kind == "compromise" and e.index < tally.index for e in entries)
-        holds = stated == given or (doubted and not (yes & ~given[0] or no & ~given[1]))
-        tally.need(holds and tally.get("records", int) == count, "the votes give another tally")
-        attested, rejected, left_out = attested | yes, rejected | no, left_out | given[0] & ~yes
-        left = judged & ~yes & ~no & (bits(tally, "escalated", count) if "escalated" in tally.body else 0)
-    return attested, rejected, left_out & ~attested
+        holds = stated == given or (thefts and not (yes & ~given[0] or no & ~given[1]))
+        tally.need(bool(holds) and tally.get("records", int) == count, "the votes give another tally")
+        disputed, passed = left & ~yes & ~no, bits(tally, "escalated", count) if "escalated" in tally.body else 0
+        whole = passed in (0, disputed) or (thefts and not passed & ~disputed)
+        tally.need(bool(whole), "it passes on other records than it left open")
+        attested, rejected, left = attested | yes, rejected | no, passed
+        left_out |= given[0] & ~yes | given[1] & ~no
+        rounds.append((yes, seats, votes))
+        for v in cast:
+            right = 0 if in_doubt(thefts, v.validator, v.at) else v.agree & yes | v.reject & no
+            judged.update({v.validator: right.bit_count()})
+    return Outcome(attested, rejected, left_out & ~attested & ~rejected, left, judged, rounds)
 
 
-def _count(entries: Iterable[Entry], of_batch: Sequence[Entry], batch: Entry, tally: Entry, ledger_key: str) -> Count:
-    """How many were assigned to a round, and the positions that each voter agreed to and rejected. A vote in doubt counts as absent."""
-    agree, reject, committee, count = [], [], list[str](), batch.get("count", int)
+def still_attested(outcome: Outcome, thefts: Sequence[Entry], count: int) -> int:
+    """The positions that are attested by votes which none of these thefts reaches back to."""
+    still = 0
+    for yes, seats, votes in outcome.rounds:
+        agree = [v.agree for v in votes if not in_doubt(thefts, v.validator, v.at)]
+        still |= yes & _two_thirds(agree, seats, count)
+    return still
+
+
+def thefts_before(entries: Iterable[Entry], end: Entry) -> list[Entry]:
+    """The compromises that were declared before an entry."""
+    return [e for e in entries if e.kind == "compromise" and e.index < end.index]
+
+
+def in_doubt(thefts: Iterable[Entry], who: str, index: int) -> bool:
+    """Whether one of these was declared by a party, after it signed something at this index, and reaches back to that."""
+    mine = (e for e in thefts if e.get("identity", str) == who)
+    return any(e.get("since_index", int) <= index < e.index for e in mine)
+
+
+def _count(
+    entries: Iterable[Entry], of_batch: Sequence[Entry], batch: Entry, tally: Entry, ledger_key: str
+) -> tuple[int, list[Vote]]:
+    """How many were assigned to a round, and their votes."""
+    found, committee, count = list[Vote](), list[str](), batch.get("count", int)
     for opened in (e for e in of_batch if e.kind == "round-opened" and e.body.get("round") == tally.get("round", int)):
         opened.signed_by(ledger_key)
         opened.need(batch.index < opened.index and not committee, "the round comes before its batch, or twice")
         committee = opened.get("committee", list)
-        for vote in (v for v in _votes(entries, opened, tally) if not _in_doubt(entries, v, tally)):
-            agree.append(bits(vote, "vote.agree", count))
+        for vote in _votes(entries, opened, tally):
             reasons = [bits(vote, f"vote.reasons.{r}", count) for r in REJECTS if r in vote.get("vote.reasons", dict)]
-            reject.append(reduce(or_, reasons, 0))
+            agree, reject = bits(vote, "vote.agree", count), reduce(or_, reasons, 0)
+            found.append(Vote(vote.get("validator", str), vote.index, agree, reject))
     exact = tally.get("assigned", int) == len(committee) == len(set(map(str, committee)))
     tally.need(exact, "it counts another committee")
-    return len(committee), agree, reject
-
-
-def _in_doubt(entries: Iterable[Entry], vote: Entry, tally: Entry) -> bool:
-    """Whether, before the tally, its validator declared a compromise that reaches back to the vote."""
-    stolen = (e for e in entries if e.kind == "compromise" and vote.index < e.index < tally.index)
-    return any(
-        vote.body["validator"] == e.get("identity", str) and e.get("since_index", int) <= vote.index for e in stolen
-    )
+    return len(committee), found
 
 
 def _votes(entries: Iterable[Entry], opened: Entry, tally: Entry) -> list[Entry]:

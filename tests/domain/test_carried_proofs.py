@@ -114,6 +114,7 @@ FORGED = {
     "left to another era": Forged("it left other records", era(2), {SEALS[1]: set_to("era", 0)}),
     "one more left": Forged("it left other records", era(1), {SEALS[0]: set_to("carried", 3)}),
     "without the seal": Forged("0 entries of the kind era-sealed", era(1), {}, without=SEALS[0]),
+    "all that was left to it hidden": Forged("0 entries of the kind era-sealed", era(3), {}, without=SEALS[2]),
     "one left out": Forged("it left other records", era(1), {}, without=LATE),
     "a record of the era itself": Forged("it was not left to the era", era(1), {LATE: set_to("era", 1)}),
     "a record of another cluster": Forged("it was not left to the era", era(1), {LATE: set_to("cluster", "dragon-2")}),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+import orjson
 import pytest
 
 from proofroom.adapters.cast import Cast, Work
@@ -23,7 +24,7 @@ from proofroom.testing.histories import HOUR_MS, History
 from proofroom.testing.keys import key
 from strategies.consenting import compromise, set_recovery
 from strategies.doubting import NEW, PARTIES, RECOVERY, prepared
-from strategies.forging import Change, forge, set_to
+from strategies.forging import Change, become, forge, set_to
 
 BEFORE, AFTER, LATER = "before the tally", "after the tally", "after it was paid"
 
@@ -154,9 +155,69 @@ def test_an_era_whose_tally_leaves_out_more_than_its_votes_is_suspect() -> None:
     counts = {"recorded": 6, "attested": 1, "rejected": 0, "unattested": 5}
     changes = {tally: set_to("attested", fewer), only(history, EraPaid)[0]: set_to("records", counts)}
     report = verify(forge(changes, history=history).era(history.cast.cluster, 0))
-    assert (report.verdict, "of 6 attested records it pays 1" in report.why) == (Verdict.SUSPECT, True), (
-        report.sentence()
+    assert (report.verdict, "it counts 1 of 6 verdicts" in report.why) == (Verdict.SUSPECT, True), report.sentence()
+
+
+def test_a_theft_hides_no_misreport() -> None:
+    """Nor does a rejection that the votes give, and the tally leaves out, go unseen behind a theft of anybody."""
+    history, since = prepared(lambda cast: cast.manager)
+    number = history.seal(0)
+    members = history.reveal_beacons(number)
+    history.write(compromise(history.cast, history.cast.manager, since, NEW, RECOVERY))
+    history.vote(number, {i: make_vote(3, {0: "out-of-scope"}) for i in members})
+    history.tick(25 * HOUR_MS)
+    history.tick(HOUR_MS)
+    (tally, stated), (paid, _) = only(history, RoundTallied), only(history, EraPaid)
+    assert (stated.records_attested, stated.records_rejected) == (2, 1)
+    assert verify(forge(history=history).era(history.cast.cluster, 0)).verdict is Verdict.VALID
+    counts = {"recorded": 3, "attested": 2, "rejected": 0, "unattested": 1}
+    changes = {tally: set_to("rejected", write_bitmap(0, 3)), paid: set_to("records", counts)}
+    report = verify(forge(changes, history=history).era(history.cast.cluster, 0))
+    assert (report.verdict, "it counts 2 of 3 verdicts" in report.why) == (Verdict.SUSPECT, True), report.sentence()
+
+
+@pytest.mark.parametrize(("whose", "thefts", "verdict"), [("votes", 1, 0), ("votes", 2, 10), ("runtime", 1, 10)])
+def test_an_era_does_not_pay_what_rests_on_a_theft(whose: str, thefts: int, verdict: Verdict) -> None:
+    """Stolen votes, as soon as too few remain, or a stolen runtime key: told after the tally, and the host pays all the same."""
+    history, lost, work, number = sealed_with_recovery()
+    cast, runtime = history.cast, history.cast.runtimes[0]
+    history.write(set_recovery(cast, runtime, RECOVERY))
+    members = history.reveal_beacons(number)
+    since = history.state.size
+    history.vote(number, {i: make_vote(1) for i in members})
+    told = [history.state.size + i for i in range(thefts)]
+    for _ in told:
+        history.tick(1)
+    stolen = [(cast.validators[i], since, key(f"new {i}"), lost[i]) for i in members[:thefts]]
+    if whose == "runtime":
+        stolen = [(runtime, work.index, NEW, RECOVERY)]
+    history.tick(25 * HOUR_MS)
+    history.tick(HOUR_MS)
+    prover = forge(
+        {i: become(orjson.loads(compromise(cast, *theft).payload)) for i, theft in zip(told, stolen, strict=True)},
+        kinds=dict.fromkeys(told, "compromise"),
+        signers={i: theft[2:] for i, theft in zip(told, stolen, strict=True)},
+        history=history,
     )
+    report = verify(prover.era(cast.cluster, 0))
+    assert (report.verdict, "it pays what rests on a key that was stolen" in report.why) == (verdict, verdict > 0)
+
+
+def test_a_key_that_was_stolen_after_all_that_it_signed() -> None:
+    """The wallet's, from behind its grant on: nothing of the record rests on it, and the payment holds."""
+    history = History()
+    history.found()
+    cast = history.cast
+    history.write(set_recovery(cast, cast.user, RECOVERY), cast.open_era(0))
+    since = history.state.size
+    (work,) = history.work(0, Work(1_000))
+    history.attest(history.seal(0))
+    history.write(compromise(cast, cast.user, since, NEW, RECOVERY))
+    history.tick(25 * HOUR_MS)
+    history.tick(HOUR_MS)
+    assert isinstance(work.statement, Activity)
+    report = verify(forge(history=history).payout(work.statement.record_id))
+    assert report.verdict is Verdict.VALID, report.sentence()
 
 
 def test_a_vote_of_a_thief_does_not_count() -> None:

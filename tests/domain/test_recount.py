@@ -18,11 +18,11 @@ from proofroom.domain.recount import verify
 from proofroom.domain.signing import Signer
 from proofroom.domain.statements.settlement import Payout
 from proofroom.domain.verifier import Verdict
-from proofroom.domain.voting import make_vote
+from proofroom.domain.voting import make_vote, write_bitmap
 from proofroom.testing.histories import History, resign, store_of
 from proofroom.testing.keys import key
 from strategies.consenting import rotate
-from strategies.forging import Change, body_at, forge, id_at, indexes, proven_history, set_to
+from strategies.forging import Change, become, body_at, forge, id_at, indexes, proven_history, set_to
 from strategies.selling import TENTH, list_work, open_market
 from strategies.whole import whole_history
 
@@ -35,7 +35,13 @@ OPENED = indexes("era-opened")[0]
 CHARGE = next(i for i in LINES if body_at(i)["role"] == "charge")
 PROVIDER = next(i for i in LINES if body_at(i)["role"] == "provider")
 TREASURY = next(i for i in LINES if body_at(i)["role"] == "treasury")
+CHARGES = [i for i in LINES if body_at(i)["role"] == "charge"]
+JUDGE = next(i for i in LINES if body_at(i)["role"] == "validator")
+RECORDS, SEALED = indexes("activity"), indexes("era-sealed")[0]
+FIRST = body_at(RECORDS[0])
+UNDECIDED = indexes("round-tallied")[2]
 STRANGER = key("stranger")
+_PROVIDER = f"provider:{STRANGER.keyid}"
 
 
 def more(text: str) -> str:
@@ -64,6 +70,7 @@ class Forged(NamedTuple):
     why: str
     changes: dict[int, Change]
     signers: dict[int, list[Signer]] = {}  # noqa: RUF012 -- never changed
+    kinds: dict[int, str] = {}  # noqa: RUF012 -- never changed
     file: Callable[[Any], object] = lambda value: None
 
 
@@ -84,6 +91,35 @@ FORGED = {
     "line by a stranger": Forged("the payout is not signed", {}, {TREASURY: [STRANGER]}),
     "lines root": Forged("other lines", {PAID: set_to("lines_root", another)}),
     "lines": Forged("other lines", {PAID: set_to("lines", lambda n: n + 1)}),
+    "record by a stranger": Forged("the activity is not signed", {}, {RECORDS[0]: [STRANGER]}),
+    "record twice": Forged("of this id was counted before", {RECORDS[1]: set_to("record_id", FIRST["record_id"])}),
+    "batch of an earlier number": Forged("it is not the next batch", {BATCH: set_to("batch", 0)}),
+    "batch of a later number": Forged("it is not the next batch", {BATCH: set_to("batch", 2)}),
+    "seal by a stranger": Forged("the era-sealed is not signed", {}, {SEALED: [STRANGER]}),
+    "records at the seal": Forged("the era has other recorded", {SEALED: set_to("recorded", lambda n: n + 1)}),
+    "batches at the seal": Forged("the era has other batches", {SEALED: set_to("batches", lambda n: n - 1)}),
+    "left to a committee that never sat": Forged(
+        "nobody judged what was left open", {UNDECIDED: set_to("escalated", write_bitmap(1, 1))}
+    ),
+    "paid before it was judged": Forged(
+        "stated before the era was settled",
+        {UNDECIDED: become(body_at(LINES[0])), LINES[0]: become(body_at(UNDECIDED))},
+        kinds={UNDECIDED: "payout", LINES[0]: "round-tallied"},
+    ),
+    "charged to another": Forged(
+        "its accounts are not", {CHARGE: set_to("debit", f"customer:{CLUSTER}:{STRANGER.keyid}")}
+    ),
+    "treasury's part to a stranger": Forged("its accounts are not", {TREASURY: set_to("credit", _PROVIDER)}),
+    "validator's part to a stranger": Forged("its accounts are not", {JUDGE: set_to("credit", _PROVIDER)}),
+    "a validator that was not there": Forged(
+        "counts other records",
+        {JUDGE: both(set_to("credit", f"validator:{STRANGER.keyid}"), set_to("basis.validator", STRANGER.keyid))},
+    ),
+    "records of a validator": Forged("counts other records", {JUDGE: set_to("basis.records", lambda n: n + 1)}),
+    "charged twice": Forged("a second line for the same", {CHARGES[1]: become(body_at(CHARGE), line=1)}),
+    "charged for another": Forged(
+        "charges differ", {CHARGES[0]: set_to("amount", more), CHARGES[1]: set_to("amount", less)}
+    ),
     "number of a line": Forged("a line is missing", {TREASURY: set_to("line", lambda n: n + 1)}),
     "one unit more for the treasury": Forged(
         "debits and credits differ", {TREASURY: set_to("amount", more), PAID: set_to("totals.treasury", more)}
@@ -92,14 +128,14 @@ FORGED = {
         "another total providers",
         {TREASURY: set_to("amount", more), PROVIDER: set_to("amount", less), PAID: set_to("totals.treasury", more)},
     ),
-    "another account": Forged("debits and credits differ", {TREASURY: set_to("debit", "clearing:elsewhere:0")}),
+    "another account": Forged("its accounts are not", {TREASURY: set_to("debit", "clearing:elsewhere:0")}),
     "records of a charge": Forged("counts other records", {CHARGE: set_to("basis.records", lambda n: n + 1)}),
     "records of a provider": Forged("counts other records", {PROVIDER: set_to("basis.records", lambda n: n + 1)}),
-    "what was charged": Forged("another total charged", {CHARGE: set_to("basis.charged.cpu", more)}),
+    "what was charged": Forged("charges differ", {CHARGE: set_to("basis.charged.cpu", more)}),
     "what was charged, in all": Forged(
         "charges differ", {CHARGE: set_to("basis.charged.cpu", more), PAID: set_to("totals.charged", more)}
     ),
-    "what is owed": Forged("another total debt", {CHARGE: set_to("basis.debt", more)}),
+    "what is owed": Forged("charges differ", {CHARGE: set_to("basis.debt", more)}),
     "an amount that is none": Forged("is no amount", {TREASURY: set_to("amount", "01")}),
     **{
         f"total {name}": Forged(f"another total {name}", {PAID: set_to(f"totals.{name}", more)})
@@ -125,7 +161,7 @@ FORGED = {
 def forged_file(name: str) -> bytes:
     """The bundle with this fault."""
     forged = FORGED[name]
-    value = orjson.loads(forge(forged.changes, signers=forged.signers).era(CLUSTER, 0))
+    value = orjson.loads(forge(forged.changes, signers=forged.signers, kinds=forged.kinds).era(CLUSTER, 0))
     forged.file(value)
     return orjson.dumps(value)
 
@@ -258,15 +294,19 @@ def test_eras_in_which_something_was_sold() -> None:
 
 def test_charges_and_fees_do_not_mix() -> None:
     """A line of the marketplace's money out of the protocol's account, all of them on it, or one unit too many."""
+    accounts = "its accounts are not those of its role"
     lines = {e.statement.role: e for e in selling_history().entries if isinstance(e.statement, Payout)}
     fee, charge, creator, market = (lines[role] for role in ("fee", "charge", "creator", "marketplace"))
     assert isinstance(charge.statement, Payout)
     pot = charge.statement.credit
-    changes: list[dict[int, Change]] = [
-        {creator.index: set_to("debit", pot)},
-        {fee.index: set_to("credit", pot), creator.index: set_to("debit", pot), market.index: set_to("debit", pot)},
-        {creator.index: set_to("amount", more)},
+    changes: list[tuple[str, dict[int, Change]]] = [
+        (accounts, {creator.index: set_to("debit", pot)}),
+        (
+            accounts,
+            {line.index: set_to(side, pot) for line, side in ((fee, "credit"), (creator, "debit"), (market, "debit"))},
+        ),
+        ("debits and credits differ", {creator.index: set_to("amount", more)}),
     ]
-    for change in changes:
+    for said, change in changes:
         report = verify(forge(change, history=selling_history()).era(CLUSTER, 0))
-        assert (report.verdict, "debits and credits differ" in report.why) == (Verdict.INVALID, True), report.sentence()
+        assert (report.verdict, said in report.why) == (Verdict.INVALID, True), report.sentence()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from proofroom.domain import merkle, recount
+from proofroom.domain.recount_lines import Work, check_lines, inner_root
 from proofroom.domain.verifier.entry import Entry, canonical, untag
 from proofroom.domain.verifier.verdict import Fault, Verdict
 from strategies.bare import GENESIS, LEDGER, entry, round_of, why
@@ -19,7 +20,7 @@ AT = 300
 
 def root_of(*items: bytes) -> str:
     """The root of these, as a statement has it."""
-    return f"blake3:{recount.inner_root(items).hex()}"
+    return f"blake3:{inner_root(items).hex()}"
 
 
 def payment(
@@ -28,21 +29,31 @@ def payment(
     counted: int = 300,
     line: dict[str, Any] | None = None,
     whose: tuple[str, str] = ("customer", "u"),
+    judged: int = AT + 2,
+    at: int = AT + 3,
 ) -> str:
-    """What is said of a record in a batch behind it, its line and the payment of the era at ``AT + 4``."""
+    """What is said of a record in a batch behind it, its tally, its line and the payment of the era at ``AT + 4``."""
     leaf: dict[str, Any] = {"party": whose[0], "key": whose[1], "attested": counted}
-    said = {"line": 0, "role": "charge", "amount": "7", "basis": {"customer": "u", "records": int("300")}}
     paid = PLACE | {"first_index": 9, "last_index": last, "lines": 1}
-    charge = entry(AT + 2, "payout", PLACE | said | (line or {}), LEDGER)
+    charge = entry(at, "payout", charge_of(300) | (line or {}), LEDGER)
     roots = {"completeness_root": root_of(canonical(leaf)), "lines_root": root_of(untag(charge.id))}
     entries = [
         GENESIS,
         entry(work, "activity", PLACE | {"customer": "u"}),
         entry(AT + 1, "batch-sealed", PLACE),
+        entry(judged, "round-tallied", {}),
         charge,
         entry(AT + 4, "era-paid", paid | roots, LEDGER),
     ]
     return why(recount._check_payment, entries, [[]], leaf, (0, 1), [])
+
+
+def charge_of(records: int) -> dict[str, Any]:
+    """A charge of 7 units for so many records, all of it collected."""
+    parts = {"charged": {"cpu": "7"}, "collected": {"cpu": "7"}, "debt": "0"}
+    sides = {"debit": "customer:c:u", "credit": "clearing:c:5"}
+    basis = {"customer": "u", "records": records} | parts
+    return PLACE | {"line": 0, "role": "charge", "amount": "7", "basis": basis} | sides
 
 
 def test_payments() -> None:
@@ -59,15 +70,26 @@ def test_payments() -> None:
             payment(line={"basis": {"customer": "u", "records": records}})
             == "the line counts other records than the era"
         )
+    for other in ({"debit": "customer:c:v"}, {"credit": "clearing:c:4"}):
+        assert payment(line=other) == "its accounts are not those of its role"
+    assert payment(line={"amount": "8"}) == "charges differ from what was collected and what is owed"
+
+
+def test_nothing_is_paid_before_it_is_attested() -> None:
+    """The lines stand right before the payment, and all tallies before them."""
+    for at in (AT + 1, AT + 2):
+        assert payment(at=at) == "the line is of another era"
+    for judged in (AT + 3, AT + 4):
+        assert payment(judged=judged) == "it was paid before it was attested"
 
 
 def test_hundreds_of_lines() -> None:
     """A file may hold as many lines as the era has, each with its path."""
     lines = [
         entry(
-            AT + 2 + i,
+            AT + 101 + i,
             "payout",
-            PLACE | {"line": i, "role": "charge", "amount": "7", "basis": {"customer": "u", "records": 1}},
+            charge_of(1) | {"line": i},
             LEDGER,
         )
         for i in range(300)
@@ -91,6 +113,9 @@ def test_hundreds_of_lines() -> None:
     assert why(recount._check_payment, entries, paths[1:], leaf, (0, 1), []) == "the lines and their paths do not match"
 
 
+SIGNERS = {"agent-derived-key": "k", "orchestrator": "o", "agent-runtime": "r"}
+
+
 def record(index: int) -> Entry:
     """A record by an orchestrator."""
     usage = {
@@ -98,7 +123,10 @@ def record(index: int) -> Entry:
         "data": dict.fromkeys(("byte_seconds", "bytes_streamed", "puts", "gets"), 0),
     }
     return entry(
-        index, "activity", usage | {"agent": "a", "customer": "u", "node": "n", "signers": {"orchestrator": "o"}}, "o"
+        index,
+        "activity",
+        usage | {"agent": "a", "customer": "u", "node": "n", "record_id": f"dac-{index}", "signers": SIGNERS},
+        *SIGNERS.values(),
     )
 
 
@@ -121,17 +149,17 @@ def judged(
     ]
 
 
-def paid(entries: list[Entry], attested: Counter[tuple[str, str]], rejected: int = 0, **other: str) -> Entry:
+def paid(entries: list[Entry], attested: Counter[tuple[str, ...]], rejected: int = 0, **other: str) -> Entry:
     """The payment of an era with these."""
     records = [e for e in entries if e.kind == "activity"]
     counted = attested["customer", "u"]
-    root = recount.inner_root(recount._completeness(records, attested))
+    root = inner_root(recount._completeness(records, attested))
     unattested = len(records) - counted - rejected
     counts = {"recorded": len(records), "attested": counted, "rejected": rejected, "unattested": unattested}
     return entry(9_999, "era-paid", {"records": counts, "completeness_root": f"blake3:{root.hex()}"} | other)
 
 
-def parties(count: int) -> Counter[tuple[str, str]]:
+def parties(count: int) -> Counter[tuple[str, ...]]:
     """Whom so many records count for."""
     return Counter({("agent", "a"): count, ("customer", "u"): count, ("node", "n"): count})
 
@@ -140,12 +168,12 @@ def test_many_records() -> None:
     """A batch of 300, all of them attested."""
     records = [record(i) for i in range(1, 301)]
     entries = [GENESIS, *records, *judged(400, records, 0, {"agree": (1 << 300) - 1})]
-    assert recount._check_work(entries, entries, paid(entries, parties(300)), LEDGER) == parties(300)
+    assert recount._check_work(entries, entries, paid(entries, parties(300)), LEDGER).attested == parties(300)
 
 
 def test_an_empty_batch() -> None:
     """There is none, although an empty tree has a root too."""
-    sealed = entry(3, "batch-sealed", {"count": 0, "orchestrator": "o", "root": root_of()}, "o")
+    sealed = entry(3, "batch-sealed", {"batch": 0, "count": 0, "orchestrator": "o", "root": root_of()}, "o")
     said = why(recount._check_work, [sealed], [sealed], entry(9, "era-paid", {}), LEDGER)
     assert said == "the batch is not of the oldest unsealed records"
 
@@ -164,7 +192,7 @@ def test_left_out_of_several_batches() -> None:
     thefts = [entry(at, "compromise", {"identity": "x", "since_index": 0}) for at in (5, 6)]
     judgements = [*judged(10, first, 0, {"agree": 1}, attested=0), *judged(100, second, 1, {"agree": 1}, attested=0)]
     entries = [GENESIS, *first, *second, *thefts, *judgements]
-    with pytest.raises(Fault, match=r"of 2 attested records it pays 0: .* by entry 6 took") as raised:
+    with pytest.raises(Fault, match=r"it counts 0 of 2 verdicts: .* by entry 6 took") as raised:
         recount._check_work(entries, entries, paid(entries, Counter()), LEDGER)
     assert raised.value.verdict is Verdict.SUSPECT
 
@@ -177,7 +205,9 @@ def test_other_roots(digit: str) -> None:
         "the records give another completeness root"
     )
     assert (
-        why(recount._check_lines, [], entry(9, "era-paid", {"lines_root": other, "lines": 0}), LEDGER, Counter())
+        why(
+            check_lines, [], entry(9, "era-paid", {"lines_root": other, "lines": 0}), LEDGER, Work(Counter(), Counter())
+        )
         == "other lines"
     )
 
@@ -186,7 +216,8 @@ def test_other_roots(digit: str) -> None:
 def test_other_kinds_are_no_records(kind: str) -> None:
     """Neither of the era, nor of those that came late to it."""
     assert why(recount._check_work, [], [entry(1, kind, {})], paid([], Counter()), LEDGER) == ""
-    assert recount._late([entry(1, kind, {})], entry(9, "era-paid", {}), LEDGER) == []
+    first = entry(9, "era-paid", PLACE | {"era": 0})
+    assert recount._late([entry(1, kind, {})], first, LEDGER) == []
 
 
 def test_many_late_records() -> None:

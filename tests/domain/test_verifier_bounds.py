@@ -70,15 +70,16 @@ def doubted(since: int, declared: int, *others: Entry, identity: str = "a", paid
 
 
 def test_how_far_a_theft_reaches() -> None:
-    """From the index that it names, to where it is declared; signers, agent and customer alike."""
-    for identity in ("a", "b", "agent", "customer"):
+    """From the index that it names, to where it is declared, to all who signed the record."""
+    for identity in ("a", "b"):
         for since in (0, 299, 300):
             with pytest.raises(Fault, match="at entry 400 that its key") as raised:
                 doubted(since, 400, identity=identity)
             assert (raised.value.verdict, raised.value.at) == (Verdict.SUSPECT, 300)
         for since, declared in ((301, 400), (302, 400), (0, 299), (0, 300)):
             assert doubted(since, declared, identity=identity) == []
-    assert doubted(0, 400, identity="stranger") == []
+    for identity in ("agent", "customer", "stranger"):  # what they signed, they signed elsewhere
+        assert doubted(0, 400, identity=identity) == []
 
 
 def test_what_the_record_relies_on() -> None:
@@ -133,7 +134,28 @@ def test_scopes() -> None:
     others: list[Any] = [[], two[:1], [{"context": {"vaultId": "v / s", "scopeId": ""}}], [5], [{}]]
     for scopes in others:
         why, _ = refused(grant(3, metadata={"scopes": scopes}), certificate())
-        assert why == "the grant is for another agent or scope, or may not be passed on"
+        assert why == "the grant is for another agent, scope or operation, or may not be passed on"
+
+
+def test_operations() -> None:
+    """Any, where a grant names none; else one of those that it names, and each link above it."""
+
+    def allowing(limits: Any) -> Any:
+        return grant(3).body["metadata"] | {"limits": limits}
+
+    unlimited: list[Any] = [None, {}, {"operations": []}, {"operations": ["read", "write"]}, {"cpu_ms": 1}]
+    for limits in unlimited:
+        assert granted(grant(3, metadata=allowing(limits)), certificate(), operation="write") == []
+    others: list[Any] = [["read"], ["writes"], "write", {"write": 1}]
+    for operations in others:
+        one = grant(3, metadata=allowing({"operations": operations}))
+        why, verdict = refused(one, certificate(), operation="write")
+        assert (why.startswith("the grant is for another agent, scope or operation"), verdict) == (
+            True,
+            Verdict.INVALID,
+        )
+        chain = one, link(4, "L1", "agent", "s1", "G"), certificate(agent="s1")
+        assert "operation" in refused(*chain, relies="L1", agent="s1", operation="write")[0]
 
 
 def test_links_in_a_row() -> None:
@@ -167,10 +189,11 @@ def test_when_another_pays() -> None:
     """The customer said so before the record, for this agent and cluster, and did not take it back there."""
 
     def payer(index: int, **fields: Any) -> Entry:
-        body = {"agent": "agent", "cluster": "c", "revoked": False}
+        body = {"agent": "agent", "cluster": "c", "revoked": False, "expires_at": None}
         return entry(index, "payer", body | fields, "sponsor")
 
     assert granted(grant(3), certificate(), payer(299), customer="sponsor") == []
+    assert granted(grant(3), certificate(), payer(299, expires_at=ENDED), customer="sponsor") == []
     for customer in ("a", "zzz"):
         assert refused(grant(3), certificate(), customer=customer)[0].startswith(
             "the file has 0 entries of the kind payer"
@@ -179,8 +202,16 @@ def test_when_another_pays() -> None:
         payer(300),
         payer(301),
         *(payer(5, **f) for f in ({"agent": "x"}, {"cluster": "x"}, {"revoked": True})),
+        payer(5, expires_at="2026-03-01T10:00:00.499Z"),
     ):
         assert refused(grant(3), certificate(), one, customer="sponsor")[0] == "it pays for something else"
+
+
+def test_what_is_sold_is_paid_under_a_cap() -> None:
+    """The wallet itself signs a payer statement for it, as it would for another."""
+    body = {"agent": "agent", "cluster": "c", "revoked": False, "expires_at": None}
+    assert granted(grant(3), certificate(), entry(5, "payer", body, "user"), listing="L") == []
+    assert refused(grant(3), certificate(), listing="L")[0].startswith("the file has 0 entries of the kind payer")
 
 
 # --- the round
@@ -243,7 +274,7 @@ def test_when_a_round_opens() -> None:
     for start, holds in ((21, True), (20, False), (19, False)):
         entries = [GENESIS, late, *round_of(9, [(1, {})], 1, start=start)]
         if holds:
-            assert record.check_round(entries, late, LEDGER) == (1, 0, 0)
+            assert record.check_round(entries, late, LEDGER)[:3] == (1, 0, 0)
         else:
             with pytest.raises(Fault, match="before its batch, or twice"):
                 record.check_round(entries, late, LEDGER)
@@ -264,33 +295,49 @@ def test_when_votes_count() -> None:
 
 
 def test_a_second_committee() -> None:
-    """Judges what the first left open, all of it or less, and nothing else; what it attests counts."""
-    first = round_of(9, [(0b001, {})] * 3, 0b001, escalated=b64(0b110, 9))
+    """Judges what the first left open, all of it, and nothing else; what it attests counts."""
+    first = round_of(9, [(0b111111001, {})] * 3, 0b111111001, escalated=b64(0b110, 9))
     second: dict[str, Any] = {"start": 100, "round": 1, "level": 1}
-    assert judged(9, *first, *round_of(9, [(0b111, {})] * 3, 0b110, judged=b64(0b110, 9), **second)) == (0b111, 0, 0)
-    assert judged(9, *first, *round_of(9, [(0b111, {})] * 3, 0b010, judged=b64(0b010, 9), **second)) == (0b011, 0, 0)
-    rejecting = [(0, {"out-of-scope": 0b111})] * 3
-    assert judged(9, *first, *round_of(9, rejecting, 0, 0b110, judged=b64(0b110, 9), **second)) == (0b001, 0b110, 0)
-    for bits in (0b111, 0b1110):
-        wider = round_of(9, [(0b1111, {})] * 3, 0b110, judged=b64(bits, 9), **second)
-        assert unfounded(9, *first, *wider) == "it judges what was not left open"
+
+    def later(given: int, asked: int, attested: int, rejected: int = 0, **more: Any) -> list[Entry]:
+        votes = [(given, {"out-of-scope": ~given & 0b110})] * 3
+        return round_of(9, votes, attested, rejected, judged=b64(asked, 9), **second | more)
+
+    assert judged(9, *first, *later(0b110, 0b110, 0b110)) == (0b111111111, 0, 0)
+    assert judged(9, *first, *later(0, 0b110, 0, 0b110)) == (0b111111001, 0b110, 0)
+    for asked in (0b111, 0b1110, 0b010, 0b100, 0):
+        assert (
+            unfounded(9, *first, *later(0b1111, asked, asked & 0b110)) == "it judges other records than were left open"
+        )
     for level in (0, 2):
-        other = round_of(9, [(0b111, {})] * 3, 0b110, judged=b64(0b110, 9), **second | {"level": level})
-        assert unfounded(9, *first, *other) == "it judges what was not left open"
-    again = round_of(9, [(0b001, {})] * 3, 0b001, escalated=b64(0b111, 9))
-    later = round_of(9, [(0b111, {})] * 3, 0b001, judged=b64(0b001, 9), **second)
-    assert unfounded(9, *again, *later) == "it judges what was not left open"
+        assert "than were left open" in unfounded(9, *first, *later(0b111, 0b110, 0b110, level=level))
     none = round_of(9, [(0b001, {})] * 3, 0b001)
-    for bits in (0b110, 0b001, 0b010):
-        later = round_of(9, [(0b111, {})] * 3, bits, judged=b64(bits, 9), **second)
-        assert unfounded(9, *none, *later) == "it judges what was not left open"
+    for asked in (0b110, 0b001, 0b010):
+        assert "than were left open" in unfounded(9, *none, *later(0b111, asked, asked))
+
+
+def test_what_is_passed_on() -> None:
+    """All that a committee left open, or nothing; less only where a theft was declared before, and never more."""
+    said, held, theft = "it passes on other records than it left open", batch(9), stolen(69, 0)
+
+    def passes(passed: int) -> list[Entry]:
+        return round_of(9, [(0b111111001, {})] * 3, 0b111111001, escalated=b64(passed, 9))
+
+    for passed in (0b110, 0):
+        assert record.check_round([GENESIS, held, *passes(passed)], held, LEDGER).open == passed
+    for passed in (0b010, 0b100):
+        assert unfounded(9, *passes(passed)) == said
+        assert record.check_round([GENESIS, held, *passes(passed), theft], held, LEDGER).open == passed
+    for passed in (0b111, 0b111111111, 0b001):
+        assert unfounded(9, *passes(passed)) == unfounded(9, *passes(passed), theft) == said
 
 
 def test_a_theft_before_the_tally() -> None:
     """Lets the tally give less than the votes, which is then said to be left out; never more, and never after it."""
     votes = [(0b111, {"out-of-scope": 0b11000})] * 3
-    assert judged(9, *round_of(9, votes, 0b101, 0b01000), stolen(69, 0)) == (0b101, 0b01000, 0b010)
-    assert judged(9, *round_of(9, votes, 0, 0), stolen(69, 0)) == (0, 0, 0b111)
+    assert judged(9, *round_of(9, votes, 0b101, 0b01000), stolen(69, 0)) == (0b101, 0b01000, 0b10010)
+    assert judged(9, *round_of(9, votes, 0b101, 0b11000), stolen(69, 0)) == (0b101, 0b11000, 0b010)
+    assert judged(9, *round_of(9, votes, 0, 0), stolen(69, 0)) == (0, 0, 0b11111)
     for index in (70, 71):
         assert unfounded(9, *round_of(9, votes, 0b101, 0b11000), stolen(index, 0)) == "the votes give another tally"
     for yes, no in ((0b1111, 0b11000), (0b111, 0b111000), (0b1000, 0), (0, 0b111)):

@@ -179,7 +179,7 @@ FORGED = {
     "link for another agent": Forged("for another agent", {LINK_3: set_to("agent_service_pub_key", STRANGER.keyid)}),
     "grant for another agent": Forged("for another agent", {GRANT: set_to("agent_service_pub_key", STRANGER.keyid)}),
     "link of another scope": Forged(
-        "another agent or scope",
+        "another agent, scope or operation",
         {LINK_2: set_to("metadata.scopes", [{"context": {"vaultId": "v-7c21", "scopeId": "mail"}}])},
     ),
     "link that ran out": Forged("expired", {LINK_1: set_to("expires_at", "2026-03-01T09:00:00Z")}, verdict=REVOKED),
@@ -216,13 +216,13 @@ FORGED = {
     "second tally by a stranger": Forged("the round-tallied is not signed", signers={TALLY_2: [STRANGER]}),
     "second round by a stranger": Forged("the round-opened is not signed", signers={ROUND_2: [STRANGER]}),
     "second committee that judges more": Forged(
-        "what was not left open", {TALLY_2: set_to("judged", write_bitmap(0b111, 3))}
+        "than were left open", {TALLY_2: set_to("judged", write_bitmap(0b111, 3))}
     ),
     "second committee to which nothing was left": Forged(
-        "what was not left open", {TALLY_1: set_to("escalated", write_bitmap(0, 3))}
+        "than were left open", {TALLY_1: set_to("escalated", write_bitmap(0, 3))}
     ),
-    "second tally of the first level": Forged("what was not left open", {TALLY_2: set_to("level", 0)}),
-    "first tally of the second level": Forged("what was not left open", {TALLY_1: set_to("level", 1)}),
+    "second tally of the first level": Forged("than were left open", {TALLY_2: set_to("level", 0)}),
+    "first tally of the second level": Forged("than were left open", {TALLY_1: set_to("level", 1)}),
     "second tally that attests less": Forged(
         "the votes give another tally", {TALLY_2: set_to("attested", write_bitmap(0b010, 3))}
     ),

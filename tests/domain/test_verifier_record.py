@@ -155,7 +155,7 @@ FORGED = {
     "grant by a stranger": Forged("the grant is not signed", signers={GRANT: [STRANGER]}),
     "revocation by a stranger": Forged("the grant is not signed", signers={REVOKED_AT: [STRANGER]}),
     "grant of another scope": Forged(
-        "for another agent or scope",
+        "for another agent, scope or operation",
         {GRANT: set_to("metadata.scopes", [{"context": {"vaultId": "v-7c21", "scopeId": "mail"}}])},
     ),
     "grant for another agent": Forged("for another agent", {GRANT: set_to("agent_service_pub_key", STRANGER.keyid)}),

@@ -49,9 +49,11 @@ def certificate(index: int = 4, expires_at: str = ENDED, agent: str = "agent") -
     return entry(index, "agent-key", {"key": "k", "vault_scope": "v / s", "expires_at": expires_at}, agent, "k")
 
 
-def granted(*entries: Entry, work: int = 300, relies: str = "G", agent: str = "agent", customer: str = "user") -> Any:
+def granted(
+    *entries: Entry, work: int = 300, relies: str = "G", agent: str = "agent", customer: str = "user", **more: str
+) -> Any:
     """What is said of a record's grant: notes, or the fault."""
-    body = {"agent": agent, "grant": relies, "vault_scope": "v / s", "ended_at": ENDED, "customer": customer}
+    body = more | {"agent": agent, "grant": relies, "vault_scope": "v / s", "ended_at": ENDED, "customer": customer}
     worked = entry(work, "activity", body | {"cluster": "c", "signers": {"agent-derived-key": "k"}})
     return record._check_grant([GENESIS, *entries], worked)
 
@@ -104,7 +106,7 @@ def round_of(
 def judged(count: int, *entries: Entry) -> tuple[int, int, int]:
     """The outcome of a batch."""
     held = batch(count)
-    return record.check_round([GENESIS, held, *entries], held, LEDGER)
+    return record.check_round([GENESIS, held, *entries], held, LEDGER)[:3]
 
 
 def unfounded(count: int, *entries: Entry) -> str:
