@@ -346,8 +346,10 @@ def _parties(grant: Found) -> tuple[str | None, ...]:
 
 
 def _vouches(x: Found, work: Found) -> bool:
-    """The certificate of the key that signed a record, and what was erased of it."""
+    """The certificate of the key that signed a record, the listing that it was sold under, and what was erased of it."""
     body = work.body
+    if x.kind == "listing":
+        return tagged(x.id) == body.get("listing")
     if x.kind == "agent-key":
         return bool(x.body["key"] == body["signers"]["agent-derived-key"])
     return x.kind == "erased" and x.body["vault_scope"] == body["vault_scope"] and body["record_id"] in x.body["what"]

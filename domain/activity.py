@@ -105,7 +105,7 @@ def apply_activity(state: State, entry: Entry, s: Activity) -> State:
     usage, before = usage_of(s), era
     era = _check_cap(state, era, s, user, ended_at_ms, usage, terms)
     state = spend(state, s, user, chain)
-    signers, relied = _signatures(state, s, user, chain)
+    signers, relied = _signatures(state, s, user, chain, terms)
     record = Pending(
         log_index=entry.index,
         id=entry.verified.id,
@@ -128,13 +128,15 @@ _created = attrgetter("created_at_ms")
 
 
 def _signatures(
-    state: State, s: Activity, user: KeyId, chain: Chain
+    state: State, s: Activity, user: KeyId, chain: Chain, terms: Terms | None
 ) -> tuple[tuple[KeyId, ...], tuple[tuple[KeyId, int], ...]]:
     """Who signed the record, and who signed, and where, all that it relies on."""
     relied = [(version.delegator or user, version.log_index) for version in chain]
     relied.append((s.agent, state.agent_keys[s.signers.agent_derived_key].log_index))
-    if s.customer != user:
+    if s.customer != user or terms is not None:
         relied.append((s.customer, state.payers[s.customer, s.agent, s.cluster].log_index))
+    if terms is not None:
+        relied.append((terms.agent, terms.log_index))
     return (s.signers.agent_derived_key, s.signers.orchestrator, s.signers.agent_runtime), tuple(relied)
 
 

@@ -85,6 +85,8 @@ class Terms(NamedTuple):
     """Of the marketplace."""
     share: int
     """The marketplace's part of the fee, in 10^18ths."""
+    log_index: int = -1
+    """Where the agent service signed it."""
 
 
 class ListingFacts(NamedTuple):

@@ -11,6 +11,7 @@ from proofroom.domain.claims import ListingFacts, MarketFacts, Terms
 from proofroom.domain.consent import check_not_ahead
 from proofroom.domain.entry import Entry
 from proofroom.domain.errors import AlreadyRecorded, BadListing, NotListed, StaleVersion
+from proofroom.domain.identity import is_trusted
 from proofroom.domain.ids import Digest, from_ms
 from proofroom.domain.money import RATIO_ONE, parse_amount, parse_ratio
 from proofroom.domain.state import Parameters, State, UsageSum
@@ -46,7 +47,7 @@ def apply_listing(state: State, entry: Entry, s: Listing) -> State:
     before = state.listings.get((s.agent, s.listing))
     if before is not None and created_at_ms <= before.created_at_ms:
         raise StaleVersion(what="the listing", created_at=s.created_at, newest=from_ms(before.created_at_ms))
-    terms = _read_terms(state, Digest(entry.verified.digest), s)
+    terms = _read_terms(state, entry, s)
     offers = state.offers if before is None or before.digest not in state.offers else state.offers.delete(before.digest)
     return state._replace(
         listings=state.listings.set((s.agent, s.listing), ListingFacts(terms.digest, created_at_ms)),
@@ -54,7 +55,7 @@ def apply_listing(state: State, entry: Entry, s: Listing) -> State:
     )
 
 
-def _read_terms(state: State, digest: Digest, s: Listing) -> Terms:
+def _read_terms(state: State, entry: Entry, s: Listing) -> Terms:
     market = state.marketplaces.get(s.marketplace)
     if market is None:
         raise BadListing(listing=s.listing, why=f"there is no marketplace {s.marketplace}")
@@ -64,7 +65,7 @@ def _read_terms(state: State, digest: Digest, s: Listing) -> Terms:
     if len({creator for creator, _ in creators}) < len(creators):
         raise BadListing(listing=s.listing, why="a creator is named twice")
     return Terms(
-        digest=digest,
+        digest=Digest(entry.verified.digest),
         agent=s.agent,
         cluster=s.cluster or "",
         price=parse_amount(s.price_per_record),
@@ -73,6 +74,7 @@ def _read_terms(state: State, digest: Digest, s: Listing) -> Terms:
         marketplace=s.marketplace,
         owner=market.owner,
         share=market.share,
+        log_index=entry.index,
     )
 
 
@@ -80,12 +82,14 @@ def terms_in_force(state: State, s: Activity) -> Terms | None:
     """The version of the listing that a record is sold under; None when it is not sold.
 
     Raises:
-        NotListed: it is not in force, of another agent service, or of another cluster.
+        NotListed: it is not in force, of another agent service, of another cluster, or in doubt since a key was stolen.
     """
     if s.listing is None:
         return None
     terms = state.offers.get(s.listing)
     if terms is None or terms.agent != s.agent or terms.cluster not in ("", s.cluster):
+        raise NotListed(listing=s.listing)
+    if not is_trusted(state, terms.agent, terms.log_index):
         raise NotListed(listing=s.listing)
     return terms
 

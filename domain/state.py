@@ -157,7 +157,7 @@ class Pending(NamedTuple):
     signers: tuple[KeyId, ...] = ()
     """Who signed the record itself."""
     relied: tuple[tuple[KeyId, int], ...] = ()
-    """What it relied on beside: who signed a grant, delegation, certificate or payer statement, and at which index."""
+    """What it relied on beside: who signed a grant, delegation, certificate, payer statement or listing, and at which index."""
     capped: bool = False
     """Whether a payer's cap applies."""
 

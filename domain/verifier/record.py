@@ -17,7 +17,7 @@ MAX_BATCH = 10_000
 MAX_LINKS = 4
 """A grant, and at most three delegations below it."""
 Path = Sequence[bytes]
-RELIED = ("grant", "grant-wire", "delegation", "agent-key", "payer")
+RELIED = ("grant", "grant-wire", "delegation", "agent-key", "payer", "listing")
 ROLES = ("agent-derived-key", "orchestrator", "agent-runtime")
 REJECTS = ("overclaimed-cpu", "overclaimed-gpu", "overclaimed-bytes", "out-of-scope", "result-mismatch")
 
@@ -166,6 +166,11 @@ def _check_certificate(entries: Iterable[Entry], work: Entry, user: str) -> None
         expired = payer.body.get("expires_at") is not None and payer.time("expires_at") < work.time("ended_at")
         in_force = payer.index < work.index and not payer.get("revoked", bool) and not expired
         payer.need(for_this and in_force, "it pays for something else")
+    if work.body.get("listing") is not None:
+        listing = one(entries, "listing")
+        listing.signed_by(agent)
+        sold = (listing.id, listing.get("agent", str)) == (work.get("listing", str), agent)
+        listing.need(sold and listing.index < work.index, "the record was sold under another listing")
 
 
 def check_round(entries: Sequence[Entry], batch: Entry, ledger_key: str) -> Outcome:

@@ -8,6 +8,7 @@ import pytest
 
 from proofroom.adapters.cast import Cast, Work
 from proofroom.adapters.keys import Key
+from proofroom.domain.errors import NotListed
 from proofroom.domain.statements.attestation import RoundTallied
 from proofroom.domain.statements.settlement import EraPaid, Payout
 from proofroom.domain.voting import make_vote
@@ -15,6 +16,7 @@ from proofroom.testing.histories import HOUR_MS, History
 from proofroom.testing.keys import key
 from strategies.consenting import compromise, set_recovery
 from strategies.doubting import NEW, PARTIES, RECOVERY, prepared
+from strategies.selling import list_work, open_market
 
 
 def paid(history: History) -> tuple[int, int, int]:
@@ -90,6 +92,28 @@ def test_votes_of_a_thief_do_not_count(thieves: int, attested: int, late: bool) 
     if late:
         history.write(*declared)
     assert paid(history)[:2] == (1, attested)
+
+
+@pytest.mark.parametrize("stolen", ["payer", "listing", "neither"])
+def test_what_was_sold_rests_on_its_cap_and_its_listing(stolen: str) -> None:
+    """Also where the wallet itself buys; and after the theft is told, nothing more is sold under such a listing."""
+    history = History()
+    history.found()
+    cast = history.cast
+    party = cast.user if stolen == "payer" else cast.agent
+    history.write(set_recovery(cast, party, RECOVERY), open_market(cast), cast.open_era(0))
+    since = [history.state.size]
+    history.write(cast.payer(cast.user, 10**15))
+    since.append(history.state.size)
+    listing = list_work(history)
+    since.append(history.state.size)
+    history.work(0, Work(1_000), listing=listing)
+    history.attest(history.seal(0))
+    history.write(compromise(cast, party, since[["payer", "listing", "neither"].index(stolen)], NEW, RECOVERY))
+    if stolen == "listing":
+        with pytest.raises(NotListed):
+            history.work(0, Work(1_000), listing=listing)
+    assert paid(history)[:2] == (1, int(stolen == "neither"))
 
 
 def test_an_honest_era_is_counted_once() -> None:

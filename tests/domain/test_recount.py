@@ -16,6 +16,7 @@ from proofroom.domain.envelope import Envelope
 from proofroom.domain.hashing import tagged
 from proofroom.domain.recount import verify
 from proofroom.domain.signing import Signer
+from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.settlement import Payout
 from proofroom.domain.verifier import Verdict
 from proofroom.domain.voting import make_vote, write_bitmap
@@ -290,6 +291,8 @@ def test_eras_in_which_something_was_sold() -> None:
     for history, era in ((selling_history(), 0), (whole_history(), 1)):
         report = verify(forge(history=history).era(history.cast.cluster, era))
         assert report.verdict is Verdict.VALID, report.sentence()
+    record = next(e.statement for e in selling_history().entries if isinstance(e.statement, Activity))
+    assert verify(forge(history=selling_history()).payout(record.record_id)).verdict is Verdict.VALID
 
 
 def test_charges_and_fees_do_not_mix() -> None:

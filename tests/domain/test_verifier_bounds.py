@@ -84,7 +84,7 @@ def test_how_far_a_theft_reaches() -> None:
 
 def test_what_the_record_relies_on() -> None:
     """A grant, delegation, certificate or payer from before the record is its signer's word too."""
-    for kind in ("grant", "grant-wire", "delegation", "agent-key", "payer"):
+    for kind in ("grant", "grant-wire", "delegation", "agent-key", "payer", "listing"):
         for since in (4, 5):
             with pytest.raises(Fault, match="compromised"):
                 doubted(since, 400, entry(5, kind, {}, "w"), identity="w")
@@ -208,10 +208,23 @@ def test_when_another_pays() -> None:
 
 
 def test_what_is_sold_is_paid_under_a_cap() -> None:
-    """The wallet itself signs a payer statement for it, as it would for another."""
+    """The wallet itself signs a payer statement for it, as it would for another; the price is the agent service's word."""
     body = {"agent": "agent", "cluster": "c", "revoked": False, "expires_at": None}
-    assert granted(grant(3), certificate(), entry(5, "payer", body, "user"), listing="L") == []
-    assert refused(grant(3), certificate(), listing="L")[0].startswith("the file has 0 entries of the kind payer")
+    payer, sold = entry(5, "payer", body, "user"), {"agent": "agent"}
+    assert granted(grant(3), certificate(), payer, entry(299, "listing", sold, "agent", id="L"), listing="L") == []
+    for missing, given in (("payer", ()), ("listing", (payer,))):
+        said = refused(grant(3), certificate(), *given, listing="L")[0]
+        assert said.startswith(f"the file has 0 entries of the kind {missing}")
+    for other in (
+        entry(299, "listing", sold, "agent", id="M"),
+        entry(299, "listing", {"agent": "other"}, "agent", id="L"),
+        entry(300, "listing", sold, "agent", id="L"),
+        entry(301, "listing", sold, "agent", id="L"),
+    ):
+        said = refused(grant(3), certificate(), payer, other, listing="L")[0]
+        assert said == "the record was sold under another listing"
+    stranger = entry(299, "listing", sold, "other", id="L")
+    assert "is not signed" in refused(grant(3), certificate(), payer, stranger, listing="L")[0]
 
 
 # --- the round

@@ -8,6 +8,7 @@ from proofroom.domain.ids import Digest
 from proofroom.domain.statements.marketplace import Creator
 from proofroom.testing.histories import History, resign
 from proofroom.testing.keys import key
+from strategies.consenting import compromise, set_recovery
 from strategies.refusals.cases import refused
 from strategies.selling import list_work, open_market, sell
 
@@ -88,3 +89,12 @@ def _record_under_a_listing_of_another_service(h: History) -> Envelope:
 def listed(h: History) -> list[Digest]:
     """The versions of listings, in the order of the log."""
     return [Digest(e.verified.digest) for e in h.entries if e.statement.kind == "listing"]
+
+
+@refused(errors.NotListed, lambda h: {"listing": listed(h)[0]})
+def _record_under_a_listing_of_a_thief(h: History) -> Envelope:
+    h.write(open_market(h.cast), h.cast.payer(h.cast.user, 10**12), set_recovery(h.cast, h.cast.agent, key("recovery")))
+    since = h.state.size
+    list_work(h)
+    h.write(compromise(h.cast, h.cast.agent, since, key("successor"), key("recovery")))
+    return h.cast.activity(h.grant, 0, listing=listed(h)[0])
