@@ -2,7 +2,7 @@
 
 >>> with Ledger.create(folder) as ledger:                     # doctest: +SKIP
 ...     recorded = ledger.append(envelope)
-...     ledger.receipt(recorded.index)
+...     ledger.receipt(recorded.entry_index)
 ...     ledger.sql("SELECT * FROM grant_status(now())").show()
 """
 

@@ -32,10 +32,18 @@ def envelope_of(given: bytes | Envelope | Frozen) -> Envelope:
 
     Raises:
         Malformed: it is none.
+        TypeError: it is in no form at all, such as text.
     """
     if isinstance(given, bytes):
         return parse_envelope(given)
-    return given if isinstance(given, Envelope) else thaw(given)
+    if isinstance(given, Envelope):
+        return given
+    form: object = given
+    if not isinstance(form, tuple):
+        raise TypeError(
+            f"an envelope is its JSON as bytes, or what sign() or verify() gave, not {type(given).__name__}"
+        )
+    return thaw(given)
 
 
 def check_all(frame: Sequence[bytes | Envelope | Frozen]) -> list[Passed | None]:

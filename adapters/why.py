@@ -147,9 +147,8 @@ def tree_of(facts: Facts, *, short: bool = False) -> Tree:
 
 def _add_work(tree: Tree, facts: Facts, say: Any) -> None:
     shown, count = facts["records"], facts["records_count"]
-    branch = tree.add(
-        say(f"for {count} records" if len(shown) == count else f"for {count} records, of which {len(shown)} here")
-    )
+    counted = f"for {count} {'record' if count == 1 else 'records'}"
+    branch = tree.add(say(counted if len(shown) == count else f"{counted}, of which {len(shown)} here"))
     grants = {grant["id"]: grant for grant in facts["grants"]}
     for record in shown:
         usage = ", ".join(f"{record[name]} {name}" for name in USAGE if record[name])

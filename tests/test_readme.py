@@ -23,3 +23,5 @@ def test_embedding_example_runs() -> None:
     assert "second run: grant-revoked" in done.stdout
     assert "ERASED: 1 payload" in done.stdout
     assert re.search(r"^2 grant blake3:\w+ is revoked$", done.stdout, re.MULTILINE)
+    assert "attested 824000" in done.stdout
+    assert re.search(r"^VALID: record dac-\S+ was granted, and attested by two thirds", done.stdout, re.MULTILINE)

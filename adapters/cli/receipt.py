@@ -181,7 +181,7 @@ def verify(
     try:
         report = check(data, trust)
     except BadTrust as e:
-        raise BadInput(path="what to trust", why=str(e)) from None
+        raise BadInput(path="what to trust (--key, --policy, --witness)", why=str(e)) from None
     if as_json:
         facts = {**report._asdict(), "verdict": report.verdict.title}
         print_json({**facts, "exit_status": int(report.verdict), "sentence": report.sentence()})

@@ -67,7 +67,7 @@ def trust_of(
                 witnesses=(*trust.witnesses, *named), groups=(*trust.groups, group), quorum="--witness"
             )
     except BadTrust as e:
-        raise BadInput(path="what to trust", why=str(e)) from None
+        raise BadInput(path="what to trust (--key, --policy, --witness)", why=str(e)) from None
     return trust if known is None else trust._replace(known=read_checkpoint(known))
 
 

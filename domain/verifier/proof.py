@@ -118,7 +118,7 @@ def _check_log(file: File, trust: Trust) -> Key:
     named = () if file.log is None else (file.log,)
     keys = [key for key in trust.keys or named if key.name == file.checkpoint.origin and file.log in (None, key)]
     if not trust.keys and not named:
-        raise BadTrust(f"the file names no key of its log, {file.checkpoint.origin}: give one")
+        raise BadTrust(f"the file names no key of its log, {file.checkpoint.origin}: give its verifier key")
     if not keys:
         raise Fault(f"it is of a log that you do not trust, {file.checkpoint.origin}")
     ids = [id for _, id, _ in file.checkpoint.signatures]
@@ -163,7 +163,7 @@ def _entry(file: File, entries: list[Entry]) -> tuple[str, list[str]]:
     if len(entries) > 1:
         raise Fault("the file has more than one entry")
     entry = entries[0]
-    return f"entry {entry.index}, a {entry.kind}, is in the log of {file.checkpoint.size} entries", []
+    return f"entry {entry.index}, of kind {entry.kind}, is in the log of {file.checkpoint.size} entries", []
 
 
 def _record(file: File, entries: list[Entry]) -> tuple[str, list[str]]:

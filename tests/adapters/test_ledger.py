@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -362,3 +363,13 @@ def test_a_ledger_that_is_closed_lets_go_of_tables_that_were_made(tmp_path: Path
     with pytest.raises(Closed):
         ledger.read_models()
     Views(tmp_path / VIEWS).close()
+
+
+def test_what_is_no_envelope_in_any_form_is_named(tmp_path: Path, clock: Clock) -> None:
+    """A host that passes text or a parsed object learns what to pass; nothing is recorded."""
+    with Ledger.create(tmp_path / "room", clock=clock) as ledger:
+        given: Any
+        for given in ("{}", {}, None):
+            with pytest.raises(TypeError, match="an envelope is its JSON as bytes, or what sign"):
+                ledger.append(given)
+        assert ledger.size == 1

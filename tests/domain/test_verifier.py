@@ -123,7 +123,7 @@ def test_tlog_proof() -> None:
     text = prover().receipt(5).to_tlog_proof()
     report = verify(text.encode(), MINE)
     assert report == Report(
-        Verdict.VALID, f"entry 5, a validator-registered, is in the log of {SIZE} entries", None, report.notes
+        Verdict.VALID, f"entry 5, of kind validator-registered, is in the log of {SIZE} entries", None, report.notes
     )
     assert [note.partition(":")[0] for note in report.notes] == ["UNWITNESSED"]
     with pytest.raises(BadTrust, match="names no key"):

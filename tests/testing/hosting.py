@@ -201,7 +201,10 @@ class HostMachine(FamilyMachine):
         """The host goes down and comes back; its ledger is as it was."""
         before = self.history.state
         self.history.restart()
-        assert self.history.state == before
+        after = self.history.state
+        assert after == before, (
+            f"it came back with another ledger: {after.size} entries, and {before.size} before it was stopped"
+        )
 
     @invariant()
     def money_is_where_it_was_said_to_go(self) -> None:
