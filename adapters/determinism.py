@@ -161,7 +161,18 @@ def _key(expression: Node) -> object:
     return _bare(expression)
 
 
-def _bare(tree: object) -> object:
-    if isinstance(tree, dict):
-        return {k: _bare(v) for k, v in tree.items() if not k.startswith("query_location") and k != "alias"}
-    return [_bare(item) for item in tree] if isinstance(tree, list) else tree
+def _bare(expression: Node) -> list[object]:
+    """All that an expression says, one after the other, however deep it is."""
+    said, waiting = list[object](), list[object]([expression])
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, dict):
+            kept = {k: v for k, v in found.items() if not k.startswith("query_location") and k != "alias"}
+            said.append(("object", *kept))
+            waiting += reversed(kept.values())
+        elif isinstance(found, list):
+            said.append(("list", len(found)))
+            waiting += reversed(found)
+        else:
+            said.append(found)
+    return said

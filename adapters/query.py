@@ -45,13 +45,15 @@ def tree_of(connection: DuckDBPyConnection, query: str) -> Node | None:
 
 
 def nodes_of(tree: object) -> Iterator[Node]:
-    """All objects of a syntax tree, from its root on."""
-    if isinstance(tree, dict):
-        yield tree
-        tree = list(tree.values())
-    if isinstance(tree, list):
-        for item in tree:
-            yield from nodes_of(item)
+    """All objects of a syntax tree, from its root on, however deep it is."""
+    waiting = [tree]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, dict):
+            yield found
+            waiting += reversed(found.values())
+        elif isinstance(found, list):
+            waiting += reversed(found)
 
 
 def relations_of(tree: Node) -> set[str]:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proofroom.adapters.audit import Verdict
-from proofroom.adapters.determinism import NotDeterministic
+from proofroom.adapters.determinism import NotDeterministic, check
 from proofroom.adapters.query_receipts import (
     OtherProjections,
     QueryReceipt,
@@ -132,6 +132,19 @@ def views(store: Store) -> Any:
     views.project(store)
     yield views
     views.close()
+
+
+@pytest.mark.parametrize(
+    "deep",
+    [
+        "SELECT " + "(SELECT " * 250 + "1" + ")" * 250,
+        "SELECT {0} FROM log ORDER BY {0}".format("abs(" * 330 + "entry_index" + ")" * 330),
+    ],
+)
+def test_a_query_as_deep_as_duckdb_looks_into(views: Views, deep: str) -> None:
+    """Python's own limit, which is lower, does not come into it."""
+    with views.held() as connection:
+        assert check(connection, deep).ordered == ("ORDER BY" in deep)
 
 
 def test_a_query_that_is_nested_deep_is_told_as_such(store: Store, views: Views, receipts: list[QueryReceipt]) -> None:
