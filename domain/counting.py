@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 from immutables import Map
 
 from proofroom.domain.ids import Digest, KeyId
-from proofroom.domain.state import Counts, Era, Lot, Parties, Pending, UsageSum
+from proofroom.domain.state import Ballot, Counts, Era, Lot, Parties, Pending, UsageSum
 
 Key = TypeVar("Key")
 
@@ -49,6 +49,21 @@ def count_rejected(era: Era, records: Iterable[Pending]) -> Era:
     for record in records:
         misreported[record.node] = misreported.get(record.node, Lot()).plus(Lot(1, record.usage))
     return era._replace(misreported=misreported.finish())
+
+
+def count_inspected(era: Era, votes: Iterable[tuple[KeyId, Ballot]], attested: int, rejected: int) -> Era:
+    """The era with each of these votes counted for its validator: records on which it said what the round decided."""
+    inspected = era.inspected.mutate()
+    for validator, ballot in votes:
+        right = records_with_outcome(ballot, attested, rejected)
+        if right:
+            inspected[validator] = inspected.get(validator, 0) + right
+    return era._replace(inspected=inspected.finish())
+
+
+def records_with_outcome(ballot: Ballot, attested: int, rejected: int) -> int:
+    """On how many records a ballot judged as the round did."""
+    return (ballot.agree & attested | ballot.reject & rejected).bit_count()
 
 
 def _add(sums: Map[Parties, Counts], records: Iterable[Pending]) -> Map[Parties, Counts]:

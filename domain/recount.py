@@ -22,8 +22,8 @@ from proofroom.domain.verifier.record import (
     check_source,
     in_doubt,
     place,
-    still_attested,
     thefts_before,
+    uphold,
 )
 from proofroom.domain.verifier.tree import check_inclusion, inner_node, log_leaf, log_node
 from proofroom.domain.verifier.verdict import Fault, Report, Verdict
@@ -171,8 +171,7 @@ def _check_work(entries: Sequence[Entry], mine: Sequence[Entry], paid: Entry, le
     """
     records = [e for e in mine if e.kind == "activity"]
     queues, attested, judged = defaultdict[str, list[Entry]](list), Counter[tuple[str, ...]](), Counter[str]()
-    total = rejected = left_out = taken = 0
-    thefts, ids = thefts_before(entries, paid), set[str]()
+    decided, most, thefts, ids = Counter[str](), Counter[str](), thefts_before(entries, paid), set[str]()
     for record in records:
         check_source(record)
         record.need(record.get("record_id", str) not in ids, "a record of this id was counted before")
@@ -188,37 +187,40 @@ def _check_work(entries: Sequence[Entry], mine: Sequence[Entry], paid: Entry, le
         batch.need(holds, "the batch is not of the oldest unsealed records")
         outcome = check_round(entries, batch, ledger_key)
         batch.need(not outcome.open, "nobody judged what was left open")
-        total, rejected = total + outcome.attested.bit_count(), rejected + outcome.rejected.bit_count()
-        left_out += outcome.left_out.bit_count()
-        judged.update(outcome.judged)
+        for verdict in ("attested", "rejected", "left_out"):
+            decided[verdict] += getattr(outcome, verdict).bit_count()
         agreed = [record for i, record in enumerate(sealed) if outcome.attested >> i & 1]
         attested.update(party for record in agreed for party in parties(record))
-        if thefts:
-            still = still_attested(outcome, thefts, count)
-            sound = [r for i, r in enumerate(sealed) if still >> i & 1 and not _is_stolen(thefts, r)]
-            taken += len(agreed) - len(sound)
+        *upheld, by = uphold(outcome, thefts, count)
+        judged.update(by)
+        stolen = sum(1 << i for i, record in enumerate(sealed) if _is_stolen(thefts, record))
+        for verdict, positions in zip(("attested", "rejected"), upheld, strict=True):
+            most[verdict] += (positions & ~stolen).bit_count()
     left = {record.index for queue in queues.values() for record in queue} if "carried" in paid.body else set[int]()
     paid.need(paid.body.get("carried", 0) == len(left), "another number of records was left to the next era")
     records = [record for record in records if record.index not in left]
-    paid_for = paid.get("records.attested", int)
-    paid.need(paid_for <= total - taken or not taken, "it pays what rests on a key that was stolen")
-    counted = paid_for if thefts and paid_for < total else total
-    counts = {
-        "recorded": len(records),
-        "attested": counted,
-        "rejected": rejected,
-        "unattested": len(records) - counted - rejected,
-    }
-    paid.need(paid.get("records", dict) == counts, "the records give other counts")
-    if counted < total or left_out:
-        found = f"it counts {counted + rejected} of {total + rejected + left_out} verdicts"
-        why = f"{found}: a compromise declared by entry {thefts[-1].index} took back what rests on it"
-        raise Fault(why, paid.index, Verdict.SUSPECT)
+    _check_counts(paid, len(records), decided, most, thefts)
     leaves = _completeness(records, attested)
     paid.need(
         inner_root(leaves) == untag(paid.get("completeness_root", str)), "the records give another completeness root"
     )
     return Work(attested, judged)
+
+
+def _check_counts(
+    paid: Entry, recorded: int, decided: Counter[str], most: Counter[str], thefts: Sequence[Entry]
+) -> None:
+    """The era counts what the votes decide; or less, as a theft takes back what this file may not show, and never what one surely takes."""
+    told = {verdict: paid.get(f"records.{verdict}", int) for verdict in ("attested", "rejected")}
+    for verdict, count in told.items():
+        paid.need(not most[verdict] < count <= decided[verdict], "it counts what rests on a key that was stolen")
+    counted = {verdict: min(count, decided[verdict]) if thefts else decided[verdict] for verdict, count in told.items()}
+    counts = {"recorded": recorded, **counted, "unattested": recorded - sum(counted.values())}
+    paid.need(paid.get("records", dict) == counts, "the records give other counts")
+    if sum(counted.values()) < decided.total():
+        found = f"it counts {sum(counted.values())} of {decided.total()} verdicts"
+        why = f"{found}: a compromise declared by entry {thefts[-1].index} took back what rests on it"
+        raise Fault(why, paid.index, Verdict.SUSPECT)
 
 
 def _is_stolen(thefts: Sequence[Entry], record: Entry) -> bool:

@@ -21,7 +21,7 @@ from proofroom.domain.errors import BadEntry
 from proofroom.domain.ids import KeyId
 from proofroom.domain.state import RULES, State
 
-FORMAT = 12
+FORMAT = 13
 """Raised with every change of the state's types; a snapshot of another format is ignored."""
 
 DIGEST_BYTES = 32

@@ -212,14 +212,18 @@ class Ballot(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """A round that is final, kept until its era is paid, since a compromise may yet take back what it attested."""
+    """A round that is final, kept until its era is paid, since a compromise may yet take back what it decided."""
 
     records: tuple[Pending, ...]
     attested: int
     """Positions."""
+    rejected: int
+    """Positions."""
     least: int
     """Votes that it took."""
     votes: Map[KeyId, Ballot]
+    heard: Map[KeyId, Ballot] = Map()
+    """Those of earlier committees, who are paid where they said the same."""
 
 
 @cheap_to_replace
@@ -261,7 +265,7 @@ class Era(NamedTuple):
     capped_fees: Map[tuple[KeyId, KeyId], int] = Map()
     """The most that listings' fees for it can come to."""
     judged: Map[int, Judged] = Map()
-    """Rounds that attested anything, by number."""
+    """Rounds that decided anything, by number."""
     lines: tuple[Line, ...] = ()
     """The settlement, once computed."""
     stated: Tree = Tree()

@@ -10,10 +10,10 @@ from typing import Any
 
 from proofroom.domain import doubt, eras, escalation
 from proofroom.domain.assurance import capture, catch, threshold
-from proofroom.domain.counting import count_rejected, leave_out
+from proofroom.domain.counting import count_inspected, count_rejected, leave_out
 from proofroom.domain.entry import Entry
 from proofroom.domain.rounds import await_beacon, compute_opening
-from proofroom.domain.state import Ballot, Due, Judged, Round, State, unschedule
+from proofroom.domain.state import Due, Judged, Round, State, unschedule
 from proofroom.domain.statements.attestation import RoundOpened, RoundTallied
 from proofroom.domain.voting import at_least, count_votes, pick, read_bitmap, write_bitmap
 
@@ -82,20 +82,15 @@ def apply_round_tallied(state: State, entry: Entry, s: RoundTallied) -> State:
     escalated = 0 if s.escalated is None else read_bitmap(s.escalated, s.records)
     era = leave_out(era, pick(round.records, round.judged & ~attested & ~escalated))
     era = count_rejected(era, pick(round.records, rejected))
-    inspected = era.inspected
-    votes = [*doubt.trusted_votes(state, round.heard).items(), *doubt.trusted_votes(state, round.votes).items()]
-    for validator, ballot in sorted(votes):
-        with_outcome = _with_outcome(ballot, attested, rejected)
-        if with_outcome:
-            inspected = inspected.set(validator, inspected.get(validator, 0) + with_outcome)
+    for votes in (round.heard, round.votes):
+        era = count_inspected(era, doubt.trusted_votes(state, votes).items(), attested, rejected)
     era = era._replace(
         attested=era.attested + s.records_attested,
         rejected=era.rejected + s.records_rejected,
         open_rounds=era.open_rounds - 1,
-        inspected=inspected,
     )
-    if attested:
-        judged = Judged(round.records, attested, threshold(s.assigned), round.votes)
+    if attested or rejected:
+        judged = Judged(round.records, attested, rejected, threshold(s.assigned), round.votes, round.heard)
         era = era._replace(judged=era.judged.set(s.round, judged))
     state = state._replace(
         rounds=state.rounds.delete(key),
@@ -107,8 +102,3 @@ def apply_round_tallied(state: State, entry: Entry, s: RoundTallied) -> State:
         assert following is not None
         return await_beacon(state, entry, s.cluster, following)
     return eras.settle_if_final(state, s.cluster, s.era)
-
-
-def _with_outcome(ballot: Ballot, attested: int, rejected: int) -> int:
-    """On how many records a ballot judged as the round did."""
-    return (ballot.agree & attested | ballot.reject & rejected).bit_count()

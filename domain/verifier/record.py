@@ -32,7 +32,7 @@ class Vote(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a batch: positions, as bits, and who judged them so."""
+    """What became of a batch: positions, as bits."""
 
     attested: int
     rejected: int
@@ -40,10 +40,8 @@ class Outcome(NamedTuple):
     """What the votes decide and no tally says."""
     open: int
     """What was passed on to a committee of which there is no tally."""
-    judged: Counter[str]
-    """By validator: of how many records it said what the tallies say."""
-    rounds: list[tuple[int, int, list[Vote]]]
-    """Of each tally: what it attested, how many were assigned, and their votes."""
+    rounds: list[tuple[int, int, int, list[Vote]]]
+    """Of each tally: what it attested and rejected, how many were assigned, and their votes."""
 
 
 def check_record(
@@ -181,7 +179,7 @@ def check_round(entries: Sequence[Entry], batch: Entry, ledger_key: str) -> Outc
     """
     of_batch = [e for e in entries if place(e) == place(batch) and e.body.get("batch") == batch.get("batch", int)]
     count, attested, rejected, left_out = batch.get("count", int), 0, 0, 0
-    judged, rounds, cast = Counter[str](), list[tuple[int, int, list[Vote]]](), list[Vote]()
+    rounds = list[tuple[int, int, int, list[Vote]]]()
     batch.need(0 < count <= MAX_BATCH, "a batch has 1 to 10,000 records")
     left, tallies = (1 << count) - 1, [e for e in of_batch if e.kind == "round-tallied"]
     batch.need(len(tallies) > 0, "the file holds no tally of the batch")
@@ -190,7 +188,6 @@ def check_round(entries: Sequence[Entry], batch: Entry, ledger_key: str) -> Outc
         asked = bits(tally, "judged", count) if level else left
         tally.need(asked == left and tally.body.get("level", 0) == level, "it judges other records than were left open")
         seats, votes = _count(entries, of_batch, batch, tally, ledger_key)
-        cast += votes
         thefts = thefts_before(entries, tally)
         trusted = [v for v in votes if not in_doubt(thefts, v.validator, v.at)]
         given = [_two_thirds([getattr(v, said) for v in trusted], seats, count) & left for said in ("agree", "reject")]
@@ -202,20 +199,25 @@ def check_round(entries: Sequence[Entry], batch: Entry, ledger_key: str) -> Outc
         tally.need(bool(whole), "it passes on other records than it left open")
         attested, rejected, left = attested | yes, rejected | no, passed
         left_out |= given[0] & ~yes | given[1] & ~no
-        rounds.append((yes, seats, votes))
+        rounds.append((yes, no, seats, votes))
+    return Outcome(attested, rejected, left_out & ~attested & ~rejected, left, rounds)
+
+
+def uphold(outcome: Outcome, thefts: Sequence[Entry], count: int) -> tuple[int, int, Counter[str]]:
+    """What of it is still attested and rejected without the votes that one of these thefts reaches back to, and of how many of
+    these records each validator said so, on the last committee or an earlier one.
+    """
+    attested, rejected, judged, cast = 0, 0, Counter[str](), list[Vote]()
+    for yes, no, seats, votes in outcome.rounds:
+        sound = [v for v in votes if not in_doubt(thefts, v.validator, v.at)]
+        cast += sound
+        if thefts:
+            yes &= _two_thirds([v.agree for v in sound], seats, count)
+            no &= _two_thirds([v.reject for v in sound], seats, count)
+        attested, rejected = attested | yes, rejected | no
         for v in cast:
-            right = 0 if in_doubt(thefts, v.validator, v.at) else v.agree & yes | v.reject & no
-            judged.update({v.validator: right.bit_count()})
-    return Outcome(attested, rejected, left_out & ~attested & ~rejected, left, judged, rounds)
-
-
-def still_attested(outcome: Outcome, thefts: Sequence[Entry], count: int) -> int:
-    """The positions that are attested by votes which none of these thefts reaches back to."""
-    still = 0
-    for yes, seats, votes in outcome.rounds:
-        agree = [v.agree for v in votes if not in_doubt(thefts, v.validator, v.at)]
-        still |= yes & _two_thirds(agree, seats, count)
-    return still
+            judged[v.validator] += (v.agree & yes | v.reject & no).bit_count()
+    return attested, rejected, judged
 
 
 def thefts_before(entries: Iterable[Entry], end: Entry) -> list[Entry]:

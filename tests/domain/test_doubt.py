@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 
 from proofroom.adapters.cast import Cast, Work
 from proofroom.adapters.keys import Key
 from proofroom.domain.errors import NotListed
+from proofroom.domain.recount import verify
 from proofroom.domain.statements.attestation import RoundTallied
+from proofroom.domain.statements.offences import Slashed
 from proofroom.domain.statements.settlement import EraPaid, Payout
+from proofroom.domain.verifier import Verdict
 from proofroom.domain.voting import make_vote
-from proofroom.testing.histories import HOUR_MS, History
+from proofroom.testing.histories import HOUR_MS, History, with_parameters
 from proofroom.testing.keys import key
 from strategies.consenting import compromise, set_recovery
 from strategies.doubting import NEW, PARTIES, RECOVERY, prepared
+from strategies.forging import forge
 from strategies.selling import list_work, open_market
 
 
@@ -114,6 +119,63 @@ def test_what_was_sold_rests_on_its_cap_and_its_listing(stolen: str) -> None:
         with pytest.raises(NotListed):
             history.work(0, Work(1_000), listing=listing)
     assert paid(history)[:2] == (1, int(stolen == "neither"))
+
+
+@cache
+def told(whose: str, when: str) -> History:
+    """Two records of which the first is rejected, by the second committee, and a theft that is told before the last vote, or after it."""
+    bonds = {"slash_floor": "1000", "slash_multiple": 2}
+    history = History(validators=17, parameters=with_parameters(attestation={"escalations": 1}, bonds=bonds))
+    history.found()
+    cast, lost = history.cast, [key(f"recovery {i}") for i in range(17)]
+    history.write(cast.open_era(0), *map(set_recovery, [cast] * 17, cast.validators, lost))
+    history.write(set_recovery(cast, cast.runtimes[0], RECOVERY))
+    since = history.state.size
+    history.work(0, Work(1_000), Work(1_000))
+    number = history.seal(0)
+    early = history.reveal_beacons(number)
+    undecided = [make_vote(2, {0: "out-of-scope"})] * 3 + [make_vote(2)] * 2
+    history.vote(number, dict(zip(early, undecided, strict=True)))
+    late = history.reveal_beacons(number + 1, sorted(set(range(17)) - set(early)))
+    thief = {"early": early[0], "late": late[0]}.get(whose)
+    stolen = (cast.runtimes[0], since, NEW, RECOVERY)
+    if thief is not None:
+        stolen = (cast.validators[thief], since, NEW, lost[thief])
+    votes = {i: make_vote(2, {0: "out-of-scope"}, judged=1) for i in late}
+    votes |= {i: make_vote(2, judged=1) for i in late[8:]}
+    for i, vote in votes.items():
+        history.write(cast.commit(history.state, number + 1, i, vote))
+    for i in late[:-1]:
+        history.write(cast.reveal(number + 1, i, votes[i]))
+    declared = compromise(cast, *stolen)
+    if when == "before":
+        history.write(declared)
+    history.write(cast.reveal(number + 1, late[-1], votes[late[-1]]))
+    if when == "after":
+        history.write(declared)
+    return history
+
+
+@pytest.mark.parametrize(("whose", "rejected"), [("runtime", 0), ("early", 1), ("late", 0)])
+def test_it_does_not_matter_when_a_theft_is_noticed(whose: str, rejected: int) -> None:
+    """Verdicts, what validators earn and what is slashed are the same; a proof of the era never calls it invalid."""
+    outcomes = []
+    for when in ("before", "after"):
+        history = told(whose, when)
+        paid(history)
+        kinds = (Payout, Slashed)
+        lines = [
+            (e.statement.debit, e.statement.credit, e.statement.amount)
+            for e in history.entries
+            if isinstance(e.statement, kinds)
+        ]
+        (counts,) = [e.statement.records for e in history.entries if isinstance(e.statement, EraPaid)]
+        outcomes.append((lines, counts))
+        verdict = verify(forge(history=history).era(history.cast.cluster, 0)).verdict
+        assert verdict in (Verdict.VALID, Verdict.SUSPECT)
+    before, after = outcomes
+    assert before == after
+    assert before[1].rejected == rejected
 
 
 def test_an_honest_era_is_counted_once() -> None:

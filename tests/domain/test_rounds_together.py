@@ -8,12 +8,12 @@ from immutables import Map
 from proofroom.adapters.cast import Work
 from proofroom.domain import rounds
 from proofroom.domain.beacon import beacon_step
+from proofroom.domain.counting import records_with_outcome
 from proofroom.domain.envelope import sign
 from proofroom.domain.errors import FalseReveal
 from proofroom.domain.standing import ValidatorFacts
 from proofroom.domain.state import Ballot, Due
 from proofroom.domain.statements.attestation import BeaconRevealed, RoundTallied
-from proofroom.domain.verdicts import _with_outcome
 from proofroom.domain.voting import make_vote
 from proofroom.testing.histories import History
 from proofroom.testing.keys import key
@@ -110,5 +110,5 @@ def test_who_looked_at_all(doubts: list[dict[int, str] | None], observed: int) -
 
 def test_on_how_many_records_a_ballot_is_with_the_outcome() -> None:
     """What it agreed to and was attested, and what it rejected and was rejected."""
-    assert _with_outcome(Ballot(0b00111, 0b11000), 0b00011, 0b01000) == 3
-    assert _with_outcome(Ballot(0b00111, 0b11000), 0b11000, 0b00111) == 0
+    assert records_with_outcome(Ballot(0b00111, 0b11000), 0b00011, 0b01000) == 3
+    assert records_with_outcome(Ballot(0b00111, 0b11000), 0b11000, 0b00111) == 0
