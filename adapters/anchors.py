@@ -16,7 +16,7 @@ import orjson
 
 from proofroom.adapters.files import typed, write_new
 from proofroom.adapters.stores import PAGE, Store
-from proofroom.adapters.web import ANSWER_SECONDS, NO_ANSWER, urlopen
+from proofroom.adapters.web import ANSWER_SECONDS, NO_ANSWER, urlopen, why_none
 from proofroom.domain.checkpoint import parse_note
 from proofroom.domain.errors import AnchorFailed, BadInput, NoSuchEntry, StoreUnavailable
 from proofroom.domain.statements import payload_type_of
@@ -107,7 +107,7 @@ class HttpAnchor:
             with urlopen(request, self.seconds):
                 pass
         except NO_ANSWER as e:
-            raise AnchorFailed(anchor=self.url, why=str(e)) from None
+            raise AnchorFailed(anchor=self.url, why=why_none(e)) from None
 
 
 def anchor_at(uri: str) -> Anchor:

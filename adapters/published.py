@@ -14,7 +14,7 @@ from typing import Protocol
 from proofroom.adapters.ledger import LOG
 from proofroom.adapters.sqlite import SqliteStore
 from proofroom.adapters.stores import Store
-from proofroom.adapters.web import ANSWER_SECONDS, NO_ANSWER, urlopen
+from proofroom.adapters.web import ANSWER_SECONDS, NO_ANSWER, urlopen, why_none
 from proofroom.domain.checkpoint import MAX_NOTE
 from proofroom.domain.entry import MAX_ENTRY
 from proofroom.domain.errors import BadEntry, BadNote, NotPublished
@@ -96,7 +96,7 @@ class PublishedLog:
                 with Path(place).open("rb") as file:
                     data = file.read(limit + 1)
         except NO_ANSWER as e:
-            raise NotPublished(place=place, why=str(e)) from None
+            raise NotPublished(place=place, why=why_none(e)) from None
         if len(data) > limit:
             raise BadEntry(why=f"{name} is longer than {limit} bytes")
         return data

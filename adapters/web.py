@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError, URLError
 from urllib.request import (
     AbstractHTTPHandler,
     HTTPDefaultErrorHandler,
@@ -33,6 +34,13 @@ ANSWER_SECONDS = 120.0
 
 NO_ANSWER = (OSError, ValueError, HTTPException)
 """What :func:`urlopen` and reading from it raise: not reached, hung up or too slow, no address, bytes that are no HTTP."""
+
+
+def why_none(error: Exception) -> str:
+    """What one of these says, for a person: without the number, the path and the brackets that the library puts around it."""
+    if isinstance(error, URLError) and not isinstance(error, HTTPError) and isinstance(error.reason, Exception):
+        return why_none(error.reason)
+    return getattr(error, "strerror", None) or str(error)
 
 
 def urlopen(request: str | Request, seconds: float = ANSWER_SECONDS) -> HTTPResponse:

@@ -10,7 +10,7 @@ from urllib.error import HTTPError
 from urllib.request import Request as HttpRequest
 
 from proofroom.adapters.stores import Store, from_nodes
-from proofroom.adapters.web import NO_ANSWER, urlopen
+from proofroom.adapters.web import NO_ANSWER, urlopen, why_none
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import MAX_NOTE, parse_note
 from proofroom.domain.cosigning import Request, add_cosignatures, write_request
@@ -98,4 +98,4 @@ def _post(url: str, body: bytes, seconds: float) -> tuple[int, str]:
         with response:
             return response.status or 0, response.read(MAX_NOTE).decode(errors="replace")
     except NO_ANSWER as e:
-        raise NoWitness(url=url, why=str(e)) from None
+        raise NoWitness(url=url, why=why_none(e)) from None

@@ -55,5 +55,7 @@ def checkpoint_of(data: bytes) -> Checkpoint:
     """
     try:
         return parse(data).checkpoint if data[:1] == b"{" or data[:9] == b"c2sp.org/" else parse_note(data.decode())
-    except (Fault, UnicodeDecodeError) as e:
+    except UnicodeDecodeError:
+        raise BadTrust("it holds no checkpoint: it is no text") from None
+    except Fault as e:
         raise BadTrust(f"it holds no checkpoint: {e}") from None

@@ -38,7 +38,7 @@ It speaks C2SP tlog-witness over plain HTTP: put a proxy that ends TLS in front 
 )
 @click.option("--log", "logs", multiple=True, required=True, metavar="VKEY", help="A log to watch; repeatable.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=0, type=click.IntRange(0, 65_535), help="Port to listen on; 0 takes a free one.")
+@click.option("--port", default=0, type=click.IntRange(0, 65_535), help="Port to listen on.  [default: a free one]")
 @json_option
 def witness(name: str, uri: str, state: Path, logs: tuple[str, ...], host: str, port: int, as_json: bool) -> None:
     """Cosign checkpoints of logs: each only when it extends the last, which is on disk before the answer goes out."""

@@ -120,7 +120,8 @@ def _check_log(file: File, trust: Trust) -> Key:
     if not trust.keys and not named:
         raise BadTrust(f"the file names no key of its log, {file.checkpoint.origin}: give its verifier key")
     if not keys:
-        raise Fault(f"it is of a log that you do not trust, {file.checkpoint.origin}")
+        other = " with another key" if any(key.name == file.checkpoint.origin for key in trust.keys) else ""
+        raise Fault(f"it is of a log that you do not trust, {file.checkpoint.origin}{other}")
     ids = [id for _, id, _ in file.checkpoint.signatures]
     key = next((key for key in keys if key.id in ids), keys[0])
     check_signed(file.checkpoint, key)

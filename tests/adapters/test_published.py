@@ -122,6 +122,7 @@ def test_over_http(web: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
         facts = json.loads(capsys.readouterr().out)
         assert (facts["verdict"], facts["size"], facts["new"], facts["exit_status"]) == ("VALID", EARLY, EARLY, 0)
     assert main(["monitor", url, "--state", str(tmp_path / "s"), "--once"]) == 6
-    assert "cannot be read" in capsys.readouterr().err
+    assert "checkpoint cannot be read: Connection refused\n" in capsys.readouterr().err
     assert main(["audit", "--from-tiles", str(tmp_path / "nowhere")]) == 6
+    assert "nowhere/checkpoint cannot be read: No such file or directory\n" in capsys.readouterr().err
     assert main(["monitor", str(web), "--state", str(tmp_path / "s"), "--key", "x"]) == 4
