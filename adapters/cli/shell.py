@@ -48,10 +48,10 @@ class Shell:
 
     def _answer(self, text: str) -> None:
         try:
-            if text == ".help":
-                click.echo(_WELCOME)
-            elif text.startswith(".explain"):
+            if text.startswith(".explain"):
                 self._explain(text.removeprefix(".explain").strip(" ;"))
+            elif text.startswith("."):  # .help, and what other programs have
+                click.echo(_WELCOME)
             else:
                 print_rows_table(Rows(self._ledger.sql(text)), advice="proofroom sql QUERY --csv prints all")
         except ProofroomError as e:

@@ -56,7 +56,7 @@ class StoreFull(
 class NotALedger(
     StoreUnavailable,
     code="not-a-ledger",
-    advice="give the folder that `proofroom demo` or Ledger.create made; if it is that one, it is damaged: restore a good copy",
+    advice="give the folder that `proofroom demo` or Ledger.create made; if this was one, restore a good copy",
 ):
     """The file or folder is not a proofroom ledger, or one of another format."""
 

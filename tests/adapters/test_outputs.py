@@ -116,7 +116,7 @@ def keyboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_the_prompt(folder: Path, capsys: pytest.CaptureFixture[str], keyboard: PipeInput) -> None:
     """Queries over lines, errors that do not end it, explanations, completion, a history that stays."""
-    typed = "SELECT amount\rFROM deposits;\rSELECT nothing;\r.explain deposits\r.explain nobody\rSHOW TABLES;\r.quit\r"
+    typed = "SELECT amount\rFROM deposits;\rSELECT nothing;\r.explain deposits\r.explain nobody\r.tables\rSHOW TABLES;\r.quit\r"
     keyboard.send_text(typed)
     with Ledger.open(folder) as ledger:
         shell = Shell(ledger)
@@ -127,6 +127,7 @@ def test_the_prompt(folder: Path, capsys: pytest.CaptureFixture[str], keyboard: 
     out, err = capsys.readouterr()
     assert str(LARGEST) in out
     assert "the bank's own reference" in out
+    assert out.count("Tab completes") == 2
     assert "rows)" in out
     assert "nothing" in err
     assert "nobody" in err
