@@ -59,7 +59,11 @@ def _read(given: bytes | Envelope | Frozen) -> Envelope | None:
     try:
         envelope = envelope_of(given)
         decode(envelope.payload_type, envelope.payload)
-    except ProofroomError:
+    except (
+        ProofroomError,
+        TypeError,
+        ValueError,
+    ):  # what is no envelope in any form ends no process that others wait for
         return None
     return envelope
 

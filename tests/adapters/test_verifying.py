@@ -135,6 +135,14 @@ def test_a_source_that_fails_is_the_callers_own_error(pool: VerifyingPool) -> No
     assert len(list(chain.from_iterable(pool.verify_chunks(ENVELOPES[:3])))) == 3
 
 
+@pytest.mark.parametrize("given", ["{}", {}, None, ("a", "b"), (1, 2, 3)])
+def test_what_is_no_envelope_in_any_form_is_the_callers_own_error(pool: VerifyingPool, given: Any) -> None:
+    """And ends no process."""
+    with pytest.raises((TypeError, ValueError, ProofroomError)):
+        list(chain.from_iterable(pool.verify_chunks([given])))
+    assert [worker._process.poll() for worker in pool._workers] == [None, None]
+
+
 def test_several_threads_share_a_pool(pool: VerifyingPool) -> None:
     """Each gets its own outcomes."""
     failures: list[int] = []
