@@ -17,6 +17,7 @@ from proofroom.domain.verifier.entry import Entry, canonical, one, parse_entry, 
 from proofroom.domain.verifier.note import Trust, unbase64
 from proofroom.domain.verifier.proof import File
 from proofroom.domain.verifier.record import (
+    check_independent,
     check_record,
     check_round,
     check_source,
@@ -187,6 +188,7 @@ def _check_work(entries: Sequence[Entry], mine: Sequence[Entry], paid: Entry, le
         batch.need(holds, "the batch is not of the oldest unsealed records")
         outcome = check_round(entries, batch, ledger_key)
         batch.need(not outcome.open, "nobody judged what was left open")
+        check_independent(outcome, batch, sealed)
         for verdict in ("attested", "rejected", "left_out"):
             decided[verdict] += getattr(outcome, verdict).bit_count()
         agreed = [record for i, record in enumerate(sealed) if outcome.attested >> i & 1]

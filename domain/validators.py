@@ -71,11 +71,16 @@ def check_not_removed(facts: ValidatorFacts, validator: KeyId) -> None:
 def eligible_validators(
     state: State, name: str, era: int, records: tuple[Pending, ...], minimum: int
 ) -> tuple[KeyId, ...]:
-    """Who may judge a batch, in key order: in good standing, and answering for no party to it."""
+    """Who may judge a batch, in key order: in good standing, and answering for no party to it.
+
+    Parties are the manager and the orchestrators; who signed a record, or what it relies on; its customer, agent service, node's provider;
+    and who sells it.
+    """
     cluster = state.clusters[name]
     parties: set[KeyId] = {cluster.manager, *cluster.orchestrators}
     for record in records:
         parties |= {record.customer, record.agent, cluster.nodes[record.node].provider}
+        parties.update(record.signers, (who for who, _ in record.relied))
         if record.terms is not None:
             parties |= {record.terms.owner, *(creator for creator, _ in record.terms.creators)}
     return tuple(

@@ -60,6 +60,7 @@ def check_record(
     leaf = inner_leaf(b"\x00", untag(work.id))
     check_inclusion(leaf, position, batch.get("count", int), path, untag(batch.get("root", str)), inner_node)
     outcome = check_round(entries, batch, entries[0].get("ledger_key", str))
+    check_independent(outcome, batch, [work, *(e for e in entries if e.kind in RELIED and e.index < work.index)])
     if not outcome.attested >> position & 1:
         raise Fault("the record was not attested: it does not pay", work.index, Verdict.SUSPECT)
     notes += doubts(entries, work, paid)
@@ -201,6 +202,13 @@ def check_round(entries: Sequence[Entry], batch: Entry, ledger_key: str) -> Outc
         left_out |= given[0] & ~yes | given[1] & ~no
         rounds.append((yes, no, seats, votes))
     return Outcome(attested, rejected, left_out & ~attested & ~rejected, left, rounds)
+
+
+def check_independent(outcome: Outcome, batch: Entry, works: Iterable[Entry]) -> None:
+    """Nobody votes on what it signed, or has a part in."""
+    parties = {who for e in works for who in (*e.signers, e.body.get("customer"), e.body.get("agent"))}
+    voters = {vote.validator for *_, votes in outcome.rounds for vote in votes}
+    batch.need(not voters & parties, "a party to it votes on it")
 
 
 def uphold(outcome: Outcome, thefts: Sequence[Entry], count: int) -> tuple[int, int, Counter[str]]:

@@ -11,7 +11,7 @@ from proofroom.domain import merkle, recount
 from proofroom.domain.recount_lines import Work, check_lines, inner_root
 from proofroom.domain.verifier.entry import Entry, canonical, untag
 from proofroom.domain.verifier.verdict import Fault, Verdict
-from strategies.bare import GENESIS, LEDGER, entry, round_of, why
+from strategies.bare import GENESIS, LEDGER, VOTERS, entry, round_of, why
 
 PLACE = {"cluster": "c", "era": 5}
 AT = 300
@@ -116,7 +116,7 @@ def test_hundreds_of_lines() -> None:
 SIGNERS = {"agent-derived-key": "k", "orchestrator": "o", "agent-runtime": "r"}
 
 
-def record(index: int) -> Entry:
+def record(index: int, **signers: str) -> Entry:
     """A record by an orchestrator."""
     usage = {
         "compute": {"cpu_ms": 1, "gpu_units": 0},
@@ -125,8 +125,8 @@ def record(index: int) -> Entry:
     return entry(
         index,
         "activity",
-        usage | {"agent": "a", "customer": "u", "node": "n", "record_id": f"dac-{index}", "signers": SIGNERS},
-        *SIGNERS.values(),
+        usage | {"agent": "a", "customer": "u", "node": "n", "record_id": f"dac-{index}", "signers": SIGNERS | signers},
+        *(SIGNERS | signers).values(),
     )
 
 
@@ -169,6 +169,13 @@ def test_many_records() -> None:
     records = [record(i) for i in range(1, 301)]
     entries = [GENESIS, *records, *judged(400, records, 0, {"agree": (1 << 300) - 1})]
     assert recount._check_work(entries, entries, paid(entries, parties(300)), LEDGER).attested == parties(300)
+
+
+def test_who_made_a_record_of_the_batch_does_not_vote_on_it() -> None:
+    """Be it another record of the batch."""
+    records = [record(1), record(2, **{"agent-runtime": VOTERS[0]})]
+    entries = [GENESIS, *records, *judged(10, records, 0, {"agree": 0b11})]
+    assert why(recount._check_work, entries, entries, paid(entries, parties(2)), LEDGER) == "a party to it votes on it"
 
 
 def test_an_empty_batch() -> None:

@@ -46,6 +46,7 @@ REVEALS = {SPONSORED: indexes("vote-revealed")[:5], WORK: indexes("vote-revealed
 EARLY, LATE, AFTER = [i for i in indexes("tick") if i < ROUND][-1], *[i for i in indexes("tick") if i > TALLY][:2]
 """Entries that say only that time passed, before and after the round of ``WORK``, and after the era."""
 CHARGE = next(i for i in LINES if body_at(i)["basis"].get("customer") == body_at(WORK)["customer"])
+VOTER = body_at(REVEALS[SPONSORED][0])["validator"]
 STRANGER = key("stranger")
 
 
@@ -218,6 +219,12 @@ FORGED = {
         record=SPONSORED,
     ),
     "no payer": Forged("0 entries of the kind payer", without=[PAYER], record=SPONSORED),
+    "a voter who pays": Forged(
+        "a party to it votes on it",
+        {SPONSORED: set_to("customer", VOTER), PAYER: set_to("customer", VOTER)},
+        {PAYER: [key_of(VOTER)]},
+        record=SPONSORED,
+    ),
     # the round
     "tally by a stranger": Forged("the round-tallied is not signed", signers={TALLY: [STRANGER]}),
     "round by a stranger": Forged("the round-opened is not signed", signers={ROUND: [STRANGER]}),
