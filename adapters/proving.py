@@ -175,7 +175,8 @@ class Prover:
     def _write(
         self, claim: str, indexes: Iterable[int], parts: dict[str, Any] | None = None, run: range = range(0)
     ) -> bytes:
-        alone = {*indexes, *self._key_changes([*indexes, *run])} - set(run)
+        changes = () if claim == "entry" else self._key_changes([*indexes, *run])  # one entry names keys, not parties
+        alone = {*indexes, *changes} - set(run)
         items = [self._item(index) for index in sorted(alone)]
         return write_proof(claim, self.log, self.note, items, **(parts or {}), **self.parts)
 

@@ -268,8 +268,10 @@ def test_keys_that_changed_before_and_during_an_era() -> None:
         history.write(shown if i else by_second(shown))
     history.sleep(1_000)
     history.write(cast.close_era(0))
-    report = verify(Prover(store_of(history), key("checkpoint").keyid).era(cast.cluster, 0))
-    assert report.verdict is Verdict.VALID, report.sentence()
+    prover = Prover(store_of(history), key("checkpoint").keyid)
+    for file in (prover.era(cast.cluster, 0), *map(prover.entry, range(prover.size))):
+        report = verify(file)
+        assert report.verdict is Verdict.VALID, report.sentence()
 
 
 @cache
