@@ -139,7 +139,7 @@ def audit(
 def _changed_since(done: Progress, log: Audited) -> Report | None:
     """The verdict on a log that does not continue what an audit verified before."""
     if log.count() < done.size:
-        why = f"an earlier audit verified {done.size} entries, the log has {log.count()}"
+        why = f"an earlier audit read {done.size} entries, the log has {log.count()}"
         return report(done.replay, Verdict.INCOMPLETE, why, check="elsewhere")
     if not done.findings and not _begins_with(log, done.replay.tree):
         why = f"the log is not the one of which {done.size} entries were audited before"

@@ -88,7 +88,7 @@ class Report(NamedTuple):
             case Verdict.INVALID:
                 return f"INVALID at {self.first_bad}: {self.why}; {self.entries} entries before it were verified"
             case Verdict.INCOMPLETE:
-                return f"INCOMPLETE: {self.why}; the {self.entries} entries that are there were verified"
+                return f"INCOMPLETE: {self.why}; {self.entries} entries were verified"
             case _:
                 return f"FORKED: {self.why}"
 

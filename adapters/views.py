@@ -330,4 +330,5 @@ _REASONS: tuple[tuple[str, type[StoreUnavailable]], ...] = (
 
 def _explain(path: str, why: str) -> StoreUnavailable:
     error = next((error for part, error in _REASONS if part in why), StoreUnavailable)
-    return error(path=path, why=why)
+    mended = "; read models can be deleted, they are made anew from the log" if error is NotALedger else ""
+    return error(path=path, why=why + mended)
