@@ -25,7 +25,7 @@ VALIDATORS = Projection(
             assigned     -- committees it was drawn for
             committed    -- of these it committed to a vote in
             revealed     -- of these it revealed its vote in
-            with_outcome -- records that it judged as their verdict does: what it is paid for, unless it withheld in this era
+            with_outcome -- records that it judged as their verdict does: what it is paid for, but for withholding and stolen keys
             withheld     -- rounds it gave no beacon value for, as far as the openings list it
             last_index   -- newest entry that this is from
             """,

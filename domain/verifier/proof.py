@@ -6,7 +6,7 @@ Either a C2SP ``.tlog-proof`` whose extra data is the entry, or JSON: ``docs/ver
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -122,8 +122,7 @@ def _check_log(file: File, trust: Trust) -> Key:
     if not keys:
         other = " with another key" if any(key.name == file.checkpoint.origin for key in trust.keys) else ""
         raise Fault(f"it is of a log that you do not trust, {file.checkpoint.origin}{other}")
-    ids = [id for _, id, _ in file.checkpoint.signatures]
-    key = next((key for key in keys if key.id in ids), keys[0])
+    key = _signer(file.checkpoint, keys)
     check_signed(file.checkpoint, key)
     return key
 
@@ -181,20 +180,26 @@ CLAIMS: dict[str, Claim] = {"entry": _entry, "record": _record}
 """What a file may claim. What claims money is in :mod:`proofroom.domain.recount`."""
 
 
+def _signer(checkpoint: Checkpoint, keys: Sequence[Key]) -> Key:
+    """The first of the keys that signed a checkpoint; the first of all where none did."""
+    ids = [id for _, id, _ in checkpoint.signatures]
+    return next((key for key in keys if key.id in ids), keys[0])
+
+
 def _check_known(file: File, trust: Trust, key: Key) -> list[str]:
     """The checkpoint that the reader kept, and the file's, are of one history."""
     known, own = trust.known, file.checkpoint
     if known is None:
         return []
-    try:
-        check_signed(known, key)
+    try:  # the log may have changed its key since
+        check_signed(known, _signer(known, [key, *(other for other in trust.keys if other.name == key.name)]))
     except Fault as fault:
         raise BadTrust(f"the checkpoint to compare with is not of this log: {fault.why}") from None
     if known.size > own.size:
         why = f"it has {own.size} entries, the checkpoint kept {known.size}: ask for a newer one"
         raise Fault(why, verdict=Verdict.INCOMPLETE)
     if known.size == own.size and known.root != own.root:
-        raise Fault(f"one key signed two trees of {own.size} entries", verdict=Verdict.FORKED)
+        raise Fault(f"the log signed two trees of {own.size} entries", verdict=Verdict.FORKED)
     if 0 < known.size < own.size:
         proof = file.value.get("consistency")
         if proof is None or take(proof, "size", int) != known.size:

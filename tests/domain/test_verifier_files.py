@@ -201,7 +201,7 @@ def test_another_tree_of_the_same_size() -> None:
     """Is a fork, whichever way its root compares."""
     for root in (bytes(31) + b"\1", b"\xff" * 32):
         report = verify(record_file(), kept(SIZE, root))
-        assert (report.verdict, report.why) == (Verdict.FORKED, f"one key signed two trees of {SIZE} entries")
+        assert (report.verdict, report.why) == (Verdict.FORKED, f"the log signed two trees of {SIZE} entries")
 
 
 @pytest.mark.parametrize("size", [SIZE + 1, SIZE + 300])
