@@ -78,11 +78,13 @@ def eligible_validators(
     """
     cluster = state.clusters[name]
     parties: set[KeyId] = {cluster.manager, *cluster.orchestrators}
-    for record in records:
-        parties |= {record.customer, record.agent, cluster.nodes[record.node].provider}
-        parties.update(record.signers, (who for who, _ in record.relied))
-        if record.terms is not None:
-            parties |= {record.terms.owner, *(creator for creator, _ in record.terms.creators)}
+    alike = {
+        (r.customer, r.agent, r.node, r.signers, r.relied, r.terms) for r in records
+    }  # many records of few parties
+    for customer, agent, node, signers, relied, terms in alike:
+        parties |= {customer, agent, cluster.nodes[node].provider, *signers, *(who for who, _ in relied)}
+        if terms is not None:
+            parties |= {terms.owner, *(creator for creator, _ in terms.creators)}
     return tuple(
         sorted(
             key
