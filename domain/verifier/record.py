@@ -60,7 +60,7 @@ def check_record(
     leaf = inner_leaf(b"\x00", untag(work.id))
     check_inclusion(leaf, position, batch.get("count", int), path, untag(batch.get("root", str)), inner_node)
     outcome = check_round(entries, batch, entries[0].get("ledger_key", str))
-    check_independent(outcome, batch, [work, *(e for e in entries if e.kind in RELIED and e.index < work.index)])
+    check_independent(outcome, batch, [work, *(e for e in entries if e.kind in RELIED)])
     if not outcome.attested >> position & 1:
         raise Fault("the record was not attested: it does not pay", work.index, Verdict.SUSPECT)
     notes += doubts(entries, work, paid)

@@ -44,6 +44,7 @@ def payment(
         entry(judged, "round-tallied", {}),
         charge,
         entry(AT + 4, "era-paid", paid | roots, LEDGER),
+        entry(AT + 5, "tick", {}, LEDGER),
     ]
     return why(recount._check_payment, entries, [[]], leaf, (0, 1), [])
 
@@ -191,6 +192,33 @@ def test_rejected_in_several_batches() -> None:
     entries = [GENESIS, *first, *second, *judged(10, first, 0, {"reject": 1}), *judged(100, second, 1, {"reject": 1})]
     for rejected, said in ((2, ""), (1, "the records give other counts"), (0, "the records give other counts")):
         assert why(recount._check_work, entries, entries, paid(entries, Counter(), rejected), LEDGER) == said
+
+
+def test_what_a_theft_takes_of_what_was_rejected() -> None:
+    """The record of the stolen key, not its neighbours, wherever it stands in the batch."""
+    records = [record(1), record(2), record(3, **{"agent-runtime": "stolen"}), record(4, **{"agent-runtime": "stolen"})]
+    theft = entry(8, "compromise", {"identity": "stolen", "since_index": 0})
+    entries = [GENESIS, *records, theft, *judged(10, records, 0, {"reject": 0b1110})]
+    for rejected in (2, 3):
+        said = why(recount._check_work, entries, entries, paid(entries, Counter(), rejected), LEDGER)
+        assert said == "it counts what rests on a key that was stolen"
+    said = why(recount._check_work, entries, entries, paid(entries, Counter(), 1), LEDGER)
+    assert said == "it counts 1 of 3 verdicts: a compromise declared by entry 8 took back what rests on it"
+
+
+def test_the_seal_comes_behind_all_that_it_counts() -> None:
+    """And counts what was late before, too."""
+
+    def said(seal: int, recorded: int = 300, batches: int = 1) -> str:
+        sealed = entry(seal, "era-sealed", {"recorded": recorded, "batches": batches}, LEDGER)
+        mine = [*(record(i) for i in range(1, 300)), entry(400, "batch-sealed", {}), sealed]
+        return why(recount._check_seal, [record(0)], mine, LEDGER)
+
+    assert said(500) == ""
+    assert said(399) == "the batch-sealed comes after the seal of its era"
+    assert said(298) == "the activity comes after the seal of its era"
+    assert said(500, recorded=299) == said(500, recorded=301) == "the era has other recorded"
+    assert said(500, batches=0) == said(500, batches=2) == "the era has other batches"
 
 
 def test_left_out_of_several_batches() -> None:

@@ -193,7 +193,8 @@ def test_when_another_pays() -> None:
         return entry(index, "payer", body | fields, "sponsor")
 
     assert granted(grant(3), certificate(), payer(299), customer="sponsor") == []
-    assert granted(grant(3), certificate(), payer(299, expires_at=ENDED), customer="sponsor") == []
+    for expires_at in (ENDED, "2026-03-01T10:00:00.501Z"):
+        assert granted(grant(3), certificate(), payer(299, expires_at=expires_at), customer="sponsor") == []
     for customer in ("a", "zzz"):
         assert refused(grant(3), certificate(), customer=customer)[0].startswith(
             "the file has 0 entries of the kind payer"
@@ -216,6 +217,7 @@ def test_what_is_sold_is_paid_under_a_cap() -> None:
         said = refused(grant(3), certificate(), *given, listing="L")[0]
         assert said.startswith(f"the file has 0 entries of the kind {missing}")
     for other in (
+        entry(299, "listing", sold, "agent", id="K"),
         entry(299, "listing", sold, "agent", id="M"),
         entry(299, "listing", {"agent": "other"}, "agent", id="L"),
         entry(300, "listing", sold, "agent", id="L"),
