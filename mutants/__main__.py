@@ -60,10 +60,12 @@ SETTLEMENT = (
     "tests/domain/test_charging.py",
     "tests/domain/test_completeness.py",
     "tests/domain/test_counting.py",
+    "tests/domain/test_doubt.py",
     "tests/domain/test_lines.py",
     "tests/domain/test_marketplace.py",
     "tests/domain/test_payouts.py",
     "tests/domain/test_settlement.py",
+    "tests/domain/test_tally.py",
     "tests/properties/test_eras.py",
     REFUSALS,
 )

@@ -352,18 +352,19 @@ def test_kept_checkpoint_of_another_log() -> None:
 
 def test_kept_checkpoint_by_an_earlier_key() -> None:
     """The log changed its key since: the reader trusts both. A key of another log has no say, though it is trusted for its own."""
-    now, before, other = (
-        v_note.parse_key(verifier_key(origin, key(name).keyid))
-        for origin, name in ((ORIGIN, "checkpoint"), (ORIGIN, "stranger"), ("example.org/other", "stranger"))
-    )
+    now, before = (v_note.parse_key(verifier_key(ORIGIN, key(name).keyid)) for name in ("checkpoint", "stranger"))
     known = signed(SIZE, root_at(SIZE), by="stranger")
     assert verify(record_file(), Trust(keys=(now, before), known=known)).verdict is Verdict.VALID
     forked = signed(SIZE, bytes(32), by="stranger")
     assert verify(record_file(), Trust(keys=(now, before), known=forked)).verdict is Verdict.FORKED
-    elsewhere = signed(SIZE, root_at(SIZE), origin="example.org/other", by="stranger")
-    for trusted, kept in (((now,), known), ((now, other), elsewhere)):
+    with pytest.raises(BadTrust, match="not of this log"):
+        verify(record_file(), Trust(keys=(now,), known=known))
+    for origin in ("example.org/other", "zoo.example/other"):  # names before and behind the log's
+        other = v_note.parse_key(verifier_key(origin, key("stranger").keyid))
         with pytest.raises(BadTrust, match="not of this log"):
-            verify(record_file(), Trust(keys=trusted, known=kept))
+            verify(record_file(), Trust(keys=(now, other), known=signed(SIZE, root_at(SIZE), origin, "stranger")))
+        assert verify(record_file(), Trust(keys=(other,))).why.endswith(f"do not trust, {ORIGIN}")
+    assert verify(record_file(), Trust(keys=(before,))).why.endswith(f"do not trust, {ORIGIN} with another key")
 
 
 def test_checkpoint_of_any_file() -> None:
