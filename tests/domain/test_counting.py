@@ -19,11 +19,12 @@ from proofroom.domain.counting import (
     count,
     count_rejected,
     leave_out,
+    records_with_outcome,
     tallies_of,
 )
 from proofroom.domain.governance import read_parameters
 from proofroom.domain.ids import Digest, KeyId
-from proofroom.domain.state import Era, Lot, Pending, UsageSum
+from proofroom.domain.state import Ballot, Era, Lot, Pending, UsageSum
 from strategies.rooms import soak
 
 AGENTS, CUSTOMERS = [KeyId("agent 0"), KeyId("agent 1")], [KeyId("customer 0"), KeyId("customer 1"), KeyId("agent 0")]
@@ -114,3 +115,9 @@ def test_memory_is_that_of_parties(batches: list[list[tuple[Pending, Fate]]]) ->
 def test_nothing_counted() -> None:
     """Is what sums begin with."""
     assert Tally() == (0, 0, (0, 0, 0, 0, 0, 0))
+
+
+def test_records_on_which_a_ballot_judged_as_the_round_did() -> None:
+    """Both verdicts count; what one of the two left open does not."""
+    assert records_with_outcome(Ballot(0b00111, 0b11000), attested=0b00101, rejected=0b01010) == 3
+    assert records_with_outcome(Ballot(0b00111, 0b11000), attested=0, rejected=0) == 0
