@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import orjson
@@ -70,8 +71,8 @@ class Forged(NamedTuple):
 
     why: str
     changes: dict[int, Change]
-    signers: dict[int, list[Signer]] = {}  # noqa: RUF012 -- never changed
-    kinds: dict[int, str] = {}  # noqa: RUF012 -- never changed
+    signers: Mapping[int, list[Signer]] = MappingProxyType({})
+    kinds: Mapping[int, str] = MappingProxyType({})
     file: Callable[[Any], object] = lambda value: None
 
 
