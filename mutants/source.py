@@ -23,7 +23,7 @@ class Place(NamedTuple):
 
     def holds(self, spec: MutationSpec) -> bool:
         """Whether a mutation lies in it."""
-        return self.start <= spec.start_pos and spec.end_pos <= self.end
+        return bool(self.start <= spec.start_pos and spec.end_pos <= self.end)
 
 
 def _place(first: Any, last: Any) -> Place:
@@ -51,7 +51,11 @@ class Source:
                     self.unread.append(_place(part, part))
             if isinstance(node, ast.FunctionDef):
                 self.bodies.append(_place(node.body[0], node.body[-1]))
-                self.unread += [Place((d.lineno, 0), (d.end_lineno + 1, 0)) for d in node.decorator_list if is_cache(d)]
+                self.unread += [
+                    Place((d.lineno, 0), ((d.end_lineno or d.lineno) + 1, 0))
+                    for d in node.decorator_list
+                    if is_cache(d)
+                ]
             if isinstance(node, ast.Raise) or (isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "need"):
                 self.unread += [_place(part, part) for part in ast.walk(node) if isinstance(part, ast.JoinedStr)]
             if isinstance(node, ast.stmt):

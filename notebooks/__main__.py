@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 import nbformat
-from jupyter_client import AsyncKernelManager
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.util import run_sync
 
@@ -63,7 +63,8 @@ def run(names: tuple[str, ...], room: Path) -> dict[str, nbformat.NotebookNode]:
             notebook.cells.insert(0, clear)
             client = NotebookClient(notebook, km=manager, timeout=600)
             client.execute()
-            client.kc.stop_channels()
+            if client.kc is not None:
+                client.kc.stop_channels()
             notebook.cells.remove(clear)
             done[name] = notebook
     finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from notebooks.parties import CERE, START_MS, Parties
 from notebooks.story import (
@@ -140,7 +140,7 @@ class World(Parties):
             scopes = [(cast.vault, scope) for scope in consent.scopes]
             if consent.given == day:
                 until = from_ms(START_MS + consent.expires * DAY_MS)
-                more = {"delegable": True} if consent.delegable else {}
+                more: dict[str, Any] = {"delegable": True} if consent.delegable else {}
                 self._begin(cast.grant(scopes, expires_at=until, **more), consent)
             if consent.revoked == day:
                 self.write([cast.grant(scopes, revoked=True)])
