@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
 from proofroom.domain.recount_lines import Work, amount_of, check_line, check_lines, inner_root, item_leaf
@@ -17,10 +16,12 @@ from proofroom.domain.verifier.entry import Entry, canonical, one, parse_entry, 
 from proofroom.domain.verifier.note import Trust, unbase64
 from proofroom.domain.verifier.proof import File
 from proofroom.domain.verifier.record import (
+    check_in_era,
     check_independent,
     check_record,
     check_round,
     check_source,
+    gpu_micro,
     in_doubt,
     place,
     thefts_before,
@@ -31,7 +32,6 @@ from proofroom.domain.verifier.verdict import Fault, Report, Verdict
 
 USAGE = {
     "cpu_ms": "compute.cpu_ms",
-    "gpu_micro": "compute.gpu_units",
     "byte_seconds": "data.byte_seconds",
     "bytes_streamed": "data.bytes_streamed",
     "puts": "data.puts",
@@ -72,6 +72,7 @@ def _check_payment(
     own = batch if place(work) != place(batch) else work  # a late record is older than the era that counts it
     inside = paid.get("first_index", int) < own.index < paid.index == paid.get("last_index", int) + 1
     paid.need(place(paid) == place(batch) and inside, "it does not pay the era of the record")
+    check_in_era(work, paid)
     customer = work.get("customer", str)
     check_inclusion(item_leaf(canonical(leaf)), *place_of, path, untag(paid.get("completeness_root", str)), inner_node)
     counted = leaf.get("attested")
@@ -175,6 +176,7 @@ def _check_work(entries: Sequence[Entry], mine: Sequence[Entry], paid: Entry, le
     decided, most, thefts, ids = Counter[str](), Counter[str](), thefts_before(entries, paid), set[str]()
     for record in records:
         check_source(record)
+        check_in_era(record, paid)
         record.need(record.get("record_id", str) not in ids, "a record of this id was counted before")
         ids.add(record.get("record_id", str))
         queues[record.get("signers.orchestrator", str)].append(record)
@@ -244,20 +246,15 @@ def _completeness(records: Sequence[Entry], attested: Counter[tuple[str, ...]]) 
     for record in records:
         for party in parties(record)[:2]:
             recorded[party] += 1
-            sums[party].update({name: _usage(record, name, path) for name, path in USAGE.items()})
+            sums[party].update({name: record.get(path, int) for name, path in USAGE.items()})
+            sums[party]["gpu_micro"] += gpu_micro(record, "compute")
     return [
         canonical(
             {"party": party[0], "key": party[1], "recorded": recorded[party], "attested": attested[party]}
-            | {name: str(sums[party][name]) for name in USAGE}
+            | {name: str(sums[party][name]) for name in (*USAGE, "gpu_micro")}
         )
         for party in sorted(recorded)
     ]
-
-
-def _usage(record: Entry, name: str, path: str) -> int:
-    if name == "gpu_micro" and isinstance(units := record.get("compute", dict).get("gpu_units"), Decimal):
-        return int(units * 10**6)
-    return record.get(path, int) * (10**6 if name == "gpu_micro" else 1)
 
 
 CLAIMS: dict[str, proof.Claim] = {**proof.CLAIMS, "payout": check_payout, "era": check_era}

@@ -36,6 +36,7 @@ VERIFIER = (
     "tests/domain/test_verifier_files.py",
     "tests/domain/test_verifier_bounds.py",
     "tests/domain/test_verifier_changes.py",
+    "tests/domain/test_verifier_consent.py",
     "tests/domain/test_verifier_record.py",
     "tests/domain/test_verifier_rooted.py",
     "tests/domain/test_verifier_strays.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from functools import reduce
 from operator import or_
 from typing import Any, NamedTuple
@@ -16,6 +17,8 @@ from proofroom.domain.verifier.verdict import Fault, Verdict
 MAX_BATCH = 10_000
 MAX_LINKS = 4
 """A grant, and at most three delegations below it."""
+SKEW_MS = 300_000
+"""By how much the clocks of parties may differ from the ledger's."""
 Path = Sequence[bytes]
 RELIED = ("grant", "grant-wire", "delegation", "agent-key", "payer", "listing")
 ROLES = ("agent-derived-key", "orchestrator", "agent-runtime")
@@ -68,8 +71,16 @@ def check_record(
 
 
 def check_source(work: Entry) -> None:
-    """The record is signed in its three roles, by a key each, and by nobody else."""
+    """The record is signed in its three roles, by a key each, and by nobody else; its work had ended when it was recorded."""
     work.signed_by(*(work.get(f"signers.{role}", str) for role in ROLES))
+    in_order = work.time("started_at") <= work.time("ended_at") <= work.time_ms + SKEW_MS
+    work.need(in_order, "its times contradict each other, or it was recorded before it ended")
+
+
+def check_in_era(work: Entry, paid: Entry) -> None:
+    """The work ended in its era and not before: so nobody makes it older than the end of what it relies on."""
+    within = place(work) != place(paid) or work.time("ended_at") + SKEW_MS >= paid.time("start")
+    work.need(within, "it ended before its era began")
 
 
 def _check_batch(entries: Sequence[Entry], work: Entry, batch: Entry) -> None:
@@ -118,9 +129,14 @@ def _check_grant(entries: Iterable[Entry], work: Entry) -> list[str]:
         passed_on = below is work or (user == below.get("user_pub_key", str) and link.get("metadata.delegable", bool))
         covers = link.get("agent_service_pub_key", str) == agent and scope in _scopes(link) and _allows(link, work)
         link.need(covers and passed_on, "the grant is for another agent, scope or operation, or may not be passed on")
-        between = [e.index for e in versions if link.index < e.index < work.index]
+        work.need(not _exceeds(link, work), f"it used more than the grant at entry {link.index} allows")
+        made = link.time("created_at")
+        between = [
+            e.index for e in versions if e.index < work.index and (e.index > link.index or e.time("created_at") > made)
+        ]
         expired = link.body.get("expires_at") is not None and link.time("expires_at") < work.time("ended_at")
-        if between or expired or link.index > below.index or link.get("revoked", bool):
+        early = link.index > below.index or made > work.time("started_at") + SKEW_MS
+        if between or expired or early or link.get("revoked", bool):
             why = f"replaced or revoked at entry {between[-1]}" if between else "expired, revoked, or not yet made"
             raise Fault(f"the grant at entry {link.index} was {why}", work.index, Verdict.REVOKED_GRANT)
         later = [e.index for e in versions if e.index > work.index and e.get("revoked", bool)]
@@ -149,6 +165,20 @@ def _allows(grant: Entry, work: Entry) -> bool:
     return not named or (type(named) is list and work.get("operation", str) in named)
 
 
+def _exceeds(grant: Entry, work: Entry) -> bool:
+    """Whether the record alone used more than a grant allows in sum."""
+    limits = grant.get("metadata", dict).get("limits")
+    asked: dict[str, Any] = limits if type(limits) is dict else {}
+    more_cpu = "cpu_ms" in asked and work.get("compute.cpu_ms", int) > grant.get("metadata.limits.cpu_ms", int)
+    return more_cpu or ("gpu_units" in asked and gpu_micro(work, "compute") > gpu_micro(grant, "metadata.limits"))
+
+
+def gpu_micro(entry: Entry, path: str) -> int:
+    """The GPU units that stand there, in millionths."""
+    units = entry.get(path, dict).get("gpu_units")
+    return int(units * 10**6) if isinstance(units, Decimal) else entry.get(f"{path}.gpu_units", int) * 10**6
+
+
 def _check_certificate(entries: Iterable[Entry], work: Entry, user: str) -> None:
     """The derived key is certified by the agent service for this scope; the customer is the user, or said that it pays."""
     agent, certificate, customer = work.get("agent", str), one(entries, "agent-key"), work.get("customer", str)
@@ -169,7 +199,8 @@ def _check_certificate(entries: Iterable[Entry], work: Entry, user: str) -> None
         listing = one(entries, "listing")
         listing.signed_by(agent)
         sold = (listing.id, listing.get("agent", str)) == (work.get("listing", str), agent)
-        listing.need(sold and listing.index < work.index, "the record was sold under another listing")
+        here = listing.body.get("cluster") in (None, work.body["cluster"]) and not listing.get("withdrawn", bool)
+        listing.need(sold and here and listing.index < work.index, "the record was sold under another listing")
 
 
 def check_round(entries: Sequence[Entry], batch: Entry, ledger_key: str) -> Outcome:

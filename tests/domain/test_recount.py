@@ -42,7 +42,7 @@ JUDGE = next(i for i in LINES if body_at(i)["role"] == "validator")
 RECORDS, SEALED = indexes("activity"), indexes("era-sealed")[0]
 FIRST = body_at(RECORDS[0])
 UNDECIDED = indexes("round-tallied")[2]
-STRANGER = key("stranger")
+STRANGER, EARLIER = key("stranger"), "2026-03-01T08:00:00Z"
 _PROVIDER = f"provider:{STRANGER.keyid}"
 
 
@@ -95,6 +95,10 @@ FORGED = {
     "lines": Forged("other lines", {PAID: set_to("lines", lambda n: n + 1)}),
     "record by a stranger": Forged("the activity is not signed", {}, {RECORDS[0]: [STRANGER]}),
     "record twice": Forged("of this id was counted before", {RECORDS[1]: set_to("record_id", FIRST["record_id"])}),
+    "record of an hour before the era": Forged(
+        "ended before its era began", {RECORDS[0]: both(set_to("started_at", EARLIER), set_to("ended_at", EARLIER))}
+    ),
+    "record of work to come": Forged("before it ended", {RECORDS[0]: set_to("ended_at", "2026-03-02T09:00:00Z")}),
     "batch of an earlier number": Forged("it is not the next batch", {BATCH: set_to("batch", 0)}),
     "batch of a later number": Forged("it is not the next batch", {BATCH: set_to("batch", 2)}),
     "seal by a stranger": Forged("the era-sealed is not signed", {}, {SEALED: [STRANGER]}),
@@ -296,6 +300,18 @@ def test_eras_in_which_something_was_sold() -> None:
         assert report.verdict is Verdict.VALID, report.sentence()
     record = next(e.statement for e in selling_history().entries if isinstance(e.statement, Activity))
     assert verify(forge(history=selling_history()).payout(record.record_id)).verdict is Verdict.VALID
+
+
+def test_what_is_sold_is_on_offer() -> None:
+    """The version that a record names is not one that ends the sale, and is of its cluster."""
+    entries = selling_history().entries
+    (listing,) = (e.index for e in entries if e.statement.kind == "listing")
+    record = next(e.statement for e in entries if isinstance(e.statement, Activity))
+    for field, value in (("withdrawn", True), ("cluster", "dragon-2")):
+        report = verify(forge({listing: set_to(field, value)}, history=selling_history()).payout(record.record_id))
+        assert (report.verdict, report.why) == (Verdict.INVALID, "the record was sold under another listing")
+    there = forge({listing: set_to("cluster", record.cluster)}, history=selling_history())
+    assert verify(there.payout(record.record_id)).verdict is Verdict.VALID
 
 
 def test_charges_and_fees_do_not_mix() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from decimal import Decimal
 from typing import Any
 
 from hypothesis import given
@@ -21,26 +20,12 @@ from proofroom.domain.verifier.note import Checkpoint
 from proofroom.domain.verifier.proof import File
 from proofroom.domain.verifier.tree import log_leaf, log_node
 from proofroom.testing.keys import key
-from strategies.bare import LEDGER, why
+from strategies.bare import BEGAN, DONE, LEDGER, why
 
 
 def entry(index: int, kind: str, body: dict[str, Any], *signers: str) -> Entry:
     """An entry that says this, signed by these, or by the ledger."""
     return Entry(index, index, kind, f"blake3:{index:064x}", frozenset(signers or (LEDGER,)), body)
-
-
-# --- usage
-
-
-def test_usage() -> None:
-    """GPU seconds in millionths, whether written with a fraction or without; all else as it stands."""
-    compute: dict[str, Any] = {"cpu_ms": 7}
-    body = {"compute": compute, "data": {"puts": 3}}
-    for units, micro in ((Decimal("1.000001"), 1_000_001), (Decimal("0.5"), 500_000), (2, 2_000_000), (0, 0)):
-        compute["gpu_units"] = units
-        assert recount._usage(entry(0, "x", body), "gpu_micro", "compute.gpu_units") == micro
-    assert recount._usage(entry(0, "x", body), "cpu_ms", "compute.cpu_ms") == 7
-    assert recount._usage(entry(0, "x", body), "puts", "data.puts") == 3
 
 
 # --- the run
@@ -149,7 +134,7 @@ def work(index: int, agent: str, customer: str, cpu: int) -> Entry:
         dict.fromkeys(("byte_seconds", "bytes_streamed", "puts", "gets"), 1),
     )
     names = {"agent": agent, "customer": customer, "node": "n", "record_id": f"dac-{index}", "signers": SIGNERS}
-    return entry(index, "activity", names | {"compute": compute, "data": data}, *SIGNERS.values())
+    return entry(index, "activity", DONE | names | {"compute": compute, "data": data}, *SIGNERS.values())
 
 
 def test_completeness() -> None:
@@ -170,7 +155,7 @@ def era_holds(*mine: Entry, recorded: int, unattested: int, carried: int | None 
     records = [e for e in mine if e.kind == "activity"][: recorded or None] if recorded else []
     root = inner_root(recount._completeness(records, Counter()))
     counts = {"recorded": recorded, "attested": 0, "rejected": 0, "unattested": unattested}
-    body: dict[str, Any] = {"records": counts, "completeness_root": f"blake3:{root.hex()}"}
+    body: dict[str, Any] = BEGAN | {"records": counts, "completeness_root": f"blake3:{root.hex()}"}
     paid = entry(99, "era-paid", body | ({} if carried is None else {"carried": carried}))
     return why(recount._check_work, list(mine), list(mine), paid, LEDGER)
 
@@ -214,7 +199,7 @@ def test_rejected_and_undecided() -> None:
     root = inner_root(recount._completeness(records, Counter()))
     for unattested, said in ((1, ""), (0, "the records give other counts"), (3, "the records give other counts")):
         counts = {"recorded": 2, "attested": 0, "rejected": 1, "unattested": unattested}
-        paid = entry(99, "era-paid", {"records": counts, "completeness_root": f"blake3:{root.hex()}"})
+        paid = entry(99, "era-paid", BEGAN | {"records": counts, "completeness_root": f"blake3:{root.hex()}"})
         assert why(recount._check_work, entries, entries, paid, LEDGER) == said
 
 
@@ -225,5 +210,5 @@ def test_a_batch_of_later_records() -> None:
     sealed = {"batch": 0, "count": 2, "orchestrator": "o", "root": f"blake3:{root.hex()}"}
     for index, count in ((3, 2), (5, 2), (7, 3), (7, 1)):
         mine = [*records, entry(index, "batch-sealed", sealed | {"count": count}, "o")]
-        said = why(recount._check_work, mine, mine, entry(99, "era-paid", {}), LEDGER)
+        said = why(recount._check_work, mine, mine, entry(99, "era-paid", BEGAN), LEDGER)
         assert said == "the batch is not of the oldest unsealed records"

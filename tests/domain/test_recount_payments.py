@@ -11,7 +11,7 @@ from proofroom.domain import merkle, recount
 from proofroom.domain.recount_lines import Work, check_lines, inner_root
 from proofroom.domain.verifier.entry import Entry, canonical, untag
 from proofroom.domain.verifier.verdict import Fault, Verdict
-from strategies.bare import GENESIS, LEDGER, VOTERS, entry, round_of, why
+from strategies.bare import BEGAN, DONE, GENESIS, LEDGER, VOTERS, entry, round_of, why
 
 PLACE = {"cluster": "c", "era": 5}
 AT = 300
@@ -34,12 +34,12 @@ def payment(
 ) -> str:
     """What is said of a record in a batch behind it, its tally, its line and the payment of the era at ``AT + 4``."""
     leaf: dict[str, Any] = {"party": whose[0], "key": whose[1], "attested": counted}
-    paid = PLACE | {"first_index": 9, "last_index": last, "lines": 1}
+    paid = BEGAN | PLACE | {"first_index": 9, "last_index": last, "lines": 1}
     charge = entry(at, "payout", charge_of(300) | (line or {}), LEDGER)
     roots = {"completeness_root": root_of(canonical(leaf)), "lines_root": root_of(untag(charge.id))}
     entries = [
         GENESIS,
-        entry(work, "activity", PLACE | {"customer": "u"}),
+        entry(work, "activity", PLACE | DONE | {"customer": "u"}),
         entry(AT + 1, "batch-sealed", PLACE),
         entry(judged, "round-tallied", {}),
         charge,
@@ -96,11 +96,11 @@ def test_hundreds_of_lines() -> None:
         for i in range(300)
     ]
     ids, leaf = [untag(e.id) for e in lines], {"party": "customer", "key": "u", "attested": 1}
-    bounds = PLACE | {"first_index": 9, "last_index": AT + 400, "lines": 300}
+    bounds = BEGAN | PLACE | {"first_index": 9, "last_index": AT + 400, "lines": 300}
     roots = {"completeness_root": root_of(canonical(leaf)), "lines_root": root_of(*ids)}
     entries = [
         GENESIS,
-        entry(AT, "activity", PLACE | {"customer": "u"}),
+        entry(AT, "activity", PLACE | DONE | {"customer": "u"}),
         entry(AT + 1, "batch-sealed", PLACE),
         *lines,
         entry(AT + 401, "era-paid", bounds | roots, LEDGER),
@@ -126,7 +126,9 @@ def record(index: int, **signers: str) -> Entry:
     return entry(
         index,
         "activity",
-        usage | {"agent": "a", "customer": "u", "node": "n", "record_id": f"dac-{index}", "signers": SIGNERS | signers},
+        usage
+        | DONE
+        | {"agent": "a", "customer": "u", "node": "n", "record_id": f"dac-{index}", "signers": SIGNERS | signers},
         *(SIGNERS | signers).values(),
     )
 
@@ -157,7 +159,7 @@ def paid(entries: list[Entry], attested: Counter[tuple[str, ...]], rejected: int
     root = inner_root(recount._completeness(records, attested))
     unattested = len(records) - counted - rejected
     counts = {"recorded": len(records), "attested": counted, "rejected": rejected, "unattested": unattested}
-    return entry(9_999, "era-paid", {"records": counts, "completeness_root": f"blake3:{root.hex()}"} | other)
+    return entry(9_999, "era-paid", BEGAN | {"records": counts, "completeness_root": f"blake3:{root.hex()}"} | other)
 
 
 def parties(count: int) -> Counter[tuple[str, ...]]:

@@ -10,19 +10,13 @@ from proofroom.domain.verifier import Verdict, record
 from proofroom.domain.verifier.entry import Entry
 from proofroom.domain.verifier.verdict import Fault
 from strategies.bare import (
-    ENDED,
     GENESIS,
     LEDGER,
     VOTERS,
     b64,
     batch,
-    certificate,
     entry,
-    grant,
-    granted,
     judged,
-    link,
-    refused,
     round_of,
     stolen,
     unfounded,
@@ -100,133 +94,6 @@ def test_when_it_was_paid() -> None:
     for others, paid in (((), 401), ((entry(399, "era-paid", {}),), None), ((entry(399, "era-paid", {}),), 401)):
         with pytest.raises(Fault, match="compromised"):
             doubted(0, 400, *others, paid=paid)
-
-
-# --- consent
-
-
-def test_when_a_grant_is_in_force() -> None:
-    """From its index to the end of its time, that moment included, and until a version replaces or revokes it."""
-    late = "expired, revoked, or not yet made"
-    assert granted(grant(3), certificate()) == granted(grant(299), certificate()) == []
-    assert granted(grant(3, expires_at=ENDED), certificate()) == []
-    for one in (grant(3, expires_at="2026-03-01T10:00:00.499Z"), grant(301), grant(3, revoked=True)):
-        assert refused(one, certificate()) == (f"the grant at entry {one.index} was {late}", Verdict.REVOKED_GRANT)
-    for revoked in (True, False):
-        for index in (4, 299):
-            why, verdict = refused(grant(3), grant(index, "H", revoked=revoked), certificate())
-            assert (why, verdict) == (
-                f"the grant at entry 3 was replaced or revoked at entry {index}",
-                Verdict.REVOKED_GRANT,
-            )
-        assert granted(grant(3), grant(2, "F", revoked=revoked), certificate()) == []
-    several = [grant(3), *(grant(i, f"H{i}") for i in (4, 5, 6))]
-    assert refused(*several, certificate())[0] == "the grant at entry 3 was replaced or revoked at entry 6"
-    later = [grant(3), grant(301, "H"), grant(302, "I", revoked=True), grant(303, "J", revoked=True)]
-    assert granted(*later, certificate()) == ["the grant was revoked later, at entry 302"]
-    assert granted(grant(3), grant(302, "H", agent_service_pub_key="other", revoked=True), certificate()) == []
-
-
-def test_scopes() -> None:
-    """Any of those in the grant, exactly; whatever else stands there covers nothing."""
-    two: list[Any] = [{"context": {"vaultId": v, "scopeId": s}} for v, s in (("v", "t"), ("v", "s"))]
-    assert granted(grant(3, metadata={"scopes": [5, {"context": 5}, *two]}), certificate()) == []
-    others: list[Any] = [[], two[:1], [{"context": {"vaultId": "v / s", "scopeId": ""}}], [5], [{}]]
-    for scopes in others:
-        why, _ = refused(grant(3, metadata={"scopes": scopes}), certificate())
-        assert why == "the grant is for another agent, scope or operation, or may not be passed on"
-
-
-def test_operations() -> None:
-    """Any, where a grant names none; else one of those that it names, and each link above it."""
-
-    def allowing(limits: Any) -> Any:
-        return grant(3).body["metadata"] | {"limits": limits}
-
-    unlimited: list[Any] = [None, {}, {"operations": []}, {"operations": ["read", "write"]}, {"cpu_ms": 1}]
-    for limits in unlimited:
-        assert granted(grant(3, metadata=allowing(limits)), certificate(), operation="write") == []
-    others: list[Any] = [["read"], ["writes"], "write", {"write": 1}]
-    for operations in others:
-        one = grant(3, metadata=allowing({"operations": operations}))
-        why, verdict = refused(one, certificate(), operation="write")
-        assert (why.startswith("the grant is for another agent, scope or operation"), verdict) == (
-            True,
-            Verdict.INVALID,
-        )
-        chain = one, link(4, "L1", "agent", "s1", "G"), certificate(agent="s1")
-        assert "operation" in refused(*chain, relies="L1", agent="s1", operation="write")[0]
-
-
-def test_links_in_a_row() -> None:
-    """At most three below the wallet's grant, each older than what rests on it and given by who holds the one above."""
-    chain = [
-        grant(3),
-        link(4, "L1", "agent", "s1", "G"),
-        link(5, "L2", "s1", "s2", "L1"),
-        link(6, "L3", "s2", "s3", "L2"),
-    ]
-    for length, agent in ((1, "s1"), (2, "s2"), (3, "s3")):
-        given: dict[str, Any] = {"relies": f"L{length}", "agent": agent}
-        assert granted(*chain, certificate(agent=agent), **given) == []
-        assert refused(*chain[1:], certificate(agent=agent), **given)[0].startswith("the file does not hold the grant")
-    fourth = link(7, "L4", "s3", "s4", "L3")
-    assert refused(*chain, fourth, certificate(agent="s4"), relies="L4", agent="s4")[0].startswith("more delegations")
-    over = grant(5), link(4, "L1", "agent", "s1", "G")
-    why, verdict = refused(*over, certificate(agent="s1"), relies="L1", agent="s1")
-    assert (why, verdict) == ("the grant at entry 5 was expired, revoked, or not yet made", Verdict.REVOKED_GRANT)
-    assert granted(grant(4), over[1], certificate(agent="s1"), relies="L1", agent="s1") == []
-
-
-def test_when_a_certificate_is_in_force() -> None:
-    """From its index to the end of its time, that moment included."""
-    assert granted(grant(3), certificate(299)) == []
-    for one in (certificate(300), certificate(301), certificate(4, "2026-03-01T10:00:00.499Z")):
-        assert refused(grant(3), one)[0] == "the certificate was not in force"
-
-
-def test_when_another_pays() -> None:
-    """The customer said so before the record, for this agent and cluster, and did not take it back there."""
-
-    def payer(index: int, **fields: Any) -> Entry:
-        body = {"agent": "agent", "cluster": "c", "revoked": False, "expires_at": None}
-        return entry(index, "payer", body | fields, "sponsor")
-
-    assert granted(grant(3), certificate(), payer(299), customer="sponsor") == []
-    for expires_at in (ENDED, "2026-03-01T10:00:00.501Z"):
-        assert granted(grant(3), certificate(), payer(299, expires_at=expires_at), customer="sponsor") == []
-    for customer in ("a", "zzz"):
-        assert refused(grant(3), certificate(), customer=customer)[0].startswith(
-            "the file has 0 entries of the kind payer"
-        )
-    for one in (
-        payer(300),
-        payer(301),
-        *(payer(5, **f) for f in ({"agent": "x"}, {"cluster": "x"}, {"revoked": True})),
-        payer(5, expires_at="2026-03-01T10:00:00.499Z"),
-    ):
-        assert refused(grant(3), certificate(), one, customer="sponsor")[0] == "it pays for something else"
-
-
-def test_what_is_sold_is_paid_under_a_cap() -> None:
-    """The wallet itself signs a payer statement for it, as it would for another; the price is the agent service's word."""
-    body = {"agent": "agent", "cluster": "c", "revoked": False, "expires_at": None}
-    payer, sold = entry(5, "payer", body, "user"), {"agent": "agent"}
-    assert granted(grant(3), certificate(), payer, entry(299, "listing", sold, "agent", id="L"), listing="L") == []
-    for missing, given in (("payer", ()), ("listing", (payer,))):
-        said = refused(grant(3), certificate(), *given, listing="L")[0]
-        assert said.startswith(f"the file has 0 entries of the kind {missing}")
-    for other in (
-        entry(299, "listing", sold, "agent", id="K"),
-        entry(299, "listing", sold, "agent", id="M"),
-        entry(299, "listing", {"agent": "other"}, "agent", id="L"),
-        entry(300, "listing", sold, "agent", id="L"),
-        entry(301, "listing", sold, "agent", id="L"),
-    ):
-        said = refused(grant(3), certificate(), payer, other, listing="L")[0]
-        assert said == "the record was sold under another listing"
-    stranger = entry(299, "listing", sold, "other", id="L")
-    assert "is not signed" in refused(grant(3), certificate(), payer, stranger, listing="L")[0]
 
 
 # --- the round

@@ -14,6 +14,10 @@ from proofroom.domain.verifier.verdict import Fault
 
 LEDGER = "ed25519:1ed9e4"
 ENDED = "2026-03-01T10:00:00.500Z"
+DONE = {"started_at": "1970-01-01T00:00:00Z", "ended_at": "1970-01-01T00:00:00Z"}
+"""Work of long ago."""
+BEGAN = {"start": "1970-01-01T00:00:00Z"}
+"""An era of that time."""
 
 
 def entry(index: int, kind: str, body: dict[str, Any], *signers: str, id: str = "") -> Entry:
@@ -33,10 +37,21 @@ def why(call: Callable[..., object], *arguments: Any) -> str:
     return ""
 
 
+def made_at(index: int) -> str:
+    """When the statement at an index was signed: a millisecond after the one before."""
+    return f"2026-03-01T09:00:00.{index:03d}Z"
+
+
 def grant(index: int, id: str = "G", by: str = "user", **fields: Any) -> Entry:
     scopes = [{"context": {"vaultId": "v", "scopeId": "s"}}]
-    body = {"user_pub_key": "user", "agent_service_pub_key": "agent", "expires_at": None, "revoked": False}
-    return entry(index, "grant", body | {"metadata": {"scopes": scopes, "delegable": True}} | fields, by, id=id)
+    body: dict[str, Any] = {
+        "user_pub_key": "user",
+        "agent_service_pub_key": "agent",
+        "expires_at": None,
+        "revoked": False,
+    }
+    body |= {"created_at": made_at(index), "metadata": {"scopes": scopes, "delegable": True}}
+    return entry(index, "grant", body | fields, by, id=id)
 
 
 def link(index: int, id: str, giver: str, agent: str, parent: str, **fields: Any) -> Entry:
@@ -50,10 +65,11 @@ def certificate(index: int = 4, expires_at: str = ENDED, agent: str = "agent") -
 
 
 def granted(
-    *entries: Entry, work: int = 300, relies: str = "G", agent: str = "agent", customer: str = "user", **more: str
+    *entries: Entry, work: int = 300, relies: str = "G", agent: str = "agent", customer: str = "user", **more: Any
 ) -> Any:
     """What is said of a record's grant: notes, or the fault."""
-    body = more | {"agent": agent, "grant": relies, "vault_scope": "v / s", "ended_at": ENDED, "customer": customer}
+    body = {"agent": agent, "grant": relies, "vault_scope": "v / s", "customer": customer}
+    body |= {"started_at": ENDED, "ended_at": ENDED} | more
     worked = entry(work, "activity", body | {"cluster": "c", "signers": {"agent-derived-key": "k"}})
     return record._check_grant([GENESIS, *entries], worked)
 

@@ -171,6 +171,25 @@ FORGED = {
     "a grant of later": Forged(
         "not yet made", {WORK: lambda b: b.update(grant=tagged(id_at(honest(), RENEWED)))}, verdict=REVOKED
     ),
+    "a grant that is recorded again after its end": Forged(
+        f"revoked at entry {GRANT}",
+        {
+            GRANT: revocation(),
+            EARLY: become(body_at(GRANT)),
+            WORK: lambda b: b.update(grant=tagged(id_at(honest(), GRANT))),
+        },
+        {EARLY: [USER]},
+        {EARLY: "grant"},
+        more=[EARLY],
+        verdict=REVOKED,
+    ),
+    "work of before the grant": Forged(
+        "not yet made", {WORK: set_to("started_at", "2026-03-01T08:54:59.999Z")}, verdict=REVOKED
+    ),
+    "work that had not ended": Forged("before it ended", {WORK: set_to("ended_at", "2026-03-01T10:00:00Z")}),
+    "more than the grant allows": Forged(
+        "used more than the grant", {GRANT: set_to("metadata.limits", {"cpu_ms": 99, "per": "era"})}
+    ),
     "certificate by a stranger": Forged(
         "the agent-key is not signed", signers={CERTIFICATE: [key_of(DERIVED), STRANGER]}
     ),

@@ -130,7 +130,7 @@ class _Forger:
     def _statement(self, index: int) -> tuple[str, bytes, tuple[Signature, ...]]:
         verified = self.history.entries[index].verified
         kind, body = payload_type_of(self._kind(index)), self.bodies[index]
-        for name in ("ledger", "grant", "parent"):
+        for name in ("ledger", "grant", "parent", "listing"):
             if body.get(name) in self.ids:
                 body[name] = self.ids[body[name]]
         self._depend(self._kind(index), body)
