@@ -113,7 +113,8 @@ def audit(
     known = None if against is None else Known(against, log)
     done = Progress() if resume is None else load_progress(resume)
     if done.size and (changed := _changed_since(done, log)) is not None:
-        return changed
+        return changed._replace(earlier=changed.entries)
+    earlier = done.size
     if workers is None:
         workers = os.cpu_count() or 1 if log.count() - done.size >= LARGE else 0
     auditor = Auditor(log.checkpoints(done.size + 1 if done.size else 0), done)
@@ -133,7 +134,8 @@ def audit(
         progress(auditor.size)
     if resume is not None and done.size:
         save_progress(resume, done)
-    return _conclude(auditor, log, known)
+    concluded = _conclude(auditor, log, known)
+    return concluded._replace(earlier=min(earlier, concluded.entries))
 
 
 def _changed_since(done: Progress, log: Audited) -> Report | None:

@@ -40,6 +40,11 @@ def typed(path: Path) -> Iterator[None]:
         raise unavailable(path, e) from None
 
 
+def is_text(word: object) -> bool:
+    """Whether UTF-8 can hold a word or a path: a byte that is no UTF-8 comes as half a character (PEP 383)."""
+    return not any("\ud800" <= character <= "\udfff" for character in str(word))
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace a file's content durably; only its owner may read it. Missing folders are made, for the owner alone.
 

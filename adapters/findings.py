@@ -59,6 +59,8 @@ class Report(NamedTuple):
     """All that does not hold, in log order; the first is what ``why`` says."""
     left_off: int = 0
     """Findings beyond the :data:`MOST` that are kept."""
+    earlier: int = 0
+    """Of ``entries``, those that an earlier audit had read (``resume``): they were not read again."""
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain values; ``docs/audit.md`` says what each means."""
@@ -84,13 +86,16 @@ class Report(NamedTuple):
         match self.verdict:
             case Verdict.VALID:
                 against = "it extends the checkpoint given" if self.witnessed else UNWITNESSED
-                return f"VALID: {self.entries} of {self.entries} verified; {against}{self._erasures()}{self._doubts()}"
+                return f"VALID: {self.entries} of {self.entries} verified{self._earlier()}; {against}{self._erasures()}{self._doubts()}"
             case Verdict.INVALID:
-                return f"INVALID at {self.first_bad}: {self.why}; {self.entries} entries before it were verified"
+                return f"INVALID at {self.first_bad}: {self.why}; {self.entries} entries before it were verified{self._earlier()}"
             case Verdict.INCOMPLETE:
-                return f"INCOMPLETE: {self.why}; {self.entries} entries were verified"
+                return f"INCOMPLETE: {self.why}; {self.entries} entries were verified{self._earlier()}"
             case _:
                 return f"FORKED: {self.why}"
+
+    def _earlier(self) -> str:
+        return f", {self.earlier} of them by an earlier audit" if self.earlier else ""
 
     def _erasures(self) -> str:
         count = len(self.erased)

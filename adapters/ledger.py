@@ -314,7 +314,10 @@ class Ledger(Reader):
     # --- closing
 
     def close(self) -> None:
-        """Save a snapshot, stop all threads, let go of all files. Closing twice does nothing."""
+        """Save a snapshot, stop all threads, let go of all files. Closing twice does nothing.
+
+        Relations that :meth:`sql` gave end with it: whoever uses one later gets DuckDB's own error.
+        """
         with self._lock:
             if self._closed:
                 return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from proofroom.adapters.files import is_text
 from proofroom.domain.errors import QueryFailed
 from proofroom.projections import PROJECTIONS
 from proofroom.projections.base import Table
@@ -23,7 +24,7 @@ def check_text(query: str) -> None:
     Raises:
         QueryFailed: the query holds half a character.
     """
-    if any("\ud800" <= character <= "\udfff" for character in query):
+    if not is_text(query):
         raise QueryFailed(why="it is not text in UTF-8")
 
 

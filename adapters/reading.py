@@ -167,6 +167,9 @@ class Reader:
     def sql(self, query: str) -> DuckDBPyRelation:
         """A query over the read models, brought up to date first; the result is a DuckDB relation.
 
+        It is computed when it is fetched, by the connection of this ledger: fetch it before :meth:`close`. Behind that, and for faults
+        that show only while rows are fetched, the errors are DuckDB's own.
+
         Raises:
             QueryFailed: DuckDB refused it.
         """

@@ -30,12 +30,11 @@ from typing import Any, NamedTuple
 import duckdb
 import orjson
 
-from proofroom.adapters.files import make_folders, sync_folder, sync_tree
+from proofroom.adapters.files import make_folders, sync_folder, sync_tree, typed
 from proofroom.adapters.projector import root_at
 from proofroom.adapters.rebuild import content_of
 from proofroom.adapters.stores import Store
-from proofroom.adapters.views import ProjectionStopped, Views
-from proofroom.domain.errors import StoreUnavailable
+from proofroom.adapters.views import ProjectionStopped, Views, explained
 from proofroom.projections import PROJECTIONS
 
 LATEST, FILE, PARQUET, MANIFEST = "latest", "views.duckdb", "parquet", "snapshot.json"
@@ -211,6 +210,7 @@ def _remove(path: Path) -> None:
 @contextlib.contextmanager
 def _errors(folder: Path) -> Iterator[None]:
     try:
-        yield
-    except (OSError, duckdb.Error) as e:
-        raise StoreUnavailable(path=str(folder), why=str(e).strip()) from e
+        with typed(folder):
+            yield
+    except duckdb.Error as e:
+        raise explained(str(folder), str(e).strip()) from e

@@ -78,7 +78,7 @@ class SqliteStore:
             self._file = sqlite_header.take(self.path)
             try:
                 mode = _read_only_mode(self.path) if read_only else "mode=rw"
-                name = f"file:{quote(str(self.path.absolute()))}?{mode}"
+                name = f"file:{quote(os.fsencode(self.path.absolute()))}?{mode}"
                 self._datastore = Datastore(name, lock_timeout=lock_timeout)
                 self._recorder = SQLiteLogRecorder(self._datastore, events_table_name=TABLE)
             except BaseException:

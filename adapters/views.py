@@ -16,6 +16,7 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection, DuckDBPyRelation, StatementType
 
+from proofroom.adapters.files import is_text
 from proofroom.adapters.projector import PAGE, DeadLetter, Projector
 from proofroom.adapters.query import check_text, projections_of
 from proofroom.adapters.relation import Relation
@@ -100,10 +101,13 @@ class Views:
         ViewsLocked: another process has the file open.
         ViewsTooNew: a newer release made it.
         NotALedger: the file is something else.
+        BadInput: its name is no text in UTF-8.
         StoreUnavailable: it cannot be opened.
     """
 
     def __init__(self, path: Path | None, *, page: int = PAGE) -> None:
+        if path is not None and not is_text(path):
+            raise BadInput(path=str(path), why="DuckDB takes only names in UTF-8")
         self.path = path
         self._writing = threading.RLock()
         self._moved = threading.Condition()
@@ -303,7 +307,7 @@ class Views:
         try:
             yield
         except duckdb.Error as e:
-            raise _explain(str(self.path or ":memory:"), str(e).strip()) from e
+            raise explained(str(self.path or ":memory:"), str(e).strip()) from e
 
 
 def projections_named(names: Collection[str]) -> list[Projection]:
@@ -328,7 +332,8 @@ _REASONS: tuple[tuple[str, type[StoreUnavailable]], ...] = (
 )
 
 
-def _explain(path: str, why: str) -> StoreUnavailable:
+def explained(path: str, why: str) -> StoreUnavailable:
+    """What DuckDB says of a file, as our error."""
     error = next((error for part, error in _REASONS if part in why), StoreUnavailable)
     mended = "; read models can be deleted, they are made anew from the log" if error is NotALedger else ""
     return error(path=path, why=why + mended)

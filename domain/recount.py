@@ -121,11 +121,13 @@ def check_whole_era(file: File, alone: Sequence[Entry], run: list[Entry]) -> tup
     work = _check_work([*alone, *run], [*late, *mine], paid, ledger_key)
     check_lines(lines, paid, ledger_key, work)
     attested_count, collected = paid.get("records.attested", int), amount_of(paid, "totals.collected")
-    counts = f"{attested_count} attested records, {len(lines)} lines, {collected} collected and paid out"
-    return (
-        f"era {paid.get('era', int)} of {paid.get('cluster', str)}, entries {opened.index} to {paid.index}: {counts}",
-        [],
-    )
+    counts = f"{_counted(attested_count, 'attested record')}, {_counted(len(lines), 'line')}"
+    place_of = f"era {paid.get('era', int)} of {paid.get('cluster', str)}, entries {opened.index} to {paid.index}"
+    return f"{place_of}: {counts}, {collected} collected and paid out", []
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _late(alone: Sequence[Entry], paid: Entry, ledger_key: str) -> list[Entry]:

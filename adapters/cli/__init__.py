@@ -7,10 +7,12 @@ Exit status: 0 done; 2 wrong usage; 3 to 6 the family of the error (see :mod:`pr
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 import click
 
@@ -44,10 +46,13 @@ from proofroom.adapters.cli import (
 from proofroom.adapters.cli.assurance import assurance
 from proofroom.adapters.cli.options import INTERRUPTED
 from proofroom.adapters.cli.output import print_error, print_json, to_stderr
+from proofroom.adapters.files import is_text
 from proofroom.domain.errors import BadInput, ProofroomError, StoreUnavailable
 
 NO_READER = 141
 OUR_FAULT = 1
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _EPILOG = """\b
 Begin with:
@@ -146,8 +151,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # or it does not have it, as above
     as_json = "--json" in args[: args.index("--") if "--" in args else None]
     with _no_stream_missing(), _quiet_on_broken_pipe() as broken:
-        status = _explained(lambda: _run(args), as_json)
-        sys.stdout.flush()
+        try:
+            status = _explained(lambda: _run(args), args, as_json)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as e:  # of the output itself, so that even JSON goes to stderr
+            status = StoreUnavailable.exit_status
+            _to_nowhere(sys.stdout)
+            to_stderr(f"error: standard output: {e.strerror or e}", "hint: look where the output goes: a file, a disk")
     return NO_READER if broken else status
 
 
@@ -171,8 +183,12 @@ def _run(args: list[str]) -> int:
     return status if isinstance(status, int) else 0
 
 
-def _explained(run: Callable[[], int], as_json: bool) -> int:
-    """Run, and say of anything that goes wrong what it is and what to do."""
+def _explained(run: Callable[[], int], args: Sequence[str], as_json: bool) -> int:
+    """Run, and say of anything that goes wrong what it is and what to do.
+
+    Raises:
+        OSError: the standard output takes no more.
+    """
     try:
         return run()
     except ProofroomError as e:
@@ -190,19 +206,20 @@ def _explained(run: Callable[[], int], as_json: bool) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         raise
-    except UnicodeEncodeError as e:
-        # A byte of an argument that is no UTF-8 comes as one of these (PEP 383).
-        if not any("\udc80" <= c <= "\udcff" for c in str(e.object)):
-            return _our_fault(e, as_json)
-        odd = BadInput(path="an argument", why="not text in UTF-8")
-        print_error(odd, as_json)
-        return odd.exit_status
     except OSError as e:
+        if e.filename is None and e.errno in _FULL:  # what is written to files is told with their names
+            raise
         failed = StoreUnavailable(path=str(e.filename or "input or output"), why=e.strerror or str(e))
         print_error(failed, as_json)
         return failed.exit_status
     except Exception as e:  # noqa: BLE001 - the outermost boundary: a person gets a sentence, whatever happened
-        return _our_fault(e, as_json)
+        odd = next((arg for arg in args if not is_text(arg)), None)
+        if odd is None or "surrogate" not in str(e):
+            return _our_fault(e, as_json)
+        # JSON and DuckDB each say in their own way that they take only UTF-8.
+        refused = BadInput(path=odd, why="not text in UTF-8")
+        print_error(refused, as_json)
+        return refused.exit_status
 
 
 def _our_fault(error: Exception, as_json: bool) -> int:
@@ -230,8 +247,13 @@ def _quiet_on_broken_pipe() -> Iterator[list[bool]]:
         yield broken
     except BrokenPipeError:
         broken.append(True)
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+        _to_nowhere(sys.stdout, sys.stderr)
+
+
+def _to_nowhere(*streams: IO[str]) -> None:
+    """What is still to be written to these is written, and lost."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

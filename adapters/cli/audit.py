@@ -115,14 +115,19 @@ def audit(
                 trials = _fuzzed(store, fuzz, secrets.randbits(32) if seed is None else seed)
             if models and not report.verdict:
                 tables = _compared(store, room)
+    asked = {"--fuzz": fuzz, "--models": models}
+    left_out = [option for option, given in asked.items() if given and report.verdict]
     missed = (trials is not None and trials.missed) or not all(table.equal for table in tables or ())
     status = MISSED if missed else int(report.verdict)
     if as_json:
         shown = {**report.to_json(), "exit_status": status, "sentence": report.sentence()}
         shown |= {} if trials is None else {"fuzz": trials.to_json()}
+        shown |= {"not_done": left_out} if left_out else {}
         print_json(shown if tables is None else {**shown, "models": [table.to_json() for table in tables]})
         return status
     _print(report)
+    if left_out:
+        print_sentence(f"NOT DONE: {' and '.join(left_out)}, which need a log that is VALID", fg="yellow")
     if trials is not None:
         _print_trials(trials)
     if tables is not None:

@@ -11,7 +11,7 @@ import click
 
 from proofroom.adapters.cli.meter import Meter
 from proofroom.adapters.cli.options import json_option
-from proofroom.adapters.cli.output import print_json, print_pairs
+from proofroom.adapters.cli.output import one_line, print_json, print_pairs
 from proofroom.adapters.simulation.scenario import Scenario, check_scenario
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def simulate(seed: int | None, room: Path | None, plot: Path | None, as_json: bo
         from proofroom.adapters.simulation.plot import draw
 
         draw(report, plot)
+        click.echo(one_line(f"{plot}: the run, drawn"), err=True)
     if as_json:
         print_json(report.to_json())
     else:

@@ -120,8 +120,8 @@ def test_it_goes_on_from_where_it_ended(tmp_path: Path) -> None:
     kept, folder = tmp_path / "kept", tmp_path / "web"
     for store in (log_of(size=EARLY), log_of(size=LATER), log_of()):
         publish(store, folder)
-        assert audit_published(PublishedLog(str(folder)), resume=kept) == audit(store)
-    assert audit(log_of(), resume=kept) == audit(log_of())
+        assert audit_published(PublishedLog(str(folder)), resume=kept)._replace(earlier=0) == audit(store)
+    assert audit(log_of(), resume=kept)._replace(earlier=0) == audit(log_of())
     known = log_of(size=EARLY).checkpoints()[-1][1]
     assert audit_published(PublishedLog(str(folder)), resume=kept, against=known).witnessed
     (folder / Tile(0, 0, SIZE).entries_path).write_bytes(b"unread")

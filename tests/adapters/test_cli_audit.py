@@ -56,12 +56,17 @@ def test_all_findings_are_a_table_and_json(room: Path) -> None:
 
 
 def test_the_progress_is_kept(room: Path) -> None:
-    """The second time there is nothing left to read, and the verdict is the same."""
+    """The second time there is nothing left to read, which the report says, and the verdict is the same."""
     progress = room / "progress"
     first = proofroom("audit", "--room", room, "--resume", progress, "--json").json()
-    assert progress.exists()
+    assert (progress.exists(), first.pop("earlier")) == (True, 0)
     edit(room / "log.db", "UPDATE log SET state = x'7b7d' WHERE log_index = 7")  # verified already, so not read again
-    assert proofroom("audit", "--room", room, "--resume", progress, "--json").json() == first
+    again = proofroom("audit", "--room", room, "--resume", progress, "--json").json()
+    assert (again.pop("earlier"), again.pop("sentence")) == (
+        SIZE,
+        first.pop("sentence").replace("verified;", f"verified, {SIZE} of them by an earlier audit;"),
+    )
+    assert again == first
     progress.write_bytes(b"something else")
     ran = proofroom("audit", "--room", room, "--resume", progress)
     assert (ran.status, "remove it to begin anew" in ran.err) == (4, True)
@@ -99,3 +104,12 @@ def test_what_a_published_log_has_no_place_for_is_wrong_usage(room: Path) -> Non
     for option in (["--models"], ["--fuzz", "1"]):
         ran = proofroom("audit", "--from-tiles", room, *option)
         assert (ran.status, "--from-tiles has none" in ran.err) == (2, True)
+
+
+def test_what_needs_a_valid_log_is_not_passed_over(room: Path) -> None:
+    """Whoever asked for it learns that it was not done, as a person and as a program."""
+    edit(room / "log.db", "DELETE FROM checkpoints")
+    ran = proofroom("audit", "--room", room, "--fuzz", "1", "--models")
+    assert (ran.status, "NOT DONE: --fuzz and --models, which need a log that is VALID" in ran.out) == (10, True)
+    assert proofroom("audit", "--room", room, "--models", "--json").json()["not_done"] == ["--models"]
+    assert "not_done" not in proofroom("audit", "--room", room, "--json").json()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import signal
 import subprocess
+import sys
 import termios
 from pathlib import Path
 
@@ -115,13 +117,35 @@ def test_a_checkpoint_that_is_not_text(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["sql", "\udcff"], ["query", "\udcff", "--receipt", "x"], ["receipt", "record", "\udcff"]],
-    ids=lambda words: words[0],
+    [
+        ["sql", "\udcff"],
+        ["query", "\udcff", "--receipt", "x"],
+        ["receipt", "record", "\udcff"],
+        ["show", "record", "\udcff"],
+        ["show", "era", "\udcff", "0"],
+    ],
+    ids=lambda words: " ".join(words[:2]),
 )
 def test_a_word_that_is_not_text(capsys: pytest.CaptureFixture[str], folder: Path, words: list[str]) -> None:
     """A byte that is no UTF-8 comes in as half a character (PEP 383): a name of a file may hold it, nothing else."""
     assert main([*words, "--room", str(folder)]) == 4
-    assert "not text in UTF-8" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert ("not text in UTF-8" in err, "an argument" in err) == (True, False)
+
+
+def test_a_name_that_is_not_text(capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path) -> None:
+    """Files may be called so, and a room too; only DuckDB cannot open one of such a name, and it is that name which is told."""
+    odd = tmp_path / "odd\udcff"
+    odd.symlink_to(folder)
+    assert main(["audit", "--room", str(odd)]) == 0
+    assert main(["checkpoint", "--room", str(odd)]) == 0
+    capsys.readouterr()
+    assert main(["snapshot", str(tmp_path / "sealed\udcff"), "--room", str(odd)]) == 4
+    assert main(["sql", "SELECT 1", "--room", str(odd)]) == 4
+    told = capsys.readouterr().err
+    assert all(
+        f"{name}: DuckDB takes only names in UTF-8" in told for name in ("views.duckdb", "odd\\udcff/views.duckdb")
+    )
 
 
 def test_a_password_is_asked_for_at_a_terminal_only(tmp_path: Path) -> None:
@@ -166,20 +190,37 @@ def test_a_reader_that_goes_away(folder: Path, words: list[str]) -> None:
     assert process.returncode == 141
 
 
-def test_a_full_disk(folder: Path) -> None:
-    """An output that takes no more is an error of its own, not a traceback."""
+@pytest.mark.parametrize("words", [["sql", "FROM range(100000)", "--csv"], ["status", "--json"]], ids=lambda w: w[0])
+def test_a_full_disk(folder: Path, words: list[str]) -> None:
+    """An output that takes no more is an error of its own, on the other one, and no word is lost about the store, which is well."""
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [PROOFROOM, "sql", "FROM range(100000)", "--csv", "--room", str(folder)],
+            [PROOFROOM, *words, "--room", str(folder)],
             stdout=full,
             stderr=subprocess.PIPE,
             env=environment(),
             check=False,
         )
-    assert b"Traceback" not in done.stderr
-    assert (done.returncode, done.stderr.startswith(b"error: ")) == (6, True)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (6, b"error: standard output: No space left on device")
+
+
+def test_ctrl_c_while_the_command_is_being_loaded(tmp_path: Path) -> None:
+    """The process ends as any program does, and shows nothing of what it was loading; where Ctrl-C is not for it, it goes on."""
+    struck = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nraise SystemExit('it went on')\n"
+    (tmp_path / "click.py").write_text(struck, encoding="utf-8")
+    run = "from proofroom.adapters.command import main; main()"
+    for before, end in (("", (-signal.SIGINT, b"")), ("trap '' INT; ", (1, b"it went on\n"))):
+        command = ["sh", "-c", f'{before}exec "$0" -c "$1"', sys.executable, run]
+        done = subprocess.run(
+            command,
+            env=environment(PYTHONPATH=str(tmp_path)),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == end
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:

@@ -204,6 +204,7 @@ def test_as_a_command(tmp_path: Path) -> None:
     assert report["scenario"]["seed"] == 5
     assert report.keys() == set(Report._fields)
     assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
+    assert ran.err.endswith(f"{tmp_path}/run.png: the run, drawn\n")
     told = proofroom("simulate", *numbers).out
     assert told.startswith("seed")
     assert "99.99 % of such worlds" in told

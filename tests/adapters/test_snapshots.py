@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ import pytest
 from proofroom.adapters.projector import root_at
 from proofroom.adapters.snapshots import _name, publish
 from proofroom.adapters.views import ProjectionStopped
+from proofroom.domain.errors import StoreReadOnly, StoreUnavailable
 from proofroom.projections import PROJECTIONS
 from proofroom.testing.histories import History, store_of
 from proofroom.testing.keys import key
@@ -140,6 +142,18 @@ else:
         look()
     look()
 """
+
+
+def test_a_place_where_nothing_can_be_made_is_told_without_numbers(tmp_path: Path) -> None:
+    """What the system says is an error of ours: of a folder below a file, and of one that admits no writes (to all but root)."""
+    closed, file = tmp_path / "closed", tmp_path / "file"
+    closed.mkdir(mode=0o555)
+    file.touch()
+    with pytest.raises(StoreUnavailable, match=r"out: Not a directory$"):
+        publish(store_of(whole_history()), file / "out")
+    if not os.access(closed, os.W_OK):
+        with pytest.raises(StoreReadOnly, match=r"out: Permission denied$"):
+            publish(store_of(whole_history()), closed / "out")
 
 
 def test_another_process_reads_while_the_log_grows(tmp_path: Path) -> None:

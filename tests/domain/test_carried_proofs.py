@@ -62,10 +62,13 @@ def test_what_no_batch_holds_has_no_proof(index: int) -> None:
 
 @pytest.mark.parametrize("era", range(4))
 def test_whole_eras(era: int) -> None:
-    """Each era counts its own, what came to it, and not what it left: one, one, three (two of them refused), none."""
+    """Each era counts its own, what came to it, and not what it left: one, one, three (two of them refused), none; in good English."""
     report = verify(honest().era(CLUSTER, era))
     assert report.verdict is Verdict.VALID, report.sentence()
-    assert f": {[1, 1, 1, 0][era]} attested records," in report.why
+    assert (
+        f": {['1 attested record', '1 attested record', '1 attested record', '0 attested records'][era]}, "
+        in report.why
+    )
 
 
 class Forged(NamedTuple):
