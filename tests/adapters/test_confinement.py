@@ -288,8 +288,8 @@ Path("/proc/sys/user/max_user_namespaces").write_text("0")
 from proofroom.adapters.supervisor import Agent, Limits, run_agent
 from proofroom.domain.errors import AgentFailed
 paths = [sys.argv[1]]
-for agent in ("escape", "escape_and_hang", "escape_and_crash"):
-    try: finished = run_agent(Agent("agents_there:" + agent), sys.argv[2].encode(), Limits(wall_seconds=1.5), paths=paths)
+for agent, seconds in (("escape", 60), ("escape_and_hang", 1.5), ("escape_and_crash", 60)):
+    try: finished = run_agent(Agent("agents_there:" + agent), sys.argv[2].encode(), Limits(wall_seconds=seconds), paths=paths)
     except AgentFailed as e: print(e.code)
     else: print(json.dumps(dict(finished.confinement)))
 """

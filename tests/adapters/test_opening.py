@@ -228,7 +228,7 @@ def test_a_running_ledger_notices_that_its_tail_was_removed(tmp_path: Path, coun
 
         thread = threading.Thread(target=append, daemon=True)
         thread.start()
-        thread.join(5)
+        thread.join(60)
         assert not thread.is_alive()
         assert [type(e) for e in outcome] == [HistoryChanged]
         assert rows_of(tmp_path / LOG) == before

@@ -155,7 +155,7 @@ def test_the_clock_is_read_under_the_lock(place: Place) -> None:
             return log.batch(1, now)
 
         def append_second() -> None:
-            assert inside.wait(10)
+            assert inside.wait(60)
             store.append(1, lambda now: log.batch(1, now))
 
         second = threading.Thread(target=append_second, name="second")
@@ -218,7 +218,7 @@ def test_make_may_read_while_another_thread_waits_to_append(store: Store) -> Non
         return log.batch(1, now)
 
     def second() -> None:
-        assert inside.wait(10)
+        assert inside.wait(60)
         try:
             store.append(1, lambda _: None)
         except LogMoved as e:
