@@ -18,10 +18,12 @@ from proofroom.domain.verifier.proof import File
 from proofroom.domain.verifier.record import (
     check_in_era,
     check_independent,
+    check_links,
     check_record,
     check_round,
     check_source,
     gpu_micro,
+    grants_of,
     in_doubt,
     place,
     thefts_before,
@@ -119,6 +121,8 @@ def check_whole_era(file: File, alone: Sequence[Entry], run: list[Entry]) -> tup
     paid.need(lines == run[len(run) - 1 - len(lines) : -1], "a line was stated before the era was settled")
     _check_seal(late, mine, ledger_key)
     work = _check_work([*alone, *run], [*late, *mine], paid, ledger_key)
+    _check_said(mine, paid)
+    _check_numbers(run, paid)
     check_lines(lines, paid, ledger_key, work)
     attested_count, collected = paid.get("records.attested", int), amount_of(paid, "totals.collected")
     counts = f"{_counted(attested_count, 'attested record')}, {_counted(len(lines), 'line')}"
@@ -154,6 +158,31 @@ def _check_seal(late: Sequence[Entry], mine: Sequence[Entry], ledger_key: str) -
         seal.need(seal.get(name, int) == came + len(indexes), f"the era has other {name}")
 
 
+def _check_said(mine: Sequence[Entry], paid: Entry) -> None:
+    """What the seal says of the era, and of what it leaves to the next, is so, and the payment says it too."""
+    seal, opened = one(mine, "era-sealed"), one(mine, "era-opened")
+    late = seal.get("recorded", int) - sum(e.get("count", int) for e in mine if e.kind == "batch-sealed")
+    same = all(seal.body.get(name) == paid.body.get(name) for name in ("start", "end", "batches", "carried"))
+    same = same and seal.body.get("start") == opened.body.get("start") and seal.get("late", int) == late
+    seal.need(same, "the seal says other things of the era")
+
+
+def _check_numbers(run: Sequence[Entry], paid: Entry) -> None:
+    """The rounds of the cluster follow each other: none was begun and then forgotten for another draw."""
+    own, number = [e for e in run if e.body.get("cluster") == paid.body.get("cluster")], -1
+    tallies = [e for e in own if e.kind == "round-tallied"]
+    firsts = {(e.get("era", int), e.get("batch", int)): e.get("round", int) for e in tallies if not e.body.get("level")}
+    for e in own:
+        if e.kind == "batch-sealed":
+            began = firsts.get((e.get("era", int), e.get("batch", int)), number)
+        elif e.kind == "round-tallied" and "next_round" in e.body:
+            began = e.get("next_round", int)
+        else:
+            continue
+        e.need(number in (-1, began), "its round is not the cluster's next")
+        number = began + (began >= 0)
+
+
 def run_of(file: File) -> list[Entry]:
     """The entries of the file's run: a part of the log without a gap."""
     value = proof.take(file.value, "run", dict)
@@ -176,9 +205,20 @@ def _check_work(entries: Sequence[Entry], mine: Sequence[Entry], paid: Entry, le
     records = [e for e in mine if e.kind == "activity"]
     queues, attested, judged = defaultdict[str, list[Entry]](list), Counter[tuple[str, ...]](), Counter[str]()
     decided, most, thefts, ids = Counter[str](), Counter[str](), thefts_before(entries, paid), set[str]()
+    served, grants, openings = (
+        defaultdict[str, set[str]](set),
+        grants_of(entries),
+        [e for e in mine if e.kind == "era-opened"],
+    )
+    providers = {
+        e.get("basis.node", str): e.get("credit", str).removeprefix("provider:")
+        for e in mine
+        if e.kind == "payout" and e.body.get("role") == "provider"
+    }
     for record in records:
         check_source(record)
         check_in_era(record, paid)
+        check_links(grants, record, whole=False)
         record.need(record.get("record_id", str) not in ids, "a record of this id was counted before")
         ids.add(record.get("record_id", str))
         queues[record.get("signers.orchestrator", str)].append(record)
@@ -192,11 +232,14 @@ def _check_work(entries: Sequence[Entry], mine: Sequence[Entry], paid: Entry, le
         batch.need(holds, "the batch is not of the oldest unsealed records")
         outcome = check_round(entries, batch, ledger_key)
         batch.need(not outcome.open, "nobody judged what was left open")
-        check_independent(outcome, batch, sealed)
+        owners = [providers.get(record.get("node", str), "") for record in sealed]
+        check_independent(outcome, batch, [*sealed, *openings], *owners)
         for verdict in ("attested", "rejected", "left_out"):
             decided[verdict] += getattr(outcome, verdict).bit_count()
         agreed = [record for i, record in enumerate(sealed) if outcome.attested >> i & 1]
         attested.update(party for record in agreed for party in parties(record))
+        for record in agreed:
+            served[record.get("node", str)].add(record.get("customer", str))
         *upheld, by = uphold(outcome, thefts, count)
         judged.update(by)
         stolen = sum(1 << i for i, record in enumerate(sealed) if _is_stolen(thefts, record))
@@ -210,7 +253,24 @@ def _check_work(entries: Sequence[Entry], mine: Sequence[Entry], paid: Entry, le
     paid.need(
         inner_root(leaves) == untag(paid.get("completeness_root", str)), "the records give another completeness root"
     )
-    return Work(attested, judged)
+    gone, all_named = _gone(entries, paid)
+    return Work(attested, Counter({v: n for v, n in judged.items() if v not in gone}), served, all_named)
+
+
+def _gone(entries: Sequence[Entry], paid: Entry) -> tuple[set[str], bool]:
+    """Who withheld a beacon value in a round of the era, or was removed in the meantime, and earns nothing; whether all are named."""
+    gone, all_named, shown = set[str](), True, defaultdict[int, set[str]](set)
+    for e in (e for e in entries if e.body.get("cluster") == paid.body.get("cluster")):
+        if e.kind == "beacon-revealed":
+            shown[e.get("round", int)].add(e.get("validator", str))
+        elif e.kind == "round-opened" and place(e) == place(paid):
+            missing = set(map(str, e.get("missing", list)))
+            e.need(not missing & shown[e.get("round", int)], "who revealed its value is said to be missing")
+            all_named = all_named and e.get("assurance.missing", int) == len(missing)
+            gone |= missing
+        elif e.kind == "slashed":
+            gone.add(str(e.get("basis", dict).get("validator")))
+    return gone, all_named
 
 
 def _check_counts(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from proofroom.domain.verifier.entry import Entry, untag
@@ -44,7 +44,11 @@ class Work(NamedTuple):
     attested: Counter[tuple[str, ...]]
     """Records by ``("agent" | "customer" | "node", key)``, and by ``("fee", customer, listing)`` where they were sold."""
     judged: Counter[str]
-    """By validator: records that it judged as the rounds did."""
+    """By validator that may earn: records that it judged as the rounds did."""
+    served: Mapping[str, set[str]] = {}
+    """By node: customers of which it has attested records."""
+    all_named: bool = True
+    """Whether it is known of all validators if they may earn."""
 
 
 def check_lines(lines: Sequence[Entry], paid: Entry, ledger_key: str, work: Work) -> int:
@@ -78,11 +82,37 @@ def check_lines(lines: Sequence[Entry], paid: Entry, ledger_key: str, work: Work
             sums["fees"] += amount_of(line, "basis.fee")
             sums["fees_debt"] += amount_of(line, "basis.debt")
     paid.need(not any(accounts.values()), "debits and credits differ")
+    _check_shares(lines, paid, work)
     paid.need(not uncharged, "attested work is not charged")
     totals = TOTALS | (FEE_TOTALS if sums["fees"] or "fees_charged" in paid.get("totals", dict) else {})
     for total, role in totals.items():
         paid.need(amount_of(paid, f"totals.{total}") == sums[role], f"the lines give another total {total}")
     return len(lines)
+
+
+def _check_shares(lines: Sequence[Entry], paid: Entry, work: Work) -> None:
+    """Validators share their part by what they judged, to the unit; no node gets more than its customers paid."""
+    got = {role: dict[str, int]() for role in ROLES}
+    for line in lines:
+        party = {"charge": "customer", "provider": "node"}.get(line.body["role"], "validator")
+        got[line.body["role"]][str(line.get("basis", dict).get(party))] = amount_of(line, "amount")
+    judged = sorted(v for v, records in work.judged.items() if records)
+    parts = split(sum(got["validator"].values()), [work.judged[v] for v in judged])
+    shared = {v: part for v, part in zip(judged, parts, strict=True) if part} == got["validator"]
+    paid.need(shared or not work.all_named, "validators did not share by what they judged")
+    for node, amount in got["provider"].items():
+        most = sum(got["charge"].get(customer, 0) for customer in work.served.get(node, ()))
+        paid.need(amount <= most, "a node gets more than its customers paid")
+
+
+def split(total: int, weights: Sequence[int]) -> list[int]:
+    """The total in proportion to the weights, to the unit: the largest remainders are rounded up, the first of equal ones before others."""
+    whole = sum(weights)
+    parts = [total * weight // whole for weight in weights]
+    by_rest = sorted(range(len(weights)), key=lambda i: -(total * weights[i] % whole))
+    for i in by_rest[: total - sum(parts)]:
+        parts[i] += 1
+    return parts
 
 
 def check_line(line: Entry, paid: Entry) -> str:

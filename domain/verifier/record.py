@@ -86,9 +86,9 @@ def check_in_era(work: Entry, paid: Entry) -> None:
 def _check_batch(entries: Sequence[Entry], work: Entry, batch: Entry) -> None:
     """The batch is of the record's era, or of a later one to which that and each one between left their late records."""
     cluster, era = work.get("cluster", str), work.get("era", int)
-    seals = {place(e): e for e in entries if e.kind == "era-sealed"}
+    seals = [e for e in entries if e.kind == "era-sealed"]
     for number in range(era, max(era, batch.get("era", int))):
-        seal = seals.get((cluster, number))
+        seal = next((e for e in seals if place(e) == (cluster, number)), None)
         if seal is None:
             break
         seal.signed_by(entries[0].get("ledger_key", str))
@@ -112,18 +112,46 @@ def doubts(entries: Iterable[Entry], work: Entry, paid: Entry | None) -> list[st
     return []
 
 
-def _check_grant(entries: Iterable[Entry], work: Entry) -> list[str]:
-    """Every link from the grant that the record names up to the wallet's covers its scope, and was in force at the record's index."""
+class Grants(NamedTuple):
+    """What a file holds of grants and delegations."""
+
+    by_id: dict[str, Entry]
+    versions: dict[tuple[str, ...], list[Entry]]
+    """By who grants to whom."""
+
+
+def grants_of(entries: Iterable[Entry]) -> Grants:
+    """All of them, as recorded first."""
+    grants = Grants({}, {})
+    for e in (e for e in entries if e.kind in ("grant", "grant-wire", "delegation")):
+        grants.by_id.setdefault(e.id, e)
+        grants.versions.setdefault(_parties(e), []).append(e)
+    return grants
+
+
+def _check_grant(entries: Sequence[Entry], work: Entry) -> list[str]:
+    """Every link from the grant that the record names up to the wallet's is there and holds; and so what rests on the wallet's word."""
+    user, notes = check_links(grants_of(entries), work)
+    _check_certificate(entries, work, user)
+    return notes
+
+
+def check_links(grants: Grants, work: Entry, *, whole: bool = True) -> tuple[str, list[str]]:
+    """Every link from the grant that the record names up to the wallet's covers its scope, and was in force at the record's index.
+
+    Unless the file is to hold the ``whole`` of it, it ends at the first that is not there. Gives the wallet, and what happened later.
+    """
     user, notes, below = "", list[str](), work
     agent, link_id, scope = work.get("agent", str), work.get("grant", str), work.get("vault_scope", str)
-    grants = [e for e in entries if e.kind in ("grant", "grant-wire", "delegation")]
     for _ in range(MAX_LINKS):
-        link = next((e for e in grants if e.id == link_id), None)
+        link = grants.by_id.get(link_id)
+        if link is None and not whole:
+            return user, notes
         if link is None:
             raise Fault("the file does not hold the grant that the record names, or one above it", work.index)
         user = link.get("user_pub_key", str)
         giver = link.get("delegator", str) if link.kind == "delegation" else user
-        versions = [e for e in grants if _parties(e) == _parties(link)]
+        versions = grants.versions[_parties(link)]
         for version in versions:
             version.signed_by(giver)
         passed_on = below is work or (user == below.get("user_pub_key", str) and link.get("metadata.delegable", bool))
@@ -142,15 +170,14 @@ def _check_grant(entries: Iterable[Entry], work: Entry) -> list[str]:
         later = [e.index for e in versions if e.index > work.index and e.get("revoked", bool)]
         notes += [f"the grant was revoked later, at entry {later[0]}"] if later else []
         if link.kind != "delegation":
-            _check_certificate(entries, work, user)
-            return notes
+            return user, notes
         below, agent, link_id = link, giver, link.get("parent", str)
     raise Fault("more delegations in a row than are allowed", work.index)
 
 
-def _parties(grant: Entry) -> tuple[Any, ...]:
+def _parties(grant: Entry) -> tuple[str, ...]:
     """Who grants to whom: versions of one grant share it."""
-    return tuple(map(grant.body.get, ("user_pub_key", "agent_service_pub_key", "delegator")))
+    return tuple(str(grant.body.get(name)) for name in ("user_pub_key", "agent_service_pub_key", "delegator"))
 
 
 def _scopes(grant: Entry) -> list[str]:
@@ -218,7 +245,9 @@ def check_round(entries: Sequence[Entry], batch: Entry, ledger_key: str) -> Outc
     for level, tally in enumerate(tallies):
         tally.signed_by(ledger_key)
         asked = bits(tally, "judged", count) if level else left
-        tally.need(asked == left and tally.body.get("level", 0) == level, "it judges other records than were left open")
+        follows = not level or tally.body.get("round") == tallies[level - 1].body.get("next_round")
+        same = asked == left and tally.body.get("level", 0) == level and follows
+        tally.need(same, "it judges other records than were left open")
         seats, votes = _count(entries, of_batch, batch, tally, ledger_key)
         thefts = thefts_before(entries, tally)
         trusted = [v for v in votes if not in_doubt(thefts, v.validator, v.at)]
@@ -232,12 +261,17 @@ def check_round(entries: Sequence[Entry], batch: Entry, ledger_key: str) -> Outc
         attested, rejected, left = attested | yes, rejected | no, passed
         left_out |= given[0] & ~yes | given[1] & ~no
         rounds.append((yes, no, seats, votes))
+    counted = [tally.body["round"] for tally in tallies]
+    waiting = [e for e in of_batch if e.kind == "round-opened" and e.body.get("round") not in counted]
+    batch.need(not waiting or left > 0, "a committee was drawn for it whose votes nobody counted")
     return Outcome(attested, rejected, left_out & ~attested & ~rejected, left, rounds)
 
 
-def check_independent(outcome: Outcome, batch: Entry, works: Iterable[Entry]) -> None:
+def check_independent(outcome: Outcome, batch: Entry, works: Sequence[Entry], *others: str) -> None:
     """Nobody votes on what it signed, or has a part in."""
-    parties = {who for e in works for who in (*e.signers, e.body.get("customer"), e.body.get("agent"))}
+    parties = {str(who) for e in works for who in (*e.signers, e.body.get("customer"), e.body.get("agent"))}
+    creators = [c for e in works if e.kind == "listing" for c in e.get("creators", list) if type(c) is dict]
+    parties |= {*others, *(str(c.get("creator")) for c in creators)}
     voters = {vote.validator for *_, votes in outcome.rounds for vote in votes}
     batch.need(not voters & parties, "a party to it votes on it")
 

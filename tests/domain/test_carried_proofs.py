@@ -121,6 +121,9 @@ FORGED = {
     "one left out": Forged("it left other records", era(1), {}, without=LATE),
     "a record of the era itself": Forged("it was not left to the era", era(1), {LATE: set_to("era", 1)}),
     "a record of another cluster": Forged("it was not left to the era", era(1), {LATE: set_to("cluster", "dragon-2")}),
+    "left, and kept from the next": Forged(
+        "the seal says other things", era(0), {SEALS[0]: lambda body: body.pop("carried")}
+    ),
     "one more carried": Forged("left to the next era", era(1), {PAID[1]: set_to("carried", 3)}),
     "refused and not counted": Forged("give other counts", era(2), {PAID[2]: set_to("records.recorded", 1)}),
 }

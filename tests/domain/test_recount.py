@@ -22,7 +22,7 @@ from proofroom.domain.statements.settlement import Payout
 from proofroom.domain.verifier import Verdict
 from proofroom.domain.voting import make_vote, write_bitmap
 from proofroom.testing.histories import History, resign, store_of
-from proofroom.testing.keys import key
+from proofroom.testing.keys import key, key_of
 from strategies.consenting import rotate
 from strategies.forging import Change, become, body_at, forge, id_at, indexes, proven_history, set_to
 from strategies.selling import TENTH, list_work, open_market
@@ -41,7 +41,14 @@ CHARGES = [i for i in LINES if body_at(i)["role"] == "charge"]
 JUDGE = next(i for i in LINES if body_at(i)["role"] == "validator")
 RECORDS, SEALED = indexes("activity"), indexes("era-sealed")[0]
 FIRST = body_at(RECORDS[0])
-UNDECIDED = indexes("round-tallied")[2]
+UNDECIDED, ROUND = indexes("round-tallied")[2], indexes("round-opened")[1]
+JUDGES = [i for i in LINES if body_at(i)["role"] == "validator"]
+JUDGED = body_at(JUDGE)["basis"]
+REVEALED = next(
+    i
+    for i in indexes("beacon-revealed")
+    if (body_at(i)["round"], body_at(i)["validator"]) == (body_at(ROUND)["round"], JUDGED["validator"])
+)
 STRANGER, EARLIER = key("stranger"), "2026-03-01T08:00:00Z"
 _PROVIDER = f"provider:{STRANGER.keyid}"
 
@@ -104,6 +111,28 @@ FORGED = {
     "seal by a stranger": Forged("the era-sealed is not signed", {}, {SEALED: [STRANGER]}),
     "records at the seal": Forged("the era has other recorded", {SEALED: set_to("recorded", lambda n: n + 1)}),
     "batches at the seal": Forged("the era has other batches", {SEALED: set_to("batches", lambda n: n - 1)}),
+    "seal with another start": Forged(
+        "the seal says other things", {i: set_to("start", "2026-03-01T09:00:01Z") for i in (SEALED, PAID)}
+    ),
+    **{
+        f"{name} of the payment": Forged("the seal says other things", {PAID: set_to(name, value)})
+        for name, value in (("start", "2026-02-28T09:00:00Z"), ("end", EARLIER), ("batches", 4))
+    },
+    "late records": Forged("the seal says other things", {SEALED: set_to("late", lambda n: n + 1)}),
+    "a round of a later number": Forged("not the cluster's next", {UNDECIDED: set_to("round", 3)}),
+    "somebody who revealed is missing": Forged(
+        "said to be missing", {ROUND: both(set_to("missing", [JUDGED["validator"]]), set_to("assurance.missing", 1))}
+    ),
+    "somebody who was missing is paid": Forged(
+        "counts other records", {ROUND: set_to("missing", [JUDGED["validator"]]), REVEALED: set_to("round", 99)}
+    ),
+    "the manager votes": Forged("a party to it votes on it", {}, {OPENED: [key_of(JUDGED["validator"])]}),
+    "a provider votes": Forged(
+        "a party to it votes on it", {PROVIDER: set_to("credit", f"provider:{JUDGED['validator']}")}
+    ),
+    "one validator's part goes to another": Forged(
+        "did not share by what they judged", {JUDGE: set_to("amount", less), JUDGES[1]: set_to("amount", more)}
+    ),
     "left to a committee that never sat": Forged(
         "nobody judged what was left open", {UNDECIDED: set_to("escalated", write_bitmap(1, 1))}
     ),
@@ -186,6 +215,20 @@ def test_whole_eras() -> None:
         report = verify(forge().era(CLUSTER, number))
         assert report.verdict is Verdict.VALID, report.sentence()
         assert f"era {number} of {CLUSTER}" in report.why
+
+
+def test_a_grant_that_is_no_longer_in_force_while_the_era_runs() -> None:
+    """Where the run holds the grant of a record, the record is held against it."""
+    granted = indexes("grant")[1]
+    for change in (
+        set_to("revoked", True),
+        set_to("expires_at", EARLIER),
+        set_to("created_at", "2026-03-03T09:00:00Z"),
+    ):
+        report = verify(forge({granted: change}).era(CLUSTER, 1))
+        assert (report.verdict, report.at) == (Verdict.REVOKED_GRANT, indexes("activity")[-1]), report.sentence()
+    report = verify(forge({granted: set_to("metadata.limits", {"cpu_ms": 49_999})}).era(CLUSTER, 1))
+    assert "used more than the grant" in report.why
 
 
 def test_a_leaf_with_a_fraction() -> None:

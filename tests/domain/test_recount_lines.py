@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given as drawn
+from hypothesis import strategies as st
 
-from proofroom.domain import merkle
+from proofroom.domain import merkle, money
 from proofroom.domain import recount_lines as lines
 from proofroom.domain.verifier.entry import Entry, untag
 from proofroom.domain.verifier.tree import inner_leaf
@@ -83,7 +85,8 @@ def work_of(given: list[Entry]) -> lines.Work:
             attested["node", body["node"]] = body["records"]
         elif body["role"] == "validator":
             judged[body["validator"]] = body["records"]
-    return lines.Work(attested, judged)
+    customers = {of[1] for of in attested if of[0] == "customer"}
+    return lines.Work(attested, judged, {of[1]: customers for of in attested if of[0] == "node"})
 
 
 def hold(
@@ -208,6 +211,42 @@ def test_who_is_charged() -> None:
     work = work_of(SOLD)
     work.attested.update({("agent", "a"): 1, ("node", "idle"): 1})
     assert hold(SOLD, work=work) == ""
+
+
+def test_what_validators_share() -> None:
+    """Goes by what they judged, to the unit, and nobody is left out; unless it is not known who may earn at all."""
+    judges = Counter({"v": 1, "w": 3, "x": 3})
+    work = work_of(PAID)._replace(judged=judges)
+
+    def said(*amounts: int, known: bool = True) -> str:
+        given = zip(judges.items(), amounts, strict=True)
+        parts = [line("validator", a, validator=v, records=n) for (v, n), a in given if a]
+        paid_in = line("charge", sum(amounts))
+        return hold([paid_in, *parts], work=work._replace(all_named=known))
+
+    shares = "validators did not share by what they judged"
+    assert (
+        said(1, 3, 3) == said(1, 2, 2) == said(0, 1, 1) == said(0, 1, 0) == said(100, 300, 300) == said(0, 0, 0) == ""
+    )
+    for amounts in ((2, 3, 2), (1, 2, 4), (7, 0, 0), (0, 4, 3), (1, 3, 4), (0, 0, 1), (101, 299, 300)):
+        assert said(*amounts) == shares
+        assert said(*amounts, known=False) == ""
+
+
+@drawn(st.integers(0, 10**6), st.lists(st.integers(1, 10**6), min_size=1, max_size=9))
+def test_splits(total: int, weights: list[int]) -> None:
+    """As the ledger splits."""
+    assert lines.split(total, weights) == money.split(total, weights)
+
+
+def test_what_nodes_get() -> None:
+    """At most what was collected from those whom they served: no node draws on the money of another's customers."""
+    given = [line("charge", 9), line("charge", 1, customer="w"), line("provider", 9), line("provider", 1, node="m")]
+    work = work_of(given)._replace(served={"n": {"u"}, "m": {"w"}})
+    assert hold(given, work=work) == hold(given, work=work._replace(served={"n": {"u", "w"}, "m": {"w", "z"}})) == ""
+    shifted = [*given[:2], change(given[2], amount="8"), change(given[3], amount="2")]
+    assert hold(shifted, work=work) == "a node gets more than its customers paid"
+    assert hold(shifted, work=work._replace(served={"n": {"u"}, "m": {"w", "u"}})) == ""
 
 
 def test_records_of_a_line() -> None:

@@ -90,7 +90,7 @@ def test_is_small() -> None:
     """Lines of code, blank lines, comments and docstrings not counted: the verifier of receipts, and with what records and money claim."""
     sizes = {file.name: len(code_lines(file)) for file in [*PACKAGE.glob("*.py"), *PACKAGE.parent.glob("recount*.py")]}
     assert 300 < sum(size for name, size in sizes.items() if not name.startswith("rec")) < 600
-    assert sum(sizes.values()) < 1_100
+    assert sum(sizes.values()) < 1_200
 
 
 def code_lines(file: Path) -> set[int]:

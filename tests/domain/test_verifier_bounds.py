@@ -20,6 +20,7 @@ from strategies.bare import (
     round_of,
     stolen,
     unfounded,
+    why,
 )
 
 # --- the batch
@@ -178,7 +179,7 @@ def test_when_votes_count() -> None:
 
 def test_a_second_committee() -> None:
     """Judges what the first left open, all of it, and nothing else; what it attests counts."""
-    first = round_of(9, [(0b111111001, {})] * 3, 0b111111001, escalated=b64(0b110, 9))
+    first = round_of(9, [(0b111111001, {})] * 3, 0b111111001, escalated=b64(0b110, 9), next_round=1)
     second: dict[str, Any] = {"start": 100, "round": 1, "level": 1}
 
     def later(given: int, asked: int, attested: int, rejected: int = 0, **more: Any) -> list[Entry]:
@@ -191,11 +192,41 @@ def test_a_second_committee() -> None:
         assert (
             unfounded(9, *first, *later(0b1111, asked, asked & 0b110)) == "it judges other records than were left open"
         )
+    for other in (0, 2):
+        first[-1].body["next_round"] = other
+        assert "than were left open" in unfounded(9, *first, *later(0b110, 0b110, 0b110))
+    first[-1].body["next_round"] = 1
     for level in (0, 2):
         assert "than were left open" in unfounded(9, *first, *later(0b111, 0b110, 0b110, level=level))
     none = round_of(9, [(0b001, {})] * 3, 0b001)
     for asked in (0b110, 0b001, 0b010):
         assert "than were left open" in unfounded(9, *none, *later(0b111, asked, asked))
+
+
+def test_a_committee_that_is_not_heard() -> None:
+    """Of each that was drawn the votes are counted, but of one that has yet to judge what was passed on to it."""
+    held, said = round_of(9, [(0b111, {})] * 3, 0b111, start=200, round=5), "a committee was drawn for it"
+    for number in (0, 4, 6):
+        drawn = round_of(9, [(0, {})] * 3, 0, start=20, round=number)[:-1]
+        assert unfounded(9, *drawn, *held).startswith(said)
+    passed = round_of(9, [(0b111111001, {})] * 3, 0b111111001, escalated=b64(0b110, 9), next_round=1)
+    waiting = round_of(9, [(0b110, {})] * 3, 0, start=100, round=1)[:-1]
+    assert judged(9, *passed, *waiting) == (0b111111001, 0, 0)
+    other = [entry(e.index, e.kind, e.body | {"batch": 1}, *e.signers) for e in waiting if e.kind == "round-opened"]
+    assert judged(9, *held, *other) == (0b111, 0, 0)
+
+
+def test_who_may_judge() -> None:
+    """Nobody who signed it, pays, works or sells, made what is sold, or is named besides."""
+    held = batch(9)
+    outcome = record.check_round([GENESIS, held, *round_of(9, [(1, {})] * 3, 1)], held, LEDGER)
+    voter, said = VOTERS[1], "a party to it votes on it"
+    listing = entry(6, "listing", {"creators": [{"creator": "x", "weight": 1}, {"creator": voter, "weight": 1}]}, "a")
+    works = [entry(5, "activity", {}, "a", voter), entry(5, "activity", {"customer": voter}), listing]
+    for one in (*works, entry(5, "payer", {"agent": voter})):
+        assert why(record.check_independent, outcome, held, [entry(4, "x", {}), one]) == said
+    assert why(record.check_independent, outcome, held, [entry(4, "x", {"customer": "x"})], VOTERS[3]) == ""
+    assert why(record.check_independent, outcome, held, [], "x", voter) == said
 
 
 def test_what_is_passed_on() -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from proofroom.domain.verifier import Verdict, record
 from proofroom.domain.verifier.entry import Entry
+from proofroom.domain.verifier.verdict import Fault
 from strategies.bare import (
     ENDED,
     certificate,
@@ -18,6 +21,8 @@ from strategies.bare import (
     refused,
     why,
 )
+
+TIMES = ("started_at", "ended_at")
 
 # --- consent
 
@@ -120,6 +125,22 @@ def test_a_version_that_is_recorded_again() -> None:
     assert (said, verdict) == ("the grant at entry 6 was replaced or revoked at entry 5", Verdict.REVOKED_GRANT)
     assert granted(grant(4, id="N"), grant(5), certificate()) == []
     assert granted(grant(5), grant(301, id="N", created_at=made_at(6)), certificate()) == []
+
+
+def test_as_far_as_a_run_of_the_log_shows() -> None:
+    """The links that stand there hold; those of before are not asked for, nor what they passed on."""
+    work = entry(300, "activity", {"grant": "L1", "agent": "s1", "vault_scope": "v / s"} | dict.fromkeys(TIMES, ENDED))
+    below = link(4, "L1", "agent", "s1", "G")
+
+    def said(*entries: Entry) -> str:
+        return why(lambda: record.check_links(record.grants_of(entries), work, whole=False))
+
+    assert said() == said(grant(3)) == said(below) == said(below, grant(3)) == ""
+    assert said(below, link(299, "L2", "agent", "s1", "G")).startswith("the grant at entry 4 was replaced")
+    assert said(below, grant(299, id="H")) == ""
+    assert said(grant(3), below, grant(299, id="H")).startswith("the grant at entry 3 was replaced")
+    with pytest.raises(Fault, match="or one above it"):
+        record.check_links(record.grants_of([below]), work)
 
 
 def test_links_in_a_row() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from proofroom.domain import merkle
@@ -43,6 +45,24 @@ def test_an_era_that_left_less_than_nothing() -> None:
     seal = entry(20, "era-sealed", {"cluster": "c", "era": 3, "carried": -1}, LEDGER)
     with pytest.raises(Fault, match="it left no such record"):
         record._check_batch([entry(0, "genesis", {"ledger_key": LEDGER}, LEDGER), seal], work, held)
+
+
+def test_names_that_are_none() -> None:
+    """What stands beside the record may name a list where a party or a cluster belongs: it is looked past, and ends no verifier."""
+    work, held = (
+        entry(10, "activity", {"cluster": "c", "era": 3}),
+        entry(30, "batch-sealed", {"cluster": "c", "era": 4}),
+    )
+    genesis = entry(0, "genesis", {"ledger_key": LEDGER}, LEDGER)
+    for kind in ("era-sealed", "round-tallied"):
+        with pytest.raises(Fault, match="it is not the batch of the record"):
+            record._check_batch([genesis, entry(20, kind, {"cluster": ["c"], "era": 3})], work, held)
+    outcome = record.check_round([genesis, batch(9), *round_of(9, [(1, {})] * 3, 1)], batch(9), LEDGER)
+    others: list[dict[str, Any]] = [{"agent": ["a"]}, {"customer": {}}, {"creators": [5, {}, {"creator": []}]}]
+    for body in others:
+        record.check_independent(outcome, batch(9), [entry(5, "listing", {"creators": []} | body, "x")])
+    delegation = entry(4, "delegation", grant(4).body | {"delegator": ["d"]}, "user")
+    assert granted(grant(3), certificate(), delegation) == []
 
 
 @pytest.mark.parametrize("other", ["aaa", "zzz"])

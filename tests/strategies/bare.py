@@ -14,8 +14,8 @@ from proofroom.domain.verifier.verdict import Fault
 
 LEDGER = "ed25519:1ed9e4"
 ENDED = "2026-03-01T10:00:00.500Z"
-DONE = {"started_at": "1970-01-01T00:00:00Z", "ended_at": "1970-01-01T00:00:00Z"}
-"""Work of long ago."""
+DONE = {"started_at": "1970-01-01T00:00:00Z", "ended_at": "1970-01-01T00:00:00Z", "grant": "G", "vault_scope": "v / s"}
+"""Work of long ago, under a grant of before."""
 BEGAN = {"start": "1970-01-01T00:00:00Z"}
 """An era of that time."""
 

@@ -236,7 +236,7 @@ FORGED = {
     ),
     "a voter who listed it": Forged(
         "a party to it votes on it",
-        {EARLY: become({})},
+        {EARLY: become({"creators": []})},
         {EARLY: [key_of(VOTER)]},
         {EARLY: "listing"},
         more=[EARLY],
