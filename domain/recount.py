@@ -21,6 +21,7 @@ from proofroom.domain.verifier.record import (
     check_links,
     check_record,
     check_round,
+    check_sizes,
     check_source,
     gpu_micro,
     grants_of,
@@ -32,6 +33,8 @@ from proofroom.domain.verifier.record import (
 from proofroom.domain.verifier.tree import check_inclusion, inner_node, log_leaf, log_node
 from proofroom.domain.verifier.verdict import Fault, Report, Verdict
 
+MISSING_LISTED = 128
+"""Of those who withheld a beacon value a round names so many."""
 USAGE = {
     "cpu_ms": "compute.cpu_ms",
     "byte_seconds": "data.byte_seconds",
@@ -232,6 +235,7 @@ def _check_work(entries: Sequence[Entry], mine: Sequence[Entry], paid: Entry, le
         batch.need(holds, "the batch is not of the oldest unsealed records")
         outcome = check_round(entries, batch, ledger_key)
         batch.need(not outcome.open, "nobody judged what was left open")
+        check_sizes(outcome, batch)
         owners = [providers.get(record.get("node", str), "") for record in sealed]
         check_independent(outcome, batch, [*sealed, *openings], *owners)
         for verdict in ("attested", "rejected", "left_out"):
@@ -266,7 +270,9 @@ def _gone(entries: Sequence[Entry], paid: Entry) -> tuple[set[str], bool]:
         elif e.kind == "round-opened" and place(e) == place(paid):
             missing = set(map(str, e.get("missing", list)))
             e.need(not missing & shown[e.get("round", int)], "who revealed its value is said to be missing")
-            all_named = all_named and e.get("assurance.missing", int) == len(missing)
+            told = e.get("assurance.missing", int)
+            e.need(told == len(missing) or told > len(missing) == MISSING_LISTED, "other numbers are missing")
+            all_named = all_named and told == len(missing)
             gone |= missing
         elif e.kind == "slashed":
             gone.add(str(e.get("basis", dict).get("validator")))

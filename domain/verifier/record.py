@@ -20,7 +20,6 @@ MAX_LINKS = 4
 SKEW_MS = 300_000
 """By how much the clocks of parties may differ from the ledger's."""
 Path = Sequence[bytes]
-RELIED = ("grant", "grant-wire", "delegation", "agent-key", "payer", "listing")
 ROLES = ("agent-derived-key", "orchestrator", "agent-runtime")
 REJECTS = ("overclaimed-cpu", "overclaimed-gpu", "overclaimed-bytes", "out-of-scope", "result-mismatch")
 
@@ -55,18 +54,19 @@ def check_record(
     ``paid`` is the payment of its era, for whoever checks that as well.
     """
     work, batch = one(entries, "activity"), one(entries, "batch-sealed")
-    notes = _check_grant(entries, work)
-    notes += [f"ERASED at entry {e.index}: {e.get('what', str)}" for e in entries if e.kind == "erased"]
+    relied, user, notes = _check_grant(entries, work)
+    notes += _erased(entries, work, user)
     check_source(work)
     batch.signed_by(work.get("signers.orchestrator", str))
     _check_batch(entries, work, batch)
     leaf = inner_leaf(b"\x00", untag(work.id))
     check_inclusion(leaf, position, batch.get("count", int), path, untag(batch.get("root", str)), inner_node)
     outcome = check_round(entries, batch, entries[0].get("ledger_key", str))
-    check_independent(outcome, batch, [work, *(e for e in entries if e.kind in RELIED)])
+    check_independent(outcome, batch, [work, *relied])
+    check_sizes(outcome, batch)
     if not outcome.attested >> position & 1:
         raise Fault("the record was not attested: it does not pay", work.index, Verdict.SUSPECT)
-    notes += doubts(entries, work, paid)
+    notes += doubts(entries, [work, *relied], paid)
     return f"record {work.get('record_id', str)} was granted, and attested by two thirds", notes
 
 
@@ -98,16 +98,15 @@ def _check_batch(entries: Sequence[Entry], work: Entry, batch: Entry) -> None:
     batch.need(place(batch) == (cluster, era) and batch.index > work.index, "it is not the batch of the record")
 
 
-def doubts(entries: Iterable[Entry], work: Entry, paid: Entry | None) -> list[str]:
+def doubts(entries: Iterable[Entry], relied: Sequence[Entry], paid: Entry | None) -> list[str]:
     """A compromise that reaches back to a signature on the record, or on what it relies on: what is not paid by then is in doubt."""
-    signed = [(who, work.index) for who in work.signers]
-    signed += [(who, e.index) for e in entries if e.kind in RELIED and e.index < work.index for who in e.signers]
+    signed = [(who, e.index) for e in relied for who in e.signers]
     for e in (e for e in entries if e.kind == "compromise"):
         identity, since = e.get("identity", str), e.get("since_index", int)
         if any(who == identity and since <= index < e.index for who, index in signed):
             why = f"a party to it declared at entry {e.index} that its key was compromised"
             if paid is None or paid.index > e.index:
-                raise Fault(why, work.index, Verdict.SUSPECT)
+                raise Fault(why, relied[0].index, Verdict.SUSPECT)
             return [f"after it was paid, {why}"]
     return []
 
@@ -129,24 +128,34 @@ def grants_of(entries: Iterable[Entry]) -> Grants:
     return grants
 
 
-def _check_grant(entries: Sequence[Entry], work: Entry) -> list[str]:
-    """Every link from the grant that the record names up to the wallet's is there and holds; and so what rests on the wallet's word."""
-    user, notes = check_links(grants_of(entries), work)
-    _check_certificate(entries, work, user)
-    return notes
+def _check_grant(entries: Sequence[Entry], work: Entry) -> tuple[list[Entry], str, list[str]]:
+    """What the record relies on is there and holds: all of it, the wallet, and what happened later."""
+    links, notes = check_links(grants_of(entries), work)
+    user = links[-1].get("user_pub_key", str)
+    return [*links, *_check_certificate(entries, work, user)], user, notes
 
 
-def check_links(grants: Grants, work: Entry, *, whole: bool = True) -> tuple[str, list[str]]:
+def _erased(entries: Iterable[Entry], work: Entry, user: str) -> list[str]:
+    """What the wallet says, of the record's own input or result, that it had destroyed."""
+    payloads = [
+        f"{work.get(name, str)} of {work.get('record_id', str)}" for name in ("input_commitment", "result_hash")
+    ]
+    said = [e for e in entries if e.kind == "erased" and e.signers == {user} and e.get("what", str) in payloads]
+    said = [e for e in said if e.body.get("vault_scope") == work.get("vault_scope", str)]
+    return [f"ERASED at entry {e.index}: {e.body['what']}" for e in said]
+
+
+def check_links(grants: Grants, work: Entry, *, whole: bool = True) -> tuple[list[Entry], list[str]]:
     """Every link from the grant that the record names up to the wallet's covers its scope, and was in force at the record's index.
 
-    Unless the file is to hold the ``whole`` of it, it ends at the first that is not there. Gives the wallet, and what happened later.
+    Unless the file is to hold the ``whole`` of it, it ends at the first that is not there. Gives the links, and what happened later.
     """
-    user, notes, below = "", list[str](), work
+    links, notes, below = list[Entry](), list[str](), work
     agent, link_id, scope = work.get("agent", str), work.get("grant", str), work.get("vault_scope", str)
     for _ in range(MAX_LINKS):
         link = grants.by_id.get(link_id)
         if link is None and not whole:
-            return user, notes
+            return links, notes
         if link is None:
             raise Fault("the file does not hold the grant that the record names, or one above it", work.index)
         user = link.get("user_pub_key", str)
@@ -169,8 +178,9 @@ def check_links(grants: Grants, work: Entry, *, whole: bool = True) -> tuple[str
             raise Fault(f"the grant at entry {link.index} was {why}", work.index, Verdict.REVOKED_GRANT)
         later = [e.index for e in versions if e.index > work.index and e.get("revoked", bool)]
         notes += [f"the grant was revoked later, at entry {later[0]}"] if later else []
+        links.append(link)
         if link.kind != "delegation":
-            return user, notes
+            return links, notes
         below, agent, link_id = link, giver, link.get("parent", str)
     raise Fault("more delegations in a row than are allowed", work.index)
 
@@ -206,9 +216,10 @@ def gpu_micro(entry: Entry, path: str) -> int:
     return int(units * 10**6) if isinstance(units, Decimal) else entry.get(f"{path}.gpu_units", int) * 10**6
 
 
-def _check_certificate(entries: Iterable[Entry], work: Entry, user: str) -> None:
+def _check_certificate(entries: Sequence[Entry], work: Entry, user: str) -> list[Entry]:
     """The derived key is certified by the agent service for this scope; the customer is the user, or said that it pays."""
     agent, certificate, customer = work.get("agent", str), one(entries, "agent-key"), work.get("customer", str)
+    relied = [certificate]
     certificate.signed_by(agent, certificate.get("key", str))
     certified = (certificate.body["key"], certificate.get("vault_scope", str))
     fits = certified == (work.get("signers.agent-derived-key", str), work.body["vault_scope"])
@@ -222,12 +233,15 @@ def _check_certificate(entries: Iterable[Entry], work: Entry, user: str) -> None
         expired = payer.body.get("expires_at") is not None and payer.time("expires_at") < work.time("ended_at")
         in_force = payer.index < work.index and not payer.get("revoked", bool) and not expired
         payer.need(for_this and in_force, "it pays for something else")
+        relied.append(payer)
     if work.body.get("listing") is not None:
         listing = one(entries, "listing")
         listing.signed_by(agent)
         sold = (listing.id, listing.get("agent", str)) == (work.get("listing", str), agent)
         here = listing.body.get("cluster") in (None, work.body["cluster"]) and not listing.get("withdrawn", bool)
         listing.need(sold and here and listing.index < work.index, "the record was sold under another listing")
+        relied.append(listing)
+    return relied
 
 
 def check_round(entries: Sequence[Entry], batch: Entry, ledger_key: str) -> Outcome:
@@ -265,6 +279,14 @@ def check_round(entries: Sequence[Entry], batch: Entry, ledger_key: str) -> Outc
     waiting = [e for e in of_batch if e.kind == "round-opened" and e.body.get("round") not in counted]
     batch.need(not waiting or left > 0, "a committee was drawn for it whose votes nobody counted")
     return Outcome(attested, rejected, left_out & ~attested & ~rejected, left, rounds)
+
+
+def check_sizes(outcome: Outcome, batch: Entry) -> None:
+    """The first committee has 5 to 61 members, each later one twice as many and one more; or there was none."""
+    sizes = [seats for *_, seats, _ in outcome.rounds]
+    allowed = [range(5, 62), *(range(2 * before + 1, 2 * before + 2) for before in sizes)]
+    fits = all(seats == 0 or seats in sizes for seats, sizes in zip(sizes, allowed, strict=False))
+    batch.need(fits, "a committee of its is of no size that there is")
 
 
 def check_independent(outcome: Outcome, batch: Entry, works: Sequence[Entry], *others: str) -> None:

@@ -20,7 +20,7 @@ from proofroom.domain.statements.attestation import RoundTallied
 from proofroom.domain.statements.settlement import EraPaid
 from proofroom.domain.verifier import Report, Verdict
 from proofroom.domain.voting import make_vote, write_bitmap
-from proofroom.testing.histories import HOUR_MS, History
+from proofroom.testing.histories import HOUR_MS, History, resign
 from proofroom.testing.keys import key
 from strategies.consenting import compromise, set_recovery
 from strategies.doubting import NEW, PARTIES, RECOVERY, prepared
@@ -239,3 +239,21 @@ def test_a_vote_of_a_thief_does_not_count() -> None:
         forge({index: set_to("attested", write_bitmap(1, 1))}, history=history).record(work.statement.record_id)
     )
     assert (report.verdict, report.why) == (Verdict.INVALID, "the votes give another tally")
+
+
+def test_who_grants_anew_after_a_theft_is_believed() -> None:
+    """The wallet's key was stolen from the first entry on; the grant that it signs with its new key has nothing to do with that."""
+    history = History(seed="granted anew")
+    history.found()
+    cast, wallet = history.cast, history.cast.user
+    history.write(set_recovery(cast, wallet, RECOVERY), compromise(cast, wallet, 1, NEW, RECOVERY))
+    history.tick(1_000)
+    history.write(resign(cast.grant(), without=[wallet.keyid], extra=[NEW]), cast.open_era(0))
+    history.sleep(1_000)
+    history.work(0, Work(1_000))
+    history.attest(history.seal(0))
+    history.tick(25 * HOUR_MS)
+    for files in files_of(history):
+        for file in files if isinstance(files, list) else [files]:
+            assert file is not None
+            assert verify(file).verdict is Verdict.VALID, verify(file).sentence()

@@ -18,6 +18,7 @@ from proofroom.domain.hashing import tagged
 from proofroom.domain.recount import verify
 from proofroom.domain.signing import Signer
 from proofroom.domain.statements.activity import Activity
+from proofroom.domain.statements.attestation import VoteRevealed
 from proofroom.domain.statements.settlement import Payout
 from proofroom.domain.verifier import Verdict
 from proofroom.domain.voting import make_vote, write_bitmap
@@ -124,8 +125,13 @@ FORGED = {
         "said to be missing", {ROUND: both(set_to("missing", [JUDGED["validator"]]), set_to("assurance.missing", 1))}
     ),
     "somebody who was missing is paid": Forged(
-        "counts other records", {ROUND: set_to("missing", [JUDGED["validator"]]), REVEALED: set_to("round", 99)}
+        "counts other records",
+        {
+            ROUND: both(set_to("missing", [JUDGED["validator"]]), set_to("assurance.missing", 1)),
+            REVEALED: set_to("round", 99),
+        },
     ),
+    "more are missing than are named": Forged("other numbers are missing", {ROUND: set_to("assurance.missing", 1)}),
     "the manager votes": Forged("a party to it votes on it", {}, {OPENED: [key_of(JUDGED["validator"])]}),
     "a provider votes": Forged(
         "a party to it votes on it", {PROVIDER: set_to("credit", f"provider:{JUDGED['validator']}")}
@@ -353,6 +359,9 @@ def test_what_is_sold_is_on_offer() -> None:
     for field, value in (("withdrawn", True), ("cluster", "dragon-2")):
         report = verify(forge({listing: set_to(field, value)}, history=selling_history()).payout(record.record_id))
         assert (report.verdict, report.why) == (Verdict.INVALID, "the record was sold under another listing")
+    voter = next(e.statement.validator for e in entries if isinstance(e.statement, VoteRevealed))
+    made = forge({listing: set_to("creators", [{"creator": voter, "weight": 1}])}, history=selling_history())
+    assert verify(made.payout(record.record_id)).why == "a party to it votes on it"
     there = forge({listing: set_to("cluster", record.cluster)}, history=selling_history())
     assert verify(there.payout(record.record_id)).verdict is Verdict.VALID
 

@@ -15,12 +15,12 @@ from proofroom.domain.ids import KeyId
 from proofroom.domain.recount_lines import inner_root
 from proofroom.domain.signatures import Signature, encode_signatures
 from proofroom.domain.signing import pae
-from proofroom.domain.verifier.entry import Entry, canonical, digest, untag
+from proofroom.domain.verifier.entry import Entry, canonical, untag
 from proofroom.domain.verifier.note import Checkpoint
 from proofroom.domain.verifier.proof import File
 from proofroom.domain.verifier.tree import log_leaf, log_node
 from proofroom.testing.keys import key
-from strategies.bare import BEGAN, DONE, LEDGER, why
+from strategies.bare import BEGAN, DONE, LEDGER, round_of, why
 
 
 def entry(index: int, kind: str, body: dict[str, Any], *signers: str) -> Entry:
@@ -177,25 +177,12 @@ def test_records_that_nobody_sealed() -> None:
 
 
 def test_rejected_and_undecided() -> None:
-    """Of two records one is rejected by the only voter, who abstains from the other."""
-    voter, ids = f"ed25519:{7:064x}", {"cluster": "c", "era": 0, "batch": 0, "round": 0}
+    """Of two records one is rejected by all voters, who abstain from the other."""
     records = [work(i, "a", "u", i) for i in (1, 2)]
     root = inner_root([untag(e.id) for e in records])
     sealed = {"cluster": "c", "era": 0, "batch": 0, "count": 2, "orchestrator": "o", "root": f"blake3:{root.hex()}"}
-    vote = {"agree": "AA==", "reasons": {"out-of-scope": "AQ==", "unobserved": "Ag=="}}
-    opened = entry(4, "round-opened", ids | {"committee": [voter]})
-    made = digest("vote commitment", untag(opened.id), untag(voter), b"\5", canonical(vote))
-    cast = {"cluster": "c", "round": 0, "validator": voter}
-    tallied = {"attested": "AA==", "rejected": "AQ==", "records": 2, "assigned": 1}
-    entries = [
-        entry(0, "genesis", {}),
-        *records,
-        entry(3, "batch-sealed", sealed, "o"),
-        opened,
-        entry(5, "vote-committed", cast | {"commitment": made}, voter),
-        entry(6, "vote-revealed", cast | {"salt": "05", "vote": vote}, voter),
-        entry(7, "round-tallied", ids | tallied),
-    ]
+    held = round_of(2, [(0, {"out-of-scope": 0b01, "unobserved": 0b10})] * 5, 0, 0b01)
+    entries = [entry(0, "genesis", {}), *records, entry(3, "batch-sealed", sealed, "o"), *held]
     root = inner_root(recount._completeness(records, Counter()))
     for unattested, said in ((1, ""), (0, "the records give other counts"), (3, "the records give other counts")):
         counts = {"recorded": 2, "attested": 0, "rejected": 1, "unattested": unattested}

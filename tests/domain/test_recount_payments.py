@@ -136,13 +136,13 @@ def record(index: int, **signers: str) -> Entry:
 def judged(
     at: int, records: list[Entry], number: int, votes: dict[str, int], attested: int | None = None
 ) -> list[Entry]:
-    """A batch of these at an index, and its round: the only voter agrees with some and finds others out of scope."""
+    """A batch of these at an index, and its round: all five voters agree with some and find others out of scope."""
     count, place = len(records), {"cluster": "c", "era": 0, "batch": number}
     root = root_of(*(untag(e.id) for e in records))
     sealed = entry(at, "batch-sealed", place | {"count": count, "orchestrator": "o", "root": root}, "o")
     agree, reject = votes.get("agree", 0), votes.get("reject", 0)
     given = agree if attested is None else attested
-    held = round_of(count, [(agree, {"out-of-scope": reject})], given, reject, start=at + 1, round=number)
+    held = round_of(count, [(agree, {"out-of-scope": reject})] * 5, given, reject, start=at + 1, round=number)
     return [
         sealed,
         *(

@@ -61,7 +61,8 @@ def doubted(since: int, declared: int, *others: Entry, identity: str = "a", paid
     """What is said of a record at 300 when this is declared, where its payment is shown at an index, or not."""
     work = entry(300, "activity", {"agent": "agent", "customer": "customer"}, "a", "b")
     theft = entry(declared, "compromise", {"identity": identity, "since_index": since})
-    return record.doubts([*others, theft], work, None if paid is None else entry(paid, "era-paid", {}))
+    relied = [e for e in others if e.kind != "era-paid"]
+    return record.doubts([*others, theft], [work, *relied], None if paid is None else entry(paid, "era-paid", {}))
 
 
 def test_how_far_a_theft_reaches() -> None:
@@ -78,15 +79,12 @@ def test_how_far_a_theft_reaches() -> None:
 
 
 def test_what_the_record_relies_on() -> None:
-    """A grant, delegation, certificate or payer from before the record is its signer's word too."""
-    for kind in ("grant", "grant-wire", "delegation", "agent-key", "payer", "listing"):
-        for since in (4, 5):
-            with pytest.raises(Fault, match="compromised"):
-                doubted(since, 400, entry(5, kind, {}, "w"), identity="w")
-        assert doubted(6, 400, entry(5, kind, {}, "w"), identity="w") == []
-        assert doubted(4, 400, entry(300, kind, {}, "w"), identity="w") == []
-        assert doubted(4, 400, entry(301, kind, {}, "w"), identity="w") == []
-    assert doubted(4, 400, entry(5, "opened", {}, "w"), identity="w") == []
+    """Is its signer's word too."""
+    for since in (4, 5):
+        with pytest.raises(Fault, match="compromised"):
+            doubted(since, 400, entry(5, "grant", {}, "w"), identity="w")
+    assert doubted(6, 400, entry(5, "grant", {}, "w"), identity="w") == []
+    assert doubted(4, 5, entry(5, "grant", {}, "w"), identity="w") == []
 
 
 def test_when_it_was_paid() -> None:
@@ -214,6 +212,19 @@ def test_a_committee_that_is_not_heard() -> None:
     assert judged(9, *passed, *waiting) == (0b111111001, 0, 0)
     other = [entry(e.index, e.kind, e.body | {"batch": 1}, *e.signers) for e in waiting if e.kind == "round-opened"]
     assert judged(9, *held, *other) == (0b111, 0, 0)
+
+
+def test_sizes_of_committees() -> None:
+    """5 to 61, then twice as many and one; none where too few revealed."""
+
+    def said(*sizes: int) -> str:
+        outcome = record.Outcome(0, 0, 0, 0, [(0, 0, seats, []) for seats in sizes])
+        return why(record.check_sizes, outcome, batch(9))
+
+    for sizes in ((0,), (5,), (61,), (5, 11), (5, 0), (5, 11, 23), (61, 123, 247), (6, 13, 0)):
+        assert said(*sizes) == ""
+    for sizes in ((1,), (4,), (62,), (5, 5), (5, 10), (5, 12), (5, 11, 11), (5, 11, 24)):
+        assert said(*sizes) == "a committee of its is of no size that there is"
 
 
 def test_who_may_judge() -> None:

@@ -163,6 +163,18 @@ def test_links_in_a_row() -> None:
     assert granted(grant(4), over[1], certificate(agent="s1"), relies="L1", agent="s1") == []
 
 
+def test_what_a_record_relies_on() -> None:
+    """The links themselves and not what they replaced, its certificate, and a payer statement and listing where it needs them."""
+    chain = grant(3, id="F"), grant(5), link(6, "L1", "agent", "s1", "G")
+    payer = entry(7, "payer", {"agent": "s1", "cluster": "c", "revoked": False, "expires_at": None}, "sponsor")
+    certified, later = certificate(8, agent="s1"), grant(301, id="H")
+    body = {"agent": "s1", "grant": "L1", "vault_scope": "v / s", "cluster": "c", "signers": {"agent-derived-key": "k"}}
+    for customer, more in (("user", []), ("sponsor", [payer])):
+        work = entry(300, "activity", body | dict.fromkeys(TIMES, ENDED) | {"customer": customer})
+        relied, user, _ = record._check_grant([*chain, payer, certified, later], work)
+        assert (relied, user) == ([chain[2], chain[1], certified, *more], "user")
+
+
 def test_when_a_certificate_is_in_force() -> None:
     """From its index to the end of its time, that moment included."""
     assert granted(grant(3), certificate(299)) == []

@@ -281,7 +281,9 @@ def test_quorum() -> None:
 
 def test_what_a_strict_reader_is_told() -> None:
     """Without witnesses UNWITNESSED, unless a checkpoint was kept; ERASED in any case but that; otherwise both only in notes."""
-    erased = forge({indexes("erased")[0]: set_to("what", f"the payload of {body_at(WORK)['record_id']}")})
+    erased = forge(
+        {indexes("erased")[0]: set_to("what", f"{body_at(WORK)['result_hash']} of {body_at(WORK)['record_id']}")}
+    )
     gone = orjson.loads(erased.record(body_at(WORK)["record_id"]))
     assert any(v_entry.parse_entry(base64.b64decode(e["entry"])).kind == "erased" for e in gone["entries"])
     head = v_note.parse_note(gone["checkpoint"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import orjson
 import pytest
@@ -174,3 +175,11 @@ def test_erasure_is_told() -> None:
     report = verify(prover.payout(name))
     assert report.verdict is Verdict.VALID
     assert f"ERASED at entry {ERASED}: {what}" in report.notes
+    others = (f"{body_at(SPONSORED)['result_hash']} of {name}", f"epoch of {name}")
+    strays: list[dict[str, Any]] = [{"changes": {ERASED: set_to("what", other)}} for other in others]
+    strays.append({"changes": {ERASED: set_to("what", what)}, "signers": {ERASED: [STRANGER]}})
+    strays.append({"changes": {ERASED: lambda b: b.update(what=what, vault_scope="v-7c21 / mail")}})
+    for stray in strays:  # as somebody would have it whose file is lost
+        report = check(payout_file(forge(**stray), WORK, more=[ERASED]))
+        assert report.verdict is Verdict.VALID
+        assert not any(note.startswith("ERASED") for note in report.notes)

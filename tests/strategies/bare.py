@@ -71,7 +71,7 @@ def granted(
     body = {"agent": agent, "grant": relies, "vault_scope": "v / s", "customer": customer}
     body |= {"started_at": ENDED, "ended_at": ENDED} | more
     worked = entry(work, "activity", body | {"cluster": "c", "signers": {"agent-derived-key": "k"}})
-    return record._check_grant([GENESIS, *entries], worked)
+    return record._check_grant([GENESIS, *entries], worked)[2]
 
 
 def refused(*entries: Entry, **given: Any) -> tuple[str, Verdict]:

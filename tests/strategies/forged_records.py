@@ -234,14 +234,6 @@ FORGED = {
         {PAYER: [key_of(VOTER)]},
         record=SPONSORED,
     ),
-    "a voter who listed it": Forged(
-        "a party to it votes on it",
-        {EARLY: become({"creators": []})},
-        {EARLY: [key_of(VOTER)]},
-        {EARLY: "listing"},
-        more=[EARLY],
-        record=SPONSORED,
-    ),
     # the round
     "tally by a stranger": Forged("the round-tallied is not signed", signers={TALLY: [STRANGER]}),
     "round by a stranger": Forged("the round-opened is not signed", signers={ROUND: [STRANGER]}),
