@@ -6,7 +6,9 @@ Whoever finds a checkpoint at an anchor can hold the log against it: ``proofroom
 
 from __future__ import annotations
 
+import os
 import subprocess
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -14,7 +16,8 @@ from urllib.request import Request
 
 import orjson
 
-from proofroom.adapters.files import typed, write_new
+from proofroom.adapters.files import open_regular, typed, write_new
+from proofroom.adapters.head import as_recorded
 from proofroom.adapters.stores import PAGE, Store
 from proofroom.adapters.web import ANSWER_SECONDS, NO_ANSWER, urlopen, why_none
 from proofroom.domain.checkpoint import parse_note
@@ -23,6 +26,8 @@ from proofroom.domain.statements import payload_type_of
 
 TIMEOUT_SECONDS = 60.0
 _BATCH = payload_type_of("batch-sealed")
+_OF_ANOTHER = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_COMMON_DIR")
+"""Variables that name a repository, as they do where a hook of one calls us."""
 
 
 class Anchor(Protocol):
@@ -51,7 +56,8 @@ class FolderAnchor:
                 try:
                     write_new(path, data)
                 except FileExistsError:
-                    is_same = path.read_bytes() == data
+                    with open_regular(path) as file:
+                        is_same = file.read(len(data) + 1) == data
         except StoreUnavailable as e:
             raise AnchorFailed(anchor=str(self.path), why=e.why) from None
         if not is_same:
@@ -70,6 +76,7 @@ class GitAnchor:
 
     def keep(self, name: str, data: bytes) -> None:
         """See :meth:`Anchor.keep`."""
+        self._git("rev-parse")  # where there is none, nothing is left behind
         FolderAnchor(self.path).keep(name, data)
         self._git("add", "--", name)
         if self._git("status", "--porcelain", "--", name):
@@ -79,13 +86,29 @@ class GitAnchor:
 
     def _git(self, *args: str) -> str:
         command = ["git", "-C", str(self.path), *args]
+        own = {name: value for name, value in os.environ.items() if name not in _OF_ANOTHER}
         try:
-            done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=TIMEOUT_SECONDS)
-        except subprocess.CalledProcessError as e:
-            raise AnchorFailed(anchor=str(self.path), why=f"git {args[0]}: {e.stderr.strip()[:200]}") from None
-        except (OSError, subprocess.TimeoutExpired) as e:
-            raise AnchorFailed(anchor=str(self.path), why=f"git {args[0]}: {e}") from None
-        return done.stdout
+            with tempfile.TemporaryFile() as told:  # a remote may say anything, and without end
+                done = subprocess.run(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=told,
+                    env=own,
+                    check=False,
+                    timeout=TIMEOUT_SECONDS,
+                )
+                told.seek(0)
+                why = told.read(800).decode(errors="replace").strip()[:200]
+        except subprocess.TimeoutExpired:
+            raise AnchorFailed(
+                anchor=str(self.path), why=f"git {args[0]}: no end within {TIMEOUT_SECONDS:g} s"
+            ) from None
+        except OSError as e:
+            raise AnchorFailed(anchor=str(self.path), why=f"git {args[0]}: {e.strerror or e}") from None
+        if done.returncode:
+            raise AnchorFailed(anchor=str(self.path), why=f"git {args[0]}: {why}")
+        return done.stdout.decode(errors="replace")
 
 
 class HttpAnchor:
@@ -102,8 +125,8 @@ class HttpAnchor:
     def keep(self, name: str, data: bytes) -> None:
         """See :meth:`Anchor.keep`; whether other bytes may replace these is the server's to say."""
         headers = {"Content-Type": "application/octet-stream"}
-        request = Request(f"{self.url}/{name}", data=data, method="PUT", headers=headers)
         try:
+            request = Request(f"{self.url}/{name}", data=data, method="PUT", headers=headers)
             with urlopen(request, self.seconds):
                 pass
         except NO_ANSWER as e:
@@ -153,12 +176,18 @@ def anchor_newest(store: Store, anchors: Iterable[Anchor], since: int = 0) -> An
 
 
 def batch_roots(store: Store, start: int, end: int) -> list[dict[str, object]]:
-    """The sealed batches among the entries from ``start`` to before ``end``."""
+    """The sealed batches among the entries from ``start`` to before ``end``.
+
+    Raises:
+        HistoryChanged: one of them was edited.
+    """
     found: list[dict[str, object]] = []
     while start < end and (page := store.scan(start, min(PAGE, end - start))):
         for index, _, topic, payload in page:
             if topic == _BATCH:
-                s = orjson.loads(payload)
-                found.append({"entry_index": index, **{k: s[k] for k in ("cluster", "era", "batch", "count", "root")}})
+                with as_recorded(store):
+                    s = orjson.loads(payload)
+                    facts = {k: s[k] for k in ("cluster", "era", "batch", "count", "root")}
+                found.append({"entry_index": index, **facts})
         start = page[-1][0] + 1
     return found

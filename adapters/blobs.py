@@ -6,6 +6,7 @@ A blob is written whole or not at all, and never changed. Names are paths with `
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import tempfile
@@ -15,7 +16,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from proofroom.adapters.files import alone, make_folders, sync_folder
+from proofroom.adapters.files import alone, make_folders, open_regular, sync_folder
+from proofroom.domain.errors import BadInput, MissingExtra
 
 PART = 2**20
 """Bytes that are read and written at a time."""
@@ -74,7 +76,7 @@ class FolderBlobs:
 
     def read(self, name: str, first: int = PART, size: int = PART) -> Iterator[bytes]:
         """Opened at once, so that a missing blob is missed at once."""
-        return _parts((self.folder / name).open("rb", buffering=0), first, size)
+        return _parts(open_regular(self.folder / name), first, size)
 
     def alone(self) -> AbstractContextManager[object]:
         """By the lock of the folder."""
@@ -111,33 +113,45 @@ class FsspecBlobs:
     Args:
         url: such as ``s3://bucket/vault``; its protocol names the file system.
         options: for that file system.
+
+    Raises:
+        MissingExtra: fsspec is not installed.
+        BadInput: there is no such protocol, or what it needs is not installed.
     """
 
     def __init__(self, url: str, **options: Any) -> None:
-        import fsspec
-
-        self._fs, self._root = fsspec.core.url_to_fs(url, **options)
+        try:
+            import fsspec
+        except ImportError:
+            raise MissingExtra(extra="fsspec", package="fsspec") from None
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(url, **options)
+        except (ImportError, ValueError) as e:
+            raise BadInput(path=url.partition("://")[0], why=str(e)) from None
         self._alone = threading.Lock()
 
     def write(self, parts: Iterable[bytes], name: Callable[[], str]) -> None:
         """Under a name of chance first; most object stores show a blob only when it is whole, others need the move."""
         temporary = f"{self._root}/.incoming/{secrets.token_hex(16)}"
-        self._fs.makedirs(f"{self._root}/.incoming", exist_ok=True)
+        _told(self._fs.makedirs, f"{self._root}/.incoming", exist_ok=True)
         try:
-            with self._fs.open(temporary, "wb") as file:
+            file = _told(self._fs.open, temporary, "wb")
+            try:
                 for part in parts:
-                    file.write(part)
+                    _told(file.write, part)
+            finally:
+                _told(file.close)
             path = f"{self._root}/{name()}"
-            self._fs.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
-            self._fs.mv(temporary, path)
+            _told(self._fs.makedirs, str(PurePosixPath(path).parent), exist_ok=True)
+            _told(self._fs.mv, temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):
-                self._fs.rm(temporary)
+                _told(self._fs.rm, temporary)
             raise
 
     def read(self, name: str, first: int = PART, size: int = PART) -> Iterator[bytes]:
         """Opened at once."""
-        return _parts(self._fs.open(f"{self._root}/{name}", "rb"), first, size)
+        return _parts(_told(self._fs.open, f"{self._root}/{name}", "rb"), first, size)
 
     def alone(self) -> AbstractContextManager[object]:
         """By threads that share this object. Object stores have no locks: of several processes, let one change keys."""
@@ -149,13 +163,13 @@ class FsspecBlobs:
     def remove(self, name: str) -> None:
         """Old versions that the store may keep are its owner's to remove."""
         with contextlib.suppress(FileNotFoundError):
-            self._fs.rm(f"{self._root}/{name}")
+            _told(self._fs.rm, f"{self._root}/{name}")
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Asked anew: no listing is taken from a cache."""
         self._fs.invalidate_cache()
         try:
-            found = self._fs.ls(f"{self._root}/{folder}", detail=True)
+            found = _told(self._fs.ls, f"{self._root}/{folder}", detail=True)
         except FileNotFoundError:
             return {}
         return {PurePosixPath(f["name"]).name: f["size"] for f in found if f["type"] == "file"}
@@ -163,9 +177,19 @@ class FsspecBlobs:
 
 def _parts(file: Any, first: int, size: int) -> Iterator[bytes]:
     with file:
-        while part := file.read(first):
+        while part := _told(file.read, first):
             yield part
             first = size
+
+
+def _told(call: Callable[..., Any], *args: Any, **more: Any) -> Any:
+    """A call of a file system: each library has errors of its own, and here they are :class:`OSError`."""
+    try:
+        return call(*args, **more)
+    except OSError:
+        raise
+    except Exception as e:
+        raise OSError(errno.EIO, f"{type(e).__name__}: {e}") from e
 
 
 def _write_all(handle: int, part: bytes) -> None:

@@ -6,9 +6,11 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from proofroom.domain.errors import StoreFull, StoreReadOnly, StoreUnavailable
 
@@ -110,6 +112,24 @@ def read_at_most(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise ValueError(f"longer than {limit} bytes")
     return data
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """A file to read in a place where a stranger may have put something else: a pipe would be waited for, a device has no end.
+
+    Raises:
+        OSError: it is none, or cannot be read.
+    """
+
+    def opened(name: str, flags: int) -> int:
+        handle = os.open(name, flags | os.O_NONBLOCK)
+        kind = os.fstat(handle).st_mode
+        if stat.S_ISREG(kind) or stat.S_ISDIR(kind):  # of a folder the system says itself that it is one
+            return handle
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no file", name)
+
+    return open(path, "rb", opener=opened)
 
 
 def make_folders(folder: Path, mode: int = 0o700) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import contextlib
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 from proofroom.adapters.mapper import StoredEntry, to_entry
 from proofroom.adapters.stores import Store
@@ -42,19 +46,54 @@ def open_head(store: Store) -> Head:
     if store.last_checkpoint() is None and store.size() == 0:
         return empty
     start = _from_snapshot(store) or empty
-    _check_tail(store, start.state.size)
+    check_leaves(store, max(0, start.state.size - TAIL), start.state.size)
     return advance(store, start)
 
 
-def _check_tail(store: Store, size: int) -> None:
-    """A snapshot spares reading what came before it: read at least the end of that, so that nothing is signed over an edited tail."""
-    for stored in store.read(max(0, size - TAIL), min(size, TAIL)):
+def check_leaves(store: Store, start: int, size: int) -> None:
+    """Hold the entries from ``start`` to before ``size`` against the leaves that were stored with them.
+
+    A snapshot spares reading what came before it: when a log is opened, at least the end of that is, so that nothing is signed over an
+    edited tail.
+
+    Raises:
+        HistoryChanged: an entry is not what the tree has in its place.
+    """
+    for stored in itertools.takewhile(lambda stored: stored.index < size, store.read_from(start)):
         try:
             leaf = merkle.SHA256.leaf(stored.entry_bytes())
         except Malformed as e:
             raise HistoryChanged(size=size, why=f"entry {stored.index}: {e}") from e
         if leaf != stored.nodes[:32]:
             raise HistoryChanged(size=size, why=f"entry {stored.index} is not what the tree has in its place")
+
+
+@contextlib.contextmanager
+def as_recorded(store: Store) -> Iterator[None]:
+    """Around what reads statements without verifying them, which in a log that somebody edited may be anything: that is what is said then.
+
+    Raises:
+        HistoryChanged: it failed, and an entry is not what the tree has in its place.
+    """
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError):
+        check_leaves(store, 0, store.size())
+        raise
+
+
+Look = TypeVar("Look", bound=Callable[..., object])
+
+
+def looking_up(look: Look) -> Look:
+    """The same for a method of what has a ``store``."""
+
+    @functools.wraps(look)
+    def checked(self: Any, *args: Any) -> object:
+        with as_recorded(self.store):
+            return look(self, *args)
+
+    return checked  # type: ignore[return-value]  # it takes and gives the same
 
 
 def advance(store: Store, head: Head) -> Head:

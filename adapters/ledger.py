@@ -41,6 +41,7 @@ from proofroom.adapters.writer import Recorded, Writer
 from proofroom.domain import merkle
 from proofroom.domain.envelope import sign
 from proofroom.domain.errors import (
+    BadInput,
     LedgerExists,
     LogMoved,
     NoSigner,
@@ -121,11 +122,13 @@ class Ledger(Reader):
         :meth:`open` finds it. The others are made, as plain files in ``keys/``; without ``bank_keys`` a bank key as well.
 
         Raises:
-            BadInput, WrongPassword, SignerFailed: a signer cannot be had.
+            BadInput, WrongPassword, SignerFailed: a signer cannot be had, or there is no key of its name.
             LedgerExists: the folder holds a ledger.
             BadField: ``origin``, ``unit`` or a bank key is not of its form.
             StoreUnavailable: the folder cannot be written.
         """
+        if unknown := sorted(set(signers) - set(_KEY_NAMES)):
+            raise BadInput(path=unknown[0], why=f"no key of a ledger has this name; there are {', '.join(_KEY_NAMES)}")
         path = Path(folder)
         with making(path), contextlib.ExitStack() as undo:
             store = new_store(path / LOG, clock)
@@ -253,6 +256,7 @@ class Ledger(Reader):
         return self.size
 
     def _record(self, chunks: Sequence[Outcomes], *, atomic: bool) -> list[Recorded | ProofroomError]:
+        self._check_open()  # before a lock that a fork may have copied as it was held
         with self._lock:
             while True:
                 self._check_open()
@@ -299,11 +303,15 @@ class Ledger(Reader):
         """Put a new key in the place of the ledger's or the checkpoint's, from the next entry on. Its holder has to be given at each open.
 
         Raises:
+            BadInput: ``which`` is neither.
             NoSigner: the key in force is not at hand.
             AlreadyRecorded: the new key is or was a key of somebody.
         """
         founding = self._founded()
-        identity = founding.ledger_key if which == "ledger" else founding.checkpoint_key
+        identities = {"ledger": founding.ledger_key, "checkpoint": founding.checkpoint_key}
+        if which not in identities:
+            raise BadInput(path=which, why="it is the ledger or the checkpoint key that changes")
+        identity = identities[which]
         rotated = KeyRotated(
             ledger=self.id, identity=identity, new_key=successor.keyid, created_at=from_ms(self.store.clock())
         )
@@ -316,8 +324,11 @@ class Ledger(Reader):
     def close(self) -> None:
         """Save a snapshot, stop all threads, let go of all files. Closing twice does nothing.
 
-        Relations that :meth:`sql` gave end with it: whoever uses one later gets DuckDB's own error.
+        Relations that :meth:`sql` gave end with it: whoever uses one later gets DuckDB's own error. In a process that was forked it does
+        nothing either: all of it is the parent's.
         """
+        if os.getpid() != self._process:
+            return
         with self._lock:
             if self._closed:
                 return

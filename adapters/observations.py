@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Protocol
 
-from proofroom.adapters.files import write_atomically
+from proofroom.adapters.files import open_regular, write_atomically
 from proofroom.domain import hashing
 from proofroom.domain.canonical import MILLIONTHS, number_text
 from proofroom.domain.crosscheck import Observation
@@ -86,7 +86,7 @@ class ObservationFolder:
         found = []
         for path in sorted((self.path / record.hex()).glob("*.json"))[:MAX_OBSERVATIONS]:
             try:
-                with path.open("rb") as file:
+                with open_regular(path) as file:
                     found.append(parse_envelope(file.read(MAX_ENVELOPE + 1)))
             except (OSError, Malformed):
                 continue

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from immutables import Map
 
+from proofroom.adapters.head import looking_up
 from proofroom.adapters.mapper import StoredEntry, to_entry
 from proofroom.adapters.stores import Store, from_nodes
 from proofroom.domain import merkle
@@ -101,6 +102,7 @@ class Prover:
         """The receipt of an entry as a proof file."""
         return self._write("entry", [index])
 
+    @looking_up
     def record(self, record_id: str) -> bytes:
         """A record from its grant to its tally.
 
@@ -110,6 +112,7 @@ class Prover:
         """
         return self._write("record", *self._record(self._find_record(record_id)))
 
+    @looking_up
     def payout(self, record_id: str) -> bytes:
         """A record from its grant to the lines that paid for it: its customer's charge, and what its node's provider got.
 
@@ -136,6 +139,7 @@ class Prover:
         parts["counted"] = {**counted, "path": _inner_path(place, leaves)}
         return self._write("payout", {*indexes, paid.index, *(line.index for line in mine)}, parts)
 
+    @looking_up
     def era(self, cluster: str, number: int) -> bytes:
         """An era whole: every entry of the log from its opening to its payment.
 

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from proofroom.adapters.files import open_regular
 from proofroom.adapters.ledger import LOG
 from proofroom.adapters.sqlite import SqliteStore
 from proofroom.adapters.stores import Store
@@ -93,7 +94,7 @@ class PublishedLog:
                 with urlopen(place, self.seconds) as response:
                     data = response.read(limit + 1)
             else:
-                with Path(place).open("rb") as file:
+                with open_regular(Path(place)) as file:
                     data = file.read(limit + 1)
         except NO_ANSWER as e:
             raise NotPublished(place=place, why=why_none(e)) from None

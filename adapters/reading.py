@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,7 +42,7 @@ class Reader:
         self._views: Views | None = None
         self._making_views = threading.Lock()
         self._lock = threading.RLock()
-        self._closed = False
+        self._closed, self._process = False, os.getpid()
         self._head = open_head(store)
 
     @property
@@ -84,7 +85,7 @@ class Reader:
         return to_entry(self._stored(index))
 
     def _stored(self, index: int) -> StoredEntry:
-        stored = self.store.read(index, 1) if index >= 0 else []
+        stored = self.store.read(index, 1) if 0 <= index < 2**63 else []
         if not stored or stored[0].index != index:
             raise NoSuchEntry(what=f"entry {index}")
         return stored[0]
@@ -210,10 +211,11 @@ class Reader:
 
     def _catch_up(self) -> None:
         """Take in what other processes wrote, by the same transition."""
+        self._check_open()  # before a lock that a fork may have copied as it was held
         with self._lock:
             self._check_open()
             self._head = advance(self.store, self._head)
 
     def _check_open(self) -> None:
-        if self._closed:
+        if self._closed or os.getpid() != self._process:
             raise Closed()

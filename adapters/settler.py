@@ -16,7 +16,7 @@ from proofroom.adapters.ledger import Ledger
 from proofroom.domain.activity import batch_root, unsealed
 from proofroom.domain.canonical import decode
 from proofroom.domain.envelope import sign
-from proofroom.domain.errors import BadInput, Conflict, Refused, Unavailable, Unregistered
+from proofroom.domain.errors import BadInput, Conflict, Refused, TimeWentBack, Unavailable, Unregistered
 from proofroom.domain.identity import key_in_force
 from proofroom.domain.ids import Digest, KeyId, from_ms
 from proofroom.domain.proposals import enact
@@ -92,7 +92,7 @@ class Settler:
             try:
                 for settled in self.step():
                     tell(settled)
-            except Unavailable as e:
+            except (Unavailable, TimeWentBack) as e:
                 log.warning("settler of %s waits: %s", self.cluster, e)
             stop.wait(poll_seconds)
 
@@ -101,7 +101,7 @@ class Settler:
 
         Raises:
             Unregistered: the ledger knows no such cluster.
-            Unavailable: the store, or a key, cannot be had now. What was done until then is recorded.
+            Unavailable, TimeWentBack: the store, or a key, cannot be had now, or the clock is wrong. What was done until then is recorded.
         """
         before = self.ledger.refresh()
         if self.cluster not in self.ledger.state.clusters:
@@ -184,6 +184,8 @@ class Settler:
         """Record a statement; False when a rule or another process has it otherwise, which the next look will see."""
         try:
             self.ledger.append(sign(statement, signer))
+        except TimeWentBack:  # which the next look will see as well, until somebody sets the clock
+            raise
         except (Refused, Conflict) as e:
             log.info("settler of %s, %s: %s", self.cluster, statement.kind, e)
             return False

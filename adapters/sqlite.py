@@ -68,7 +68,7 @@ class SqliteStore:
     ) -> None:
         self.path = Path(path)
         self._use = threading.Condition(threading.RLock())
-        self._users, self._closed = 0, False
+        self._users, self._closed, self._process = 0, False, os.getpid()
         self._writer, self._lock_timeout = threading.Lock(), lock_timeout
         self._is_on_disk = False
         self.clock = clock
@@ -106,6 +106,8 @@ class SqliteStore:
 
         Closing a connection of SQLite under a thread that reads from it ends the whole process.
         """
+        if os.getpid() != self._process:
+            raise Closed()
         with self._use:
             if self._closed:
                 raise Closed()
@@ -202,7 +204,9 @@ class SqliteStore:
             return row
 
     def close(self) -> None:
-        """Wait for what is under way in other threads, then let go of the file."""
+        """Wait for what is under way in other threads, then let go of the file; nothing, where it is a parent's."""
+        if os.getpid() != self._process:
+            return
         with self._use:
             was_closed, self._closed = self._closed, True
             self._use.wait_for(lambda: self._users == 0)

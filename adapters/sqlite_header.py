@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from proofroom.adapters.recorders import APPLICATION_ID, LAYOUT
-from proofroom.domain.errors import NotALedger
+from proofroom.domain.errors import NotALedger, OpenedByParent
 
 File = tuple[int, int]
 """Device and inode."""
@@ -31,6 +31,11 @@ class _Held:
 
 _lock = threading.Lock()
 _held: dict[File, _Held] = {}
+_inherited: set[File] = set()
+"""What was open when this process was forked. SQLite takes the parent's locks for its own: whoever closes last would take the log of writes
+away from who still writes, and what was answered would be lost."""
+
+os.register_at_fork(after_in_child=lambda: _inherited.update(_held))
 
 
 def take(path: Path) -> File:
@@ -39,6 +44,7 @@ def take(path: Path) -> File:
     It is held until :func:`let_go`.
 
     Raises:
+        OpenedByParent: this process was forked while it was open.
         NotALedger: no file, not SQLite, or of another application or layout (SQLite file format, section 1.3).
     """
     try:
@@ -69,6 +75,8 @@ def _take(path: Path) -> tuple[File, int]:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
             raise NotALedger(path=str(path), why="it is no file")
+        if _file(found) in _inherited:
+            raise OpenedByParent(path=str(path), why="the process from which this one was forked has it open")
         if (file := _file(found)) not in _held:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             file = _file(os.fstat(descriptor))

@@ -30,6 +30,7 @@ from proofroom.domain.errors import (
     ProofroomError,
     Refused,
     StoreUnavailable,
+    TimeWentBack,
     Unavailable,
 )
 from proofroom.domain.ids import KeyId
@@ -125,7 +126,7 @@ class Validator:
             try:
                 for act in self.step():
                     tell(act)
-            except Unavailable as e:
+            except (Unavailable, TimeWentBack) as e:
                 log.warning("validator %s waits: %s", self.keyid, e)
             stop.wait(poll_seconds)
 
@@ -133,7 +134,7 @@ class Validator:
         """Do what is this validator's part now, in every round that is not final.
 
         Raises:
-            Unavailable: the store or the observations cannot be had now.
+            Unavailable, TimeWentBack: the store or the observations cannot be had now, or the clock is wrong.
         """
         self.ledger.refresh()
         acts = []
@@ -142,6 +143,8 @@ class Validator:
                 continue
             try:
                 act = self._take_part(number)
+            except TimeWentBack:  # which the next look will see as well, until somebody sets the clock
+                raise
             except (Refused, Conflict) as e:  # the round went on meanwhile, or ends without this validator
                 log.info("validator %s, round %d: %s", self.keyid, number, e)
                 continue

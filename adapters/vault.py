@@ -35,7 +35,7 @@ from proofroom.adapters.keys import Key
 from proofroom.adapters.storage import Kept, Meter, Storage
 from proofroom.domain import hashing
 from proofroom.domain.canonical import decode, encode
-from proofroom.domain.envelope import Envelope, parse_envelope, verify_signatures
+from proofroom.domain.envelope import MAX_ENVELOPE, Envelope, parse_envelope, verify_signatures
 from proofroom.domain.errors import Malformed, PayloadErased, VaultUnavailable
 from proofroom.domain.ids import Digest, KeyId, public_key_of
 from proofroom.domain.signatures import Signature
@@ -302,10 +302,15 @@ class Vault:
         return f"{self.storage.scope_folder(vault_scope)}/names/{epoch}/{digest}"
 
     def _read(self, vault_scope: str, path: str) -> bytes:
+        data = b""
         try:
-            return b"".join(self.storage.blobs.read(path))
+            for part in self.storage.blobs.read(path):
+                data += part
+                if len(data) > MAX_ENVELOPE:  # a host may put anything there
+                    raise VaultUnavailable(what=vault_scope, why=f"its keys are longer than {MAX_ENVELOPE} bytes")
         except OSError as e:
             raise VaultUnavailable(what=vault_scope, why=e.strerror or "its keys cannot be read") from None
+        return data
 
     def _write(self, path: str, data: bytes) -> None:
         try:

@@ -8,6 +8,7 @@ A file admits one process, which is DuckDB's rule. A ledger that is opened for r
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -111,7 +112,7 @@ class Views:
         self.path = path
         self._writing = threading.RLock()
         self._moved = threading.Condition()
-        self._closed = False
+        self._closed, self._process = False, os.getpid()
         with self._errors():
             settings = _SETTINGS | ({} if path is None else {"memory_limit": MEMORY})
             self._connection = duckdb.connect(str(path or ":memory:"), config=settings)
@@ -288,6 +289,8 @@ class Views:
 
     def close(self) -> None:
         """Let go of the file. Relations that were given out end with it."""
+        if os.getpid() != self._process:
+            return  # DuckDB's threads are the parent's, and are waited for in vain
         self._closed = True
         with self._writing:
             self._connection.close()
@@ -298,7 +301,7 @@ class Views:
             return self._connection.cursor()
 
     def _check_open(self) -> None:
-        if self._closed:
+        if self._closed or os.getpid() != self._process:
             raise Closed()
 
     @contextlib.contextmanager

@@ -38,8 +38,8 @@ NO_ANSWER = (OSError, ValueError, HTTPException)
 
 def why_none(error: Exception) -> str:
     """What one of these says, for a person: without the number, the path and the brackets that the library puts around it."""
-    if isinstance(error, URLError) and not isinstance(error, HTTPError) and isinstance(error.reason, Exception):
-        return why_none(error.reason)
+    if isinstance(error, URLError) and not isinstance(error, HTTPError):
+        return why_none(error.reason) if isinstance(error.reason, Exception) else str(error.reason)
     return getattr(error, "strerror", None) or str(error)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from proofroom.adapters.finding import Row, rows, select
+from proofroom.adapters.head import as_recorded
 from proofroom.adapters.pages import money_text, shorten
 from proofroom.domain.errors import NoSuchEntry
 
@@ -96,7 +97,8 @@ def _round(ledger: Ledger, row: Row) -> Facts:
 
 def _grant(ledger: Ledger, statement_id: str) -> Facts:
     """The grant, or what was passed on of one, that a record names."""
-    (place,) = rows(ledger, "FROM log", statement_id=statement_id)
+    with as_recorded(ledger.store):
+        (place,) = rows(ledger, "FROM log", statement_id=statement_id)
     statement = ledger.entry(place["entry_index"]).statement
     parties = {name: getattr(statement, name, None) for name in ("user_pub_key", "agent_service_pub_key")}
     return {"id": statement_id, "entry_index": place["entry_index"], "kind": place["kind"], **parties}

@@ -22,6 +22,7 @@ from proofroom.adapters.web import TimedReader
 from proofroom.domain.checkpoint import Checkpoint, parse_note, verify_checkpoint
 from proofroom.domain.cosigning import MAX_REQUEST, check_extends, cosign, parse_request, witness_key
 from proofroom.domain.errors import (
+    BadInput,
     BadNote,
     BadProof,
     BadRequest,
@@ -34,6 +35,8 @@ from proofroom.domain.errors import (
 from proofroom.domain.ids import KeyId
 from proofroom.domain.merkle import SHA256
 from proofroom.domain.signing import Signer
+from proofroom.domain.verifier.note import parse_key
+from proofroom.domain.verifier.verdict import Fault
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +55,7 @@ class Witness:
         clock: time in seconds UTC.
 
     Raises:
+        BadInput: the name is none that a note can hold.
         StoreUnavailable: the file cannot be opened.
     """
 
@@ -65,6 +69,10 @@ class Witness:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.path, self.name, self.signer, self.logs, self.clock = path, name, signer, dict(logs), clock
+        try:
+            parse_key(self.key)
+        except Fault:
+            raise BadInput(path=name, why="no name of a witness: it has no blanks and no +, and is not empty") from None
         with self._transaction() as c:
             c.execute("CREATE TABLE IF NOT EXISTS heads (origin TEXT PRIMARY KEY, size INTEGER, root BLOB, note TEXT)")
 
@@ -175,6 +183,9 @@ def make_server(
         port: 0 takes a free one.
         seconds: for each request of a connection, from its beginning, or the answer before it, to its last byte; who takes longer is hung
             up on.
+
+    Raises:
+        BadInput: it cannot listen there.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -214,7 +225,10 @@ def make_server(
         def log_message(self, format: str, *args: Any) -> None:
             log.info("%s %s", self.address_string(), format % args)
 
-    return _Server((host, port), Handler)
+    try:
+        return _Server((host, port), Handler)
+    except (OSError, ValueError) as e:
+        raise BadInput(path=f"{host}:{port}", why=f"cannot listen there: {getattr(e, 'strerror', None) or e}") from None
 
 
 class _Server(ThreadingHTTPServer):

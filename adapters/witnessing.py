@@ -89,8 +89,8 @@ def _verified(note: str, lines: str, witness: WitnessAddress) -> str:
 def _post(url: str, body: bytes, seconds: float) -> tuple[int, str]:
     if not url.startswith(("http://", "https://")):
         raise NoWitness(url=url, why="not an address of http or https")
-    request = HttpRequest(f"{url.rstrip('/')}/add-checkpoint", data=body, method="POST")
     try:
+        request = HttpRequest(f"{url.rstrip('/')}/add-checkpoint", data=body, method="POST")
         try:
             response: HTTPResponse | HTTPError = urlopen(request, seconds)
         except HTTPError as e:

@@ -45,6 +45,14 @@ class StoreLocked(
     """Another process holds the store's write lock for too long."""
 
 
+class OpenedByParent(
+    StoreUnavailable,
+    code="opened-by-parent",
+    advice="open it only after the fork, or start processes by spawn",
+):
+    """The store was open when this process was forked: the locks by which SQLite keeps processes apart are the parent's."""
+
+
 class StoreFull(
     StoreUnavailable,
     code="store-full",
@@ -99,9 +107,9 @@ class Closed(
     Unavailable,
     code="closed",
     message="this ledger is closed",
-    advice="open it again",
+    advice="open it again; what was open before a fork is the parent's alone",
 ):
-    """The ledger was closed."""
+    """The ledger was closed, or was opened by the process from which this one was forked."""
 
 
 class NoSuchEntry(

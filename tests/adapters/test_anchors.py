@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -14,9 +15,9 @@ import pytest
 
 from proofroom.adapters.anchors import FolderAnchor, GitAnchor, HttpAnchor, anchor_at, anchor_newest, batch_roots
 from proofroom.adapters.stores import MemoryStore
-from proofroom.domain.errors import AnchorFailed, BadInput
+from proofroom.domain.errors import AnchorFailed, BadInput, HistoryChanged
 from proofroom.domain.statements.activity import BatchSealed
-from strategies.rooms import Room, make_folder, make_room
+from strategies.rooms import Room, edit, make_folder, make_room
 from strategies.shell import proofroom, settle
 
 
@@ -131,3 +132,55 @@ def test_as_a_command(tmp_path: Path) -> None:
     assert told["batches"] == 1
     assert proofroom("audit", "--room", tmp_path / "room", "--against", tmp_path / "kept" / told["name"]).status == 0
     assert proofroom("anchor", "--room", tmp_path / "room", "--to", "nowhere").status == BadInput.exit_status
+
+
+def test_what_lies_in_a_folder_may_be_anything(tmp_path: Path) -> None:
+    """A pipe is not waited for, and what has no end is not read to it."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    (tmp_path / "long").write_bytes(b"x" * 100)
+    for name in ("pipe", "endless", "long"):
+        with pytest.raises(AnchorFailed):
+            FolderAnchor(tmp_path).keep(name, b"x")
+
+
+def test_git_works_in_its_own_tree_and_its_words_are_any_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a hook of another repository, whose name git hands down, too; where there is no repository, nothing is left behind."""
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "a")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "a@example.org")
+    mine, other, none = tmp_path / "mine", tmp_path / "other", tmp_path / "none"
+    for path in (mine, other):
+        subprocess.run(["git", "init", "--quiet", str(path)], check=True)
+    with monkeypatch.context() as hook:
+        hook.setenv("GIT_DIR", str(other / ".git"))
+        GitAnchor(mine).keep("x", b"x")
+    assert git(mine, "log", "--format=%s").split("\n")[0] == "Anchor x"
+    (mine / ".git" / "hooks").mkdir(exist_ok=True)
+    refuses = mine / ".git" / "hooks" / "pre-commit"
+    refuses.write_bytes(b"#!/bin/sh\nprintf 'not \\377 today' >&2\nexit 1\n")
+    refuses.chmod(0o755)
+    with pytest.raises(AnchorFailed, match=r"not .* today"):
+        GitAnchor(mine).keep("y", b"y")
+    with pytest.raises(AnchorFailed):
+        GitAnchor(none).keep("x", b"x")
+    assert not none.exists()
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://", "http://127.0.0.1:x"])
+def test_an_address_that_is_none(url: str) -> None:
+    """Is named, in words."""
+    with pytest.raises(AnchorFailed, match=r"did not keep it: [^<]*$"):
+        HttpAnchor(url).keep("x", b"x")
+
+
+@pytest.mark.parametrize("payload", [b"\xff", b"{}", b"[]"])
+def test_batches_of_a_log_that_was_edited(payload: bytes, tmp_path: Path) -> None:
+    """It is the log that is named, not what was found in it."""
+    made = make_folder(tmp_path)
+    with made.ledger as ledger:
+        ledger.append_many(made.records(3))
+        at = ledger.append(made.cast.seal_all(ledger.state, 0)).entry_index
+        edit(tmp_path / "log.db", f"UPDATE log SET state = x'{payload.hex()}' WHERE log_index = {at}")
+        with pytest.raises(HistoryChanged, match=f"entry {at} is not what"):
+            batch_roots(ledger.store, 0, ledger.size)

@@ -22,6 +22,7 @@ from proofroom.adapters.views import Views
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import verify_checkpoint
 from proofroom.domain.errors import (
+    BadInput,
     BadProof,
     Closed,
     LedgerExists,
@@ -376,3 +377,17 @@ def test_what_is_no_envelope_in_any_form_is_named(tmp_path: Path, clock: Clock) 
             with pytest.raises(TypeError, match="an envelope is its JSON as bytes, or what sign"):
                 ledger.append(given)
         assert ledger.size == 1
+
+
+def test_a_key_by_a_name_that_no_key_has(tmp_path: Path) -> None:
+    """It is not passed over, which would leave a plain file where a host meant another signer."""
+    with pytest.raises(BadInput, match="checkpoints: no key of a ledger has this name"):
+        Ledger.create(tmp_path / "room", signers={"checkpoints": key("checkpoint")})
+    assert not (tmp_path / "room").exists()
+
+
+def test_an_index_beyond_all_numbers(room: Room) -> None:
+    """Is of no entry, as any that is too high."""
+    for ask in (room.ledger.entry, room.ledger.receipt):
+        with pytest.raises(NoSuchEntry):
+            ask(2**64)

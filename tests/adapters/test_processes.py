@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import re
+import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -122,4 +124,43 @@ def test_a_killed_stream_is_there_up_to_whole_groups(tmp_path: Path, attempt: in
     assert len(found) % 128 == 0
     acknowledged = [line for line in worker.lines if re.fullmatch(rf"{name}-\d+", line)]
     assert acknowledged == found[: len(acknowledged)]
+    assert_valid(tmp_path)
+
+
+FORKED = """
+import os, sys
+from proofroom import Ledger, ProofroomError
+from proofroom.adapters.ledger import LOG
+
+def refused(call):
+    try:
+        call()
+    except ProofroomError as e:
+        return e.code
+
+ledger = Ledger.open(sys.argv[1])
+ledger.sql("SELECT 1").fetchall()
+child = os.fork()
+if not child:
+    with ledger:
+        mine = lambda: ledger.sql("SELECT 1")
+        codes = [refused(call) for call in (ledger.tick, ledger.refresh, mine, ledger.store.size, lambda: Ledger.open(sys.argv[1]))]
+    print(*codes, flush=True)
+    os._exit(0)
+status = os.waitpid(child, 0)[1]
+print(status, ledger.tick() == ledger.sql("SELECT count(*) FROM log").fetchall()[0][0])
+ledger.close()
+"""
+
+
+def test_a_fork_leaves_a_ledger_to_its_parent(tmp_path: Path) -> None:
+    """SQLite's locks stay with the parent: what a child wrote under them was lost after it was answered. It may not, and ends in peace."""
+    make_folder(tmp_path).ledger.close()
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKED, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert (ran.stdout.splitlines(), ran.stderr) == (
+        ["closed closed closed closed opened-by-parent", "0 True"],
+        "",
+    )
     assert_valid(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -129,3 +130,15 @@ def test_over_http(web: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert main(["audit", "--from-tiles", str(tmp_path / "nowhere")]) == 6
     assert "nowhere/checkpoint cannot be read: No such file or directory\n" in capsys.readouterr().err
     assert main(["monitor", str(web), "--state", str(tmp_path / "s"), "--key", "x"]) == 4
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "tile"])
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    """A pipe in the place of a file, which nobody writes to, is a file that cannot be had."""
+    publish(small(), tmp_path)
+    path = tmp_path / name
+    path = path if name == "checkpoint" else next(file for file in sorted(path.rglob("*")) if file.is_file())
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(NotPublished, match="it is no file"):
+        audit_published(PublishedLog(str(tmp_path)))

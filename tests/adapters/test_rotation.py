@@ -14,7 +14,7 @@ from proofroom.adapters.keys import Key, load_key
 from proofroom.adapters.ledger import LOG, Ledger
 from proofroom.adapters.stores import MemoryStore
 from proofroom.domain.checkpoint import parse_note, verify_checkpoint
-from proofroom.domain.errors import HistoryChanged, NoSigner
+from proofroom.domain.errors import BadInput, HistoryChanged, NoSigner
 from proofroom.domain.identity import checkpoint_key
 from proofroom.testing.clocks import Clock
 from proofroom.testing.histories import ORIGIN, START_MS
@@ -114,3 +114,12 @@ def test_the_audit_says_since_when_the_ledgers_own_word_is_in_doubt() -> None:
     with pytest.raises(NoSigner):
         room.ledger.tick()
     assert Ledger(store, [key("ledger 1"), key("checkpoint")]).tick() == since + 3
+
+
+def test_only_the_ledgers_own_keys_rotate(tmp_path: Path) -> None:
+    """A word that is no key of it changes none."""
+    with make_folder(tmp_path).ledger as ledger:
+        size = ledger.size
+        with pytest.raises(BadInput, match="ledger or the checkpoint key"):
+            ledger.rotate("checkpont", key("checkpoint 1"))  # type: ignore[arg-type]
+        assert ledger.size == size

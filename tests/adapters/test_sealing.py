@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +23,7 @@ from proofroom.adapters.keys import Key
 from proofroom.adapters.sealing import CHUNK, OVERHEAD, NotSealed, cut, decrypt, encrypt
 from proofroom.adapters.storage import Kept, Storage
 from proofroom.adapters.vault import Vault
-from proofroom.domain.errors import PayloadErased, VaultUnavailable
+from proofroom.domain.errors import BadInput, PayloadErased, VaultUnavailable
 
 WALLET, AGENT, OTHER = (Key(bytes([n]) * 32) for n in (1, 2, 3))
 SCOPE, HEALTH = "v-7 / calendar", "v-7 / health"
@@ -296,3 +301,58 @@ def test_kept_sums_exactly(steps: list[tuple[int, int]]) -> None:
 def test_chunks_are_what_the_format_says() -> None:
     """The size is part of the format: another one would not open what is stored."""
     assert (sealing.CHUNK, sealing.KEY, OVERHEAD) == (262_144, 32, 17)
+
+
+class OfALibrary(Exception):
+    """What a library for a store raises: no OSError."""
+
+
+def _fail(*_: object, **__: object) -> None:
+    raise OfALibrary("the token ran out")
+
+
+class Failing(MemoryFileSystem):  # type: ignore[misc]  # fsspec ships no types
+    """An object store of which one call fails."""
+
+    protocol, cachable, fails = "failing", False, ""
+
+    def __getattribute__(self, name: str) -> Any:
+        return _fail if name == Failing.fails else super().__getattribute__(name)
+
+
+@pytest.mark.parametrize("call", ["makedirs", "open", "mv", "ls"])
+def test_errors_of_a_stores_library_are_typed(call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each library has its own; what had the name still has it."""
+    fsspec.register_implementation("failing", Failing, clobber=True)
+    vault = Vault(Storage(FsspecBlobs(f"failing://{tmp_path.name}")), WALLET.keyid)
+    vault.start_epoch(SCOPE, WALLET, [])
+    vault.put(SCOPE, "name", b"old", WALLET)
+    with monkeypatch.context() as failing:
+        failing.setattr(Failing, "fails", call)
+        with pytest.raises(VaultUnavailable, match="OfALibrary: the token ran out"):
+            vault.put(SCOPE, "name", b"new", WALLET)
+    assert vault.get(SCOPE, "name", WALLET) == b"old"
+
+
+@pytest.mark.parametrize("url", ["nosuch://bucket/vault", "s3://bucket/vault"])
+def test_a_store_that_cannot_be_reached(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no such protocol, or its library is not installed."""
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    with pytest.raises(BadInput, match=r"known|s3fs"):
+        FsspecBlobs(url)
+
+
+def test_keys_without_end_are_not_read_to_it(tmp_path: Path) -> None:
+    """Whoever keeps the files may make them as long as they like; and a pipe of them is not waited for."""
+    vault = Vault(tmp_path, WALLET.keyid)
+    vault.start_epoch(SCOPE, WALLET, [])
+    address = vault.put(SCOPE, "name", b"x", WALLET)
+    folder = tmp_path / vault.storage.scope_folder(SCOPE)
+    blob = folder / "blobs" / address.rpartition(":")[2]
+    blob.unlink()
+    os.mkfifo(blob)
+    with pytest.raises(VaultUnavailable, match="it is no file"):
+        vault.get(SCOPE, "name", WALLET)
+    os.truncate(folder / "epochs" / "0", 2**40)
+    with pytest.raises(VaultUnavailable, match="its keys are longer"):
+        vault.get(SCOPE, "name", WALLET)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 import signal
 import threading
@@ -18,7 +19,7 @@ from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.settler import Pace, Settled, Settler
 from proofroom.adapters.sqlite import SqliteStore
 from proofroom.adapters.stores import MemoryStore
-from proofroom.domain.errors import BadInput, Unregistered
+from proofroom.domain.errors import BadInput, TimeWentBack, Unregistered
 from proofroom.domain.signing import Signer
 from proofroom.domain.statements.settlement import EraPaid
 from proofroom.domain.voting import make_vote
@@ -321,3 +322,23 @@ def test_as_a_command(tmp_path: Path) -> None:
         }
         assert proofroom(*options, *keys).out == ""
     assert proofroom(*options[:-2], "--cluster", "nowhere").status == Unregistered.exit_status
+
+
+def test_a_clock_that_went_back_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """No other process sets it right: a look fails, and a settler that runs says so and tries again."""
+    clock = Clock(START_MS)
+    room = make_room(MemoryStore(clock), clock)
+    settler = settler_of(room, pace=Pace(seal_at=1))
+    room.ledger.append(room.record())
+    clock.ms -= 365 * 86_400_000
+    with pytest.raises(TimeWentBack):
+        settler.step()
+    stop = threading.Event()
+
+    def heard(_: logging.LogRecord) -> bool:
+        stop.set()
+        return True
+
+    caplog.handler.addFilter(heard)
+    settler.run(stop, poll_seconds=0.01)
+    assert "the clock reads" in caplog.text

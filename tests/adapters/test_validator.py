@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import shutil
 import signal
 import threading
@@ -14,7 +16,7 @@ import pytest
 from proofroom.adapters.keys import load_key
 from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.sqlite import SqliteStore
-from proofroom.domain.errors import BadInput, StoreUnavailable
+from proofroom.domain.errors import BadInput, StoreUnavailable, TimeWentBack
 from proofroom.domain.ids import KeyId
 from proofroom.domain.rounds import phase_of
 from proofroom.domain.statements.attestation import RoundTallied, VoteCommitted, VoteRevealed
@@ -278,3 +280,30 @@ def test_as_a_command(tmp_path: Path) -> None:
         assert keyid in room.ledger.state.rounds["dragon-1", 0].reveals
     (tmp_path / "v" / "secret").write_text("00")
     assert proofroom(*options).status == BadInput.exit_status
+
+
+def test_what_is_no_file_in_the_place_of_an_observation(chamber: Chamber) -> None:
+    """A pipe is not waited for, wherever meters hand out what they saw: the others count."""
+    record = chamber.record()
+    os.mkfifo(chamber.observe(record) / "0.json")
+    chamber.seal()
+    chamber.hold()
+    assert read_bitmap(tally_of(chamber.ledger).attested, 1) == 0b1
+
+
+def test_a_clock_that_went_back_is_told(chamber: Chamber, caplog: pytest.LogCaptureFixture) -> None:
+    """No other process sets it right: a look fails, and a validator that runs says so and tries again."""
+    chamber.record()
+    chamber.seal()
+    chamber.clock.ms -= 365 * 86_400_000
+    with pytest.raises(TimeWentBack):
+        chamber.validators[0].step()
+    stop = threading.Event()
+
+    def heard(_: logging.LogRecord) -> bool:
+        stop.set()
+        return True
+
+    caplog.handler.addFilter(heard)
+    chamber.validators[0].run(stop, poll_seconds=0.01)
+    assert "the clock reads" in caplog.text

@@ -25,7 +25,15 @@ from proofroom.adapters.witnessing import WitnessAddress, collect
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import parse_note, sign_checkpoint, verifier_key
 from proofroom.domain.cosigning import Request, write_request
-from proofroom.domain.errors import BadProof, HeadMoved, ProofroomError, StoreUnavailable, UnknownLog, UnknownLogKey
+from proofroom.domain.errors import (
+    BadInput,
+    BadProof,
+    HeadMoved,
+    ProofroomError,
+    StoreUnavailable,
+    UnknownLog,
+    UnknownLogKey,
+)
 from proofroom.domain.verifier import note as notes
 from proofroom.testing.clocks import Clock
 from proofroom.testing.histories import ORIGIN
@@ -257,3 +265,26 @@ def test_a_fault_of_the_witness_keeps_its_traceback(tmp_path: Path, capsys: pyte
         except ZeroDivisionError:
             server.handle_error(request, ("198.51.100.7", 1))
     assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a+b", "a\nb"])
+def test_a_name_that_no_note_can_hold(tmp_path: Path, name: str) -> None:
+    """It would cosign under a key that nobody can read."""
+    with pytest.raises(BadInput, match="no name of a witness"):
+        Witness(tmp_path / "w.db", name, key("witness"), {})
+    assert not (tmp_path / "w.db").exists()
+
+
+@pytest.mark.parametrize("host", ["256.1.1.1", "192.0.2.1", "a..b"])
+def test_a_place_at_which_nobody_can_listen(tmp_path: Path, host: str) -> None:
+    """It is that which is named."""
+    with pytest.raises(BadInput, match="cannot listen there"):
+        make_server(make_witness(tmp_path / "w.db"), host)
+
+
+def test_an_address_of_a_witness_that_is_none(tmp_path: Path) -> None:
+    """It gave no cosignature."""
+    mine = notes.parse_key(make_witness(tmp_path / "w.db").key)
+    room = make_room(MemoryStore())
+    _, (failed,) = collect(room.ledger.store, [WitnessAddress("http://[::1", mine)])
+    assert "Invalid IPv6 URL" in failed.why
