@@ -189,13 +189,15 @@ def _check_cap(
 def seal_batch(state: State, s: BatchSealed) -> tuple[State, tuple[Pending, ...]]:
     """Take the oldest unsealed records of the orchestrator out of its queue, when the batch matches them, and count them.
 
+    Who recorded them seals them, also after another took its office: else whoever replaces it could keep late work from ever being paid.
+
     Raises:
-        KeyNotInForce: the signer is no orchestrator of the cluster.
+        KeyNotInForce: the signer is no orchestrator of the cluster, and recorded nothing that is unsealed.
         WrongNumber: the batch number is not the next.
         BatchMismatch: there are fewer records, or they give another root.
     """
     cluster, era = open_era(state, s.cluster, s.era)
-    if s.orchestrator not in cluster.orchestrators:
+    if s.orchestrator not in cluster.orchestrators and s.orchestrator not in era.queues:
         raise KeyNotInForce(keyid=s.orchestrator, role=f"orchestrator of {s.cluster}")
     if s.batch != era.batches:
         raise WrongNumber(what="the batch", number=s.batch, expected=era.batches)

@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from proofroom.adapters.cast import DAY_MS, PARAMETERS, Work
 from proofroom.domain.completeness import Counted, find_omission
-from proofroom.domain.errors import OverLimit
+from proofroom.domain.errors import KeyNotInForce, OverLimit
 from proofroom.domain.ids import Digest
 from proofroom.domain.state import UsageSum
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.settlement import EraPaid, EraSealed, Payout
 from proofroom.testing.histories import History
 from proofroom.testing.keys import key
+from strategies.governing import orchestrators, pass_all
 from strategies.selling import list_work, open_market
 
 CARRYING = PARAMETERS.model_copy(update={"late_records": "next-era"})
@@ -148,3 +149,21 @@ def test_each_record_counts_in_exactly_one_era(eras: list[tuple[int, int]]) -> N
     counts = [e.statement.records for e in history.entries if isinstance(e.statement, EraPaid)]
     assert sum(c.recorded for c in counts) == total - left == sum(c.attested for c in counts)
     assert sum(amount for era in range(len(eras)) for _, amount in charged(history, era)) == 2_000_000 * (total - left)
+
+
+def test_a_replaced_orchestrator_seals_what_it_recorded() -> None:
+    """The seats cannot keep its late records from being paid by giving its office to another. It records nothing more."""
+    history = carrying()
+    cast = history.cast
+    history.work(0, Work(1_000))
+    pass_all(history, (orchestrators(key("another orchestrator")),))
+    history.tick(DAY_MS)
+    history.write(cast.open_era(1))
+    history.sleep(1_000)
+    with pytest.raises(KeyNotInForce):
+        history.work(1, Work(1_000))
+    history.attest(history.seal(1))
+    history.write(cast.close_era(1), cast.open_era(2))
+    assert charged(history, 1) == [(1, 2_000_000)]
+    with pytest.raises(KeyNotInForce):
+        history.write(cast.seal(2, 0, [bytes(32)]))
