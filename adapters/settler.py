@@ -123,8 +123,9 @@ class Settler:
             self.ledger.tick()
 
     def _seal(self) -> None:
-        """Seal what has waited long enough, for each orchestrator whose key is here."""
-        for keyid in self._cluster().orchestrators:
+        """Seal what has waited long enough, for each orchestrator whose key is here, and for one whose late records came from before."""
+        now_open = self._open_era()
+        for keyid in sorted({*self._cluster().orchestrators, *(now_open.queues if now_open is not None else ())}):
             while (signer := self._signer(keyid)) and (era := self._open_era()) is not None:
                 queue = era.queues.get(keyid, Queue())
                 if not self._is_ripe(era, queue) or not self._submit(self._batch(era, keyid, queue), signer):

@@ -26,7 +26,7 @@ from proofroom.domain.voting import make_vote
 from proofroom.testing.clocks import Clock
 from proofroom.testing.histories import HOUR_MS, START_MS, resign
 from proofroom.testing.keys import key
-from strategies.governing import new_manager, propose, settings, vote
+from strategies.governing import new_manager, orchestrators, propose, settings, vote
 from strategies.killing import ends_of
 from strategies.rooms import Room, make_folder, make_room, signers
 from strategies.shell import proofroom
@@ -144,6 +144,23 @@ def test_an_office_that_changes_hands() -> None:
     clock.ms += 60_000
     assert did(settler_of(room, (cast.manager,))) == []
     assert did(settler_of(room, (elect,))) == ["era-close", "era-sealed", "era-paid", "era-opened"]
+
+
+def test_an_office_that_is_lost_over_late_records() -> None:
+    """The orchestrator of before seals what it had recorded, and the settler with its key does."""
+    clock = Clock(START_MS)
+    room = make_room(MemoryStore(clock), clock)
+    cast = room.cast
+    for number, change in enumerate((settings(late_records="next-era"), orchestrators(key("orchestrator-2")))):
+        room.ledger.append(propose(cast, number, change))
+        room.ledger.append_many([vote(cast, number, seat) for seat in (cast.manager, *cast.providers)])
+        if number:
+            room.ledger.append(cast.activity(room.grant, 1))
+        clock.ms += 25 * HOUR_MS
+        assert "era-opened" in did(settler_of(room, (cast.manager,)))
+    clock.ms += 1_000
+    assert did(settler_of(room, (key("orchestrator-2"),))) == []
+    assert did(settler_of(room, (cast.orchestrator,))) == ["batch-sealed"]
 
 
 def test_what_it_cannot_do_for_now() -> None:
