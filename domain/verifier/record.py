@@ -99,8 +99,13 @@ def _check_batch(entries: Sequence[Entry], work: Entry, batch: Entry) -> None:
 
 
 def doubts(entries: Iterable[Entry], relied: Sequence[Entry], paid: Entry | None) -> list[str]:
-    """A compromise that reaches back to a signature on the record, or on what it relies on: what is not paid by then is in doubt."""
-    signed = [(who, e.index) for e in relied for who in e.signers]
+    """A compromise that reaches back to a signature on the record, or on what it relies on: what is not paid by then is in doubt.
+
+    A certificate is the agent service's word; that the derived key signed it too shows only that it was there.
+    """
+    signed = [
+        (who, e.index) for e in relied for who in e.signers if who == e.body.get("agent") or e.kind != "agent-key"
+    ]
     for e in (e for e in entries if e.kind == "compromise"):
         identity, since = e.get("identity", str), e.get("since_index", int)
         if any(who == identity and since <= index < e.index for who, index in signed):

@@ -241,16 +241,23 @@ def test_a_vote_of_a_thief_does_not_count() -> None:
     assert (report.verdict, report.why) == (Verdict.INVALID, "the votes give another tally")
 
 
-def test_who_grants_anew_after_a_theft_is_believed() -> None:
-    """The wallet's key was stolen from the first entry on; the grant that it signs with its new key has nothing to do with that."""
-    history = History(seed="granted anew")
+@pytest.mark.parametrize("party", ["wallet", "derived key"])
+def test_who_goes_on_after_a_theft_is_believed(party: str) -> None:
+    """Its key was stolen from the first entry on; what it signs with its new key has nothing to do with that.
+
+    The wallet has to grant anew. A derived key's certificate is the word of the agent service.
+    """
+    history, identity = History(seed="after a theft"), dict(PARTIES)[party]
     history.found()
-    cast, wallet = history.cast, history.cast.user
-    history.write(set_recovery(cast, wallet, RECOVERY), compromise(cast, wallet, 1, NEW, RECOVERY))
+    cast, robbed = history.cast, identity(history.cast)
+    history.write(set_recovery(cast, robbed, RECOVERY), compromise(cast, robbed, 1, NEW, RECOVERY))
     history.tick(1_000)
-    history.write(resign(cast.grant(), without=[wallet.keyid], extra=[NEW]), cast.open_era(0))
+    if party == "wallet":
+        history.write(resign(cast.grant(), without=[robbed.keyid], extra=[NEW]))
+    history.write(cast.open_era(0))
     history.sleep(1_000)
-    history.work(0, Work(1_000))
+    work = cast.activity(history.grant, 0, Work(1_000))
+    history.write(work if party == "wallet" else resign(work, without=[robbed.keyid], extra=[NEW]))
     history.attest(history.seal(0))
     history.tick(25 * HOUR_MS)
     for files in files_of(history):

@@ -83,6 +83,9 @@ def test_what_the_record_relies_on() -> None:
     for since in (4, 5):
         with pytest.raises(Fault, match="compromised"):
             doubted(since, 400, entry(5, "grant", {}, "w"), identity="w")
+        with pytest.raises(Fault, match="compromised"):
+            doubted(since, 299, entry(5, "agent-key", {"agent": "w"}, "w", "a"), identity="w")
+        assert doubted(since, 299, entry(5, "agent-key", {"agent": "w"}, "w", "a"), identity="a") == []
     assert doubted(6, 400, entry(5, "grant", {}, "w"), identity="w") == []
     assert doubted(4, 5, entry(5, "grant", {}, "w"), identity="w") == []
 
