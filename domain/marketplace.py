@@ -82,16 +82,27 @@ def terms_in_force(state: State, s: Activity) -> Terms | None:
     """The version of the listing that a record is sold under; None when it is not sold.
 
     Raises:
-        NotListed: it is not in force, of another agent service, of another cluster, or in doubt since a key was stolen.
+        NotListed: it is not in force, of another agent service, of another cluster, in doubt since a key was stolen, or names a judge.
     """
     if s.listing is None:
         return None
     terms = state.offers.get(s.listing)
     if terms is None or terms.agent != s.agent or terms.cluster not in ("", s.cluster):
         raise NotListed(listing=s.listing)
-    if not is_trusted(state, terms.agent, terms.log_index):
+    if not is_trusted(state, terms.agent, terms.log_index) or _names_judge(state, s.cluster, terms):
         raise NotListed(listing=s.listing)
     return terms
+
+
+def _names_judge(state: State, cluster: str, terms: Terms) -> bool:
+    """Whether a creator is a validator of the cluster, or controls one.
+
+    Creators do not judge what they earn from, and an agent service names them without their word: it could leave its friends alone in
+    the draw.
+    """
+    creators = {creator for creator, _ in terms.creators}
+    active = (v for v in state.validators[cluster].items() if v[1].status == "active")
+    return any(key in creators or facts.controller in creators for key, facts in active)
 
 
 def fee_at_most(usage: UsageSum, parameters: Parameters, terms: Terms | None) -> int:

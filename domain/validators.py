@@ -73,11 +73,11 @@ def eligible_validators(
 ) -> tuple[KeyId, ...]:
     """Who may judge a batch, in key order: in good standing, and answering for no party to it.
 
-    Parties are the manager and the orchestrators; who signed a record, or what it relies on; its customer, agent service, node's provider;
-    and who sells it.
+    Parties are the manager; who signed a record, its orchestrator too, or what it relies on; its customer, agent service, node's provider;
+    and who sells it. Each has signed for that: nobody takes a validator out of the draw by naming it.
     """
     cluster = state.clusters[name]
-    parties: set[KeyId] = {cluster.manager, *cluster.orchestrators}
+    parties: set[KeyId] = {cluster.manager}
     alike = {
         (r.customer, r.agent, r.node, r.signers, r.relied, r.terms) for r in records
     }  # many records of few parties

@@ -81,6 +81,7 @@ ATTESTATION = (
     "tests/domain/test_voting.py",
     "tests/properties/test_message_orders.py",
     REFUSALS,
+    "tests/domain/test_judges.py",
 )
 CONSENT = (
     "tests/domain/test_activity.py",

@@ -72,7 +72,7 @@ class NotListed(
     Refused,
     code="not-listed",
     message="{listing} is no listing that this record can be sold under",
-    advice="name the newest version of a listing of this agent service, for this cluster",
+    advice="name the newest version of a listing of this agent service, for this cluster; none of its creators judges there",
 ):
     """A record names a listing that is not in force, or not for it."""
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from proofroom.adapters.cast import DAY_MS, Work
+from proofroom.domain.errors import NotListed
 from proofroom.domain.statements.settlement import EraPaid, Payout
 from proofroom.testing.histories import History, store_of
 from proofroom.testing.keys import key
@@ -111,14 +114,29 @@ def test_several_marketplaces_on_one_ledger() -> None:
 
 
 def test_who_earns_from_a_listing_does_not_judge_it() -> None:
-    """A validator that is a creator, or whose controller owns the marketplace, is not eligible for the batch."""
+    """A validator that is, or whose controller is, the owner of the marketplace is not eligible for the batch."""
+    for role in ("validators", "controllers"):
+        history = History(validators=6)
+        getattr(history.cast, role)[0] = key("bazaar")
+        history.found()
+        cast = history.cast
+        history.write(open_market(cast), cast.payer(cast.user, 10**15), cast.open_era(0))
+        history.work(0, Work(), listing=list_work(history))
+        round = history.seal(0)
+        assert set(history.state.rounds[cast.cluster, round].eligible) == {v.keyid for v in cast.validators[1:]}
+
+
+@pytest.mark.parametrize("role", ["validators", "controllers"])
+def test_nobody_picks_its_judges_by_naming_the_others_creators(role: str) -> None:
+    """What names a validator, or its controller, is not sold in its cluster until it has left; elsewhere it is."""
     history = market()
     cast = history.cast
-    listing = list_work(history, creators={cast.validators[0].keyid: 1})
+    listing = list_work(history, creators={getattr(cast, role)[0].keyid: 1, key("creator").keyid: 9})
+    with pytest.raises(NotListed):
+        history.work(0, Work(), listing=listing)
+    assert "judges" in NotListed.advice
+    history.write(cast.leave(0))
     history.work(0, Work(), listing=listing)
-    round = history.seal(0)
-    assert cast.validators[0].keyid not in history.state.rounds[cast.cluster, round].eligible
-    assert len(history.state.rounds[cast.cluster, round].eligible) == 5
 
 
 def test_a_withdrawn_listing_can_come_back() -> None:

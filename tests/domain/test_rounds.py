@@ -57,39 +57,7 @@ def openings(history: History) -> list[RoundOpened]:
     return [e.statement for e in history.entries if isinstance(e.statement, RoundOpened)]
 
 
-# --- who may judge
-
-
-PARTIES = ["provider-0", "manager", "orchestrator", "wallet", "agent-service", "runtime-0", "derived v-7c21 / calendar"]
-
-
-@pytest.mark.parametrize("party", PARTIES)
-@pytest.mark.parametrize("role", ["controllers", "validators"])
-def test_parties_do_not_judge(party: str, role: str) -> None:
-    """Who answers for a party of the batch, or is one, is not eligible; a provider whose node did no work is no party."""
-    history = History(validators=8)
-    getattr(history.cast, role)[7] = key(party)
-    getattr(history.cast, role)[6] = key("provider-2")
-    history.found()
-    history.write(history.cast.open_era(0))
-    history.work(0, Work(), Work())  # on nodes 0 and 1
-    round = history.seal(0)
-    eligible = history.state.rounds[CLUSTER, round].eligible
-    assert set(eligible) == {v.keyid for v in history.cast.validators[:7]}
-
-
-@pytest.mark.parametrize("party", ["wallet", "sponsor"])
-def test_whose_data_it_is_and_who_pays_do_not_judge(party: str) -> None:
-    """The wallet that granted is a party also where another pays."""
-    history = History(validators=8)
-    cast, sponsor = history.cast, key("sponsor")
-    cast.validators[7] = key(party)
-    history.found()
-    history.write(cast.open_era(0), cast.payer(sponsor, 10**12))
-    history.work(0, Work(), customer=sponsor.keyid)
-    number = history.seal(0)
-    eligible = history.state.rounds[CLUSTER, number].eligible
-    assert set(eligible) == {v.keyid for v in cast.validators[:7]}
+# --- who may judge (which party does not: ``test_judges.py``)
 
 
 def test_a_bond_makes_eligible() -> None:
