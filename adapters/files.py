@@ -48,12 +48,17 @@ def is_text(word: object) -> bool:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file's content durably; only its owner may read it. Missing folders are made, for the owner alone.
+    """Replace a file's content durably; only its owner may read it. Missing folders are made, for the owner alone. A link is followed, and
+    what is no file, such as a pipe or a device, is written to: a file in its place would take it from everybody.
 
     Raises:
         StoreUnavailable: it cannot be written, or what was written not be had on the disk.
     """
     with typed(path):
+        path = Path(os.path.realpath(path))
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+            return
         temporary = _write_beside(path, data)
         try:
             temporary.replace(path)

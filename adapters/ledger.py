@@ -335,13 +335,10 @@ class Ledger(Reader):
             if self._signers and self.state.size != self._saved:
                 self._save_snapshot()
             self._closed = True
-            if self._pool is not None:
-                self._pool.close()
-            if self._views is not None:
-                self._views.close()
-            if self._signed_head is not None:
-                self._signed_head.close()
-            self.store.close()
+            with contextlib.ExitStack() as parts:  # the last first, each of them whatever becomes of the others
+                for part in (self.store, self._signed_head, self._views, self._pool):
+                    if part is not None:
+                        parts.callback(part.close)
 
     def __enter__(self) -> Self:
         return self

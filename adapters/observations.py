@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Protocol
 
-from proofroom.adapters.files import open_regular, write_atomically
+from proofroom.adapters.files import open_regular, unavailable, write_atomically
 from proofroom.domain import hashing
 from proofroom.domain.canonical import MILLIONTHS, number_text
 from proofroom.domain.crosscheck import Observation
@@ -82,9 +82,19 @@ class ObservationFolder:
         write_atomically(self.path / record.hex() / f"{name}.json", observation.to_json())
 
     def fetch(self, record: bytes) -> list[Envelope]:
-        """The observations of a record, in the order of their names; a file that is no envelope is passed over."""
-        found = []
-        for path in sorted((self.path / record.hex()).glob("*.json"))[:MAX_OBSERVATIONS]:
+        """The observations of a record, in the order of their names; a file that is no envelope is passed over.
+
+        Raises:
+            StoreUnavailable: the folder cannot be read, which is not to say that nobody saw anything.
+        """
+        found, folder = [], self.path / record.hex()
+        try:
+            paths = sorted(path for path in folder.iterdir() if path.suffix == ".json")
+        except FileNotFoundError:
+            return []
+        except OSError as e:
+            raise unavailable(folder, e) from None
+        for path in paths[:MAX_OBSERVATIONS]:
             try:
                 with open_regular(path) as file:
                     found.append(parse_envelope(file.read(MAX_ENVELOPE + 1)))

@@ -31,11 +31,12 @@ from nacl.exceptions import CryptoError
 
 from proofroom.adapters import sealing
 from proofroom.adapters.ahead import ahead
+from proofroom.adapters.blobs import PART
 from proofroom.adapters.keys import Key
 from proofroom.adapters.storage import Kept, Meter, Storage
 from proofroom.domain import hashing
 from proofroom.domain.canonical import decode, encode
-from proofroom.domain.envelope import MAX_ENVELOPE, Envelope, parse_envelope, verify_signatures
+from proofroom.domain.envelope import Envelope, parse_envelope, verify_signatures
 from proofroom.domain.errors import Malformed, PayloadErased, VaultUnavailable
 from proofroom.domain.ids import Digest, KeyId, public_key_of
 from proofroom.domain.signatures import Signature
@@ -306,8 +307,8 @@ class Vault:
         try:
             for part in self.storage.blobs.read(path):
                 data += part
-                if len(data) > MAX_ENVELOPE:  # a host may put anything there
-                    raise VaultUnavailable(what=vault_scope, why=f"its keys are longer than {MAX_ENVELOPE} bytes")
+                if len(data) > PART:  # a host may put anything there; what was blanked has so many
+                    raise VaultUnavailable(what=vault_scope, why=f"its keys are longer than {PART} bytes")
         except OSError as e:
             raise VaultUnavailable(what=vault_scope, why=e.strerror or "its keys cannot be read") from None
         return data

@@ -53,6 +53,9 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 MEMORY = "640MB"
 """What DuckDB takes for a file before it spills to disk, so that a log of any length can be taken in."""
 
+BUSY_SECONDS = 0.01
+"""How often it is tried to close what another thread uses."""
+
 _QUERIES = {StatementType.SELECT, StatementType.EXPLAIN, StatementType.PRAGMA, StatementType.MULTI}
 """Statements that a user may send; ``MULTI`` is what PIVOT becomes. The read-only transaction around them is what protects the tables."""
 
@@ -109,6 +112,8 @@ class Views:
     def __init__(self, path: Path | None, *, page: int = PAGE) -> None:
         if path is not None and not is_text(path):
             raise BadInput(path=str(path), why="DuckDB takes only names in UTF-8")
+        if path is not None and path.exists() and not path.is_file():  # a pipe would be waited for
+            raise NotALedger(path=str(path), why="it is no file")
         self.path = path
         self._writing = threading.RLock()
         self._moved = threading.Condition()
@@ -225,6 +230,7 @@ class Views:
             self._check_even(cursor, query)
             relation = cursor.sql(query)
         except duckdb.Error as e:
+            self._check_open()  # it may be closed by now
             raise QueryFailed(why=str(e).strip()) from None
         if relation is None:
             raise QueryFailed(why="the statement has no result")
@@ -288,12 +294,17 @@ class Views:
     # --- the rest
 
     def close(self) -> None:
-        """Let go of the file. Relations that were given out end with it."""
+        """Wait for what is under way in other threads, then let go of the file. Relations that were given out end with it."""
         if os.getpid() != self._process:
             return  # DuckDB's threads are the parent's, and are waited for in vain
         self._closed = True
         with self._writing:
-            self._connection.close()
+            while True:
+                try:
+                    self._connection.close()
+                    return
+                except duckdb.ResourceInUseException:  # a query of another thread, which is waited for
+                    time.sleep(BUSY_SECONDS)
 
     def _cursor(self) -> DuckDBPyConnection:
         self._check_open()
@@ -310,6 +321,7 @@ class Views:
         try:
             yield
         except duckdb.Error as e:
+            self._check_open()
             raise explained(str(self.path or ":memory:"), str(e).strip()) from e
 
 
@@ -329,6 +341,8 @@ def projections_named(names: Collection[str]) -> list[Projection]:
 _REASONS: tuple[tuple[str, type[StoreUnavailable]], ...] = (
     ("Could not set lock", ViewsLocked),
     ("not a valid DuckDB database", NotALedger),
+    ("Could not read enough bytes", NotALedger),
+    ("Failure while replaying WAL", NotALedger),
     ("Permission denied", StoreReadOnly),
     ("read-only", StoreReadOnly),
     ("No space left", StoreFull),

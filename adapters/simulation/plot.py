@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from proofroom.adapters.files import write_atomically
 from proofroom.adapters.simulation.report import Report, interval
-from proofroom.domain.errors import BadInput, MissingExtra, StoreUnavailable
+from proofroom.domain.errors import BadInput, MissingExtra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,12 +31,12 @@ def draw(report: Report, path: Path) -> None:
     _draw_verdicts(right, report)
     s = report.scenario
     figure.suptitle(f"{s.validators} validators, {s.colluding} colluding, committees of {s.committee}; seed {s.seed}")
+    drawn = io.BytesIO()
     try:
-        figure.savefig(path, dpi=150)
+        figure.savefig(drawn, dpi=150, format=path.suffix[1:] or "png")
     except ValueError as e:
         raise BadInput(path=str(path), why=str(e).splitlines()[0]) from None
-    except OSError as e:
-        raise StoreUnavailable(path=str(path), why=e.strerror or "it cannot be written") from None
+    write_atomically(path, drawn.getvalue())
 
 
 def _draw_captures(axes: Axes, report: Report) -> None:

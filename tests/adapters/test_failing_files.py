@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,6 +22,7 @@ from proofroom.adapters import snapshots
 from proofroom.adapters.anchors import FolderAnchor
 from proofroom.adapters.audit_progress import Progress, load_progress, save_progress
 from proofroom.adapters.audited_tiles import audit_published
+from proofroom.adapters.files import write_atomically
 from proofroom.adapters.keyfile import Cost, load_encrypted, save_encrypted
 from proofroom.adapters.keys import Key, load_key, save_key
 from proofroom.adapters.ledger import LOG, Ledger
@@ -32,7 +34,14 @@ from proofroom.adapters.validator import load_or_create_secret
 from proofroom.adapters.vault import Vault
 from proofroom.domain import hashing
 from proofroom.domain.commitment import Opening
-from proofroom.domain.errors import BadInput, LedgerExists, NotPublished, Unavailable, VaultUnavailable
+from proofroom.domain.errors import (
+    BadInput,
+    LedgerExists,
+    NotPublished,
+    StoreUnavailable,
+    Unavailable,
+    VaultUnavailable,
+)
 from proofroom.domain.ids import KeyId
 from proofroom.domain.verifier import Verdict
 from strategies.followed import log_of
@@ -279,3 +288,21 @@ def test_a_ledger_is_made_whatever_fails_once(tmp_path: Path) -> None:
             ledger.tick()
         assert audit_file(room / LOG).verdict is Verdict.VALID
         assert files.was_struck == (files.requests > at)
+
+
+def test_what_is_no_file_is_written_to_and_stays(tmp_path: Path) -> None:
+    """A pipe, as a shell gives one, or a device: `-o /dev/null` as root took it from the whole machine. A link stays a link."""
+    pipe, file, link = tmp_path / "pipe", tmp_path / "file", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(file)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_atomically(pipe, b"told")
+        assert (os.read(reader, 100), pipe.is_fifo()) == (b"told", True)
+    finally:
+        os.close(reader)
+    write_atomically(link, b"told")
+    assert (file.read_bytes(), link.is_symlink()) == (b"told", True)
+    with pytest.raises(StoreUnavailable, match="Is a directory"):
+        write_atomically(tmp_path, b"told")
+    assert sorted(tmp_path.iterdir()) == [file, link, pipe]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from proofroom.adapters import views
@@ -158,6 +160,29 @@ def test_closing_while_other_threads_read_is_safe(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "well", "")
+
+
+def test_closing_waits_for_queries_of_other_threads(tmp_path: Path) -> None:
+    """All of it is closed then, and whoever asks learns that it is (DuckDB closes nothing that is in use, and says so)."""
+    make_folder(tmp_path).ledger.close()
+
+    def ask(ledger: Ledger) -> ProofroomError:
+        while True:
+            try:
+                with contextlib.suppress(duckdb.Error):  # of a relation that was given out
+                    ledger.sql("SELECT count(*) FROM log").fetchall()
+            except ProofroomError as e:
+                return e
+
+    for _ in range(3):
+        ledger = Ledger.open(tmp_path)
+        with ThreadPoolExecutor(2) as pool:
+            asking = [pool.submit(ask, ledger) for _ in range(2)]
+            ledger.sql("SELECT 1").fetchall()
+            ledger.close()
+            assert {type(asked.result()) for asked in asking} == {Closed}
+        with pytest.raises(Closed):
+            ledger.store.size()
 
 
 def test_a_closed_ledger_says_so(tmp_path: Path) -> None:

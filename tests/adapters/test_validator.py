@@ -307,3 +307,21 @@ def test_a_clock_that_went_back_is_told(chamber: Chamber, caplog: pytest.LogCapt
     caplog.handler.addFilter(heard)
     chamber.validators[0].run(stop, poll_seconds=0.01)
     assert "the clock reads" in caplog.text
+
+
+def test_a_place_that_cannot_be_read_is_no_observation(chamber: Chamber) -> None:
+    """The validator waits, and does not sign that nobody saw the record."""
+    record = chamber.record()
+    place = chamber.observe(record)
+    chamber.seal()
+    advance_to(chamber, "commit")
+    place.rename(place.with_name("aside"))
+    place.touch()
+    round = chamber.round()
+    assert round is not None
+    (member,) = (v for v in chamber.validators if v.keyid == round.committee[0])
+    with pytest.raises(StoreUnavailable, match="Not a directory"):
+        member.step()
+    place.unlink()
+    place.with_name("aside").rename(place)
+    assert [act.did for act in member.step()] == ["vote-committed"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import sys
 from functools import lru_cache
@@ -308,3 +309,17 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
         Views(copy_of(tmp_path))
     with pytest.raises(StoreUnavailable):
         Views(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["cut", "pipe"])
+def test_a_file_that_cannot_be_read_can_be_deleted(tmp_path: Path, damage: str) -> None:
+    """It is said, and a pipe is not waited for."""
+    path = tmp_path / "views.duckdb"
+    Views(path).close()
+    if damage == "cut":
+        os.truncate(path, path.stat().st_size // 2)
+    else:
+        path.unlink()
+        os.mkfifo(path)
+    with pytest.raises(NotALedger, match=r"can be deleted|no file"):
+        Views(path)
