@@ -27,7 +27,7 @@ from proofroom.domain.errors import NoSuchEntry, ProofImpossible
 from proofroom.domain.hashing import tagged
 from proofroom.domain.ids import KeyId
 from proofroom.domain.merkle import INNER
-from proofroom.domain.receipt import Receipt, write_proof
+from proofroom.domain.receipt import MAX_PROOF, Receipt, write_proof
 from proofroom.domain.state import State
 from proofroom.domain.statements import KINDS
 from proofroom.domain.statements.activity import Activity
@@ -144,7 +144,7 @@ class Prover:
         """An era whole: every entry of the log from its opening to its payment.
 
         Raises:
-            ProofImpossible: it is not paid yet.
+            ProofImpossible: it is not paid yet, or larger than any verifier reads, as from some 40,000 entries on.
         """
         era = _Era(self._scan, cluster, number)
         came = [x.index for x in era.came]
@@ -182,7 +182,11 @@ class Prover:
         changes = () if claim == "entry" else self._key_changes([*indexes, *run])  # one entry names keys, not parties
         alone = {*indexes, *changes} - set(run)
         items = [self._item(index) for index in sorted(alone)]
-        return write_proof(claim, self.log, self.note, items, **(parts or {}), **self.parts)
+        data = write_proof(claim, self.log, self.note, items, **(parts or {}), **self.parts)
+        if len(data) > MAX_PROOF:
+            why = f"it has {len(data)} bytes, verifiers read {MAX_PROOF}: audit the log instead"
+            raise ProofImpossible(what=f"a file of {len(run) or len(items)} entries", why=why)
+        return data
 
     def _key_changes(self, indexes: Iterable[int]) -> Iterator[int]:
         """The entries by which a party to these, or the checkpoint key, came to its keys."""

@@ -9,9 +9,12 @@ from typing import Any
 import orjson
 import pytest
 
+from proofroom.adapters import proving
 from proofroom.adapters.proving import Prover
 from proofroom.domain import merkle, recount
 from proofroom.domain.checkpoint import Checkpoint, sign_checkpoint, verifier_key
+from proofroom.domain.errors import ProofImpossible
+from proofroom.domain.receipt import MAX_PROOF
 from proofroom.domain.verifier import BadTrust, Report, Trust, Verdict, proof, verify
 from proofroom.domain.verifier import entry as v_entry
 from proofroom.domain.verifier import note as v_note
@@ -298,6 +301,17 @@ def test_what_a_strict_reader_is_told() -> None:
             assert report.verdict is (verdict if strict else Verdict.VALID), report.sentence()
             assert any(n.startswith("UNWITNESSED") for n in report.notes) is (known is None)
             assert any(n.startswith("ERASED") for n in report.notes) is (file is gone)
+
+
+def test_a_file_that_no_verifier_would_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is not made."""
+    assert MAX_PROOF == proof.MAX_FILE == 64 * 2**20
+    name, size = body_at(WORK)["record_id"], len(prover().record(body_at(WORK)["record_id"]))
+    monkeypatch.setattr(proving, "MAX_PROOF", size)
+    assert len(prover().record(name)) == size
+    monkeypatch.setattr(proving, "MAX_PROOF", size - 1)
+    with pytest.raises(ProofImpossible, match="audit the log instead"):
+        prover().record(name)
 
 
 def test_no_key_at_all() -> None:
