@@ -213,6 +213,7 @@ def _check_work(entries: Sequence[Entry], mine: Sequence[Entry], paid: Entry, le
         grants_of(entries),
         [e for e in mine if e.kind == "era-opened"],
     )
+    rounds = _rounds(entries, paid)
     providers = {
         e.get("basis.node", str): e.get("credit", str).removeprefix("provider:")
         for e in mine
@@ -233,7 +234,7 @@ def _check_work(entries: Sequence[Entry], mine: Sequence[Entry], paid: Entry, le
         root = inner_root([untag(record.id) for record in sealed])
         holds = root == untag(batch.get("root", str)) and 0 < count == len(sealed) and sealed[-1].index < batch.index
         batch.need(holds, "the batch is not of the oldest unsealed records")
-        outcome = check_round(entries, batch, ledger_key)
+        outcome = check_round(rounds[number], batch, ledger_key)
         batch.need(not outcome.open, "nobody judged what was left open")
         check_sizes(outcome, batch)
         owners = [providers.get(record.get("node", str), "") for record in sealed]
@@ -259,6 +260,22 @@ def _check_work(entries: Sequence[Entry], mine: Sequence[Entry], paid: Entry, le
     )
     gone, all_named = _gone(entries, paid)
     return Work(attested, Counter({v: n for v, n in judged.items() if v not in gone}), served, all_named)
+
+
+def _rounds(entries: Sequence[Entry], paid: Entry) -> defaultdict[int, list[Entry]]:
+    """By batch of the era: its rounds with their votes, and every theft; so that nobody looks through all entries for each batch."""
+    cluster, era = place(paid)
+    votes, rounds = defaultdict[int, list[Entry]](list), defaultdict[int, list[Entry]](list)
+    for e in (e for e in entries if e.body.get("cluster") == cluster):
+        if e.kind in ("vote-committed", "vote-revealed"):
+            votes[e.get("round", int)].append(e)
+        elif e.kind in ("round-opened", "round-tallied") and e.body.get("era") == era:
+            rounds[e.get("batch", int)].append(e)
+    thefts = thefts_before(entries, paid)
+    for found in rounds.values():
+        cast = [vote for number in {e.get("round", int) for e in found} for vote in votes[number]]
+        found[:] = sorted([*found, *cast, *thefts], key=lambda e: e.index)
+    return rounds
 
 
 def _gone(entries: Sequence[Entry], paid: Entry) -> tuple[set[str], bool]:

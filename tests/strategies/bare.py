@@ -16,7 +16,7 @@ LEDGER = "ed25519:1ed9e4"
 ENDED = "2026-03-01T10:00:00.500Z"
 DONE = {"started_at": "1970-01-01T00:00:00Z", "ended_at": "1970-01-01T00:00:00Z", "grant": "G", "vault_scope": "v / s"}
 """Work of long ago, under a grant of before."""
-BEGAN = {"start": "1970-01-01T00:00:00Z"}
+BEGAN = {"cluster": "c", "era": 0, "start": "1970-01-01T00:00:00Z"}
 """An era of that time."""
 
 
@@ -105,7 +105,8 @@ def round_of(
     """A round opened at ``start`` and tallied 50 later, in which each votes this agreement and these reasons."""
     number, seats = more.pop("round", 0), more.pop("seats", len(votes))
     ids = {"cluster": "c", "era": 0, "batch": 0, "round": number}
-    opened = entry(start, "round-opened", ids | {"committee": VOTERS[:seats]}, LEDGER)
+    told = {"committee": VOTERS[:seats], "missing": [], "assurance": {"missing": 0}}
+    opened = entry(start, "round-opened", ids | told, LEDGER)
     entries = [opened]
     for i, (agree, reasons) in enumerate(votes):
         vote = {"agree": b64(agree, count), "reasons": {name: b64(bits, count) for name, bits in reasons.items()}}
