@@ -199,3 +199,75 @@ def test_a_batch_of_later_records() -> None:
         mine = [*records, entry(index, "batch-sealed", sealed | {"count": count}, "o")]
         said = why(recount._check_work, mine, mine, entry(99, "era-paid", BEGAN), LEDGER)
         assert said == "the batch is not of the oldest unsealed records"
+
+
+# --- rounds of an era
+
+PLACE = {"cluster": "c", "era": 0}
+ERA = entry(99, "era-paid", PLACE)
+
+
+def opened(index: int, round: int, missing: list[str], told: int | None = None, **place: Any) -> Entry:
+    numbers = {"round": round, "missing": missing, "assurance": {"missing": len(missing) if told is None else told}}
+    return entry(index, "round-opened", PLACE | numbers | place)
+
+
+def revealed(index: int, round: int, validator: str, cluster: str = "c") -> Entry:
+    return entry(index, "beacon-revealed", {"cluster": cluster, "round": round, "validator": validator}, validator)
+
+
+def test_who_earns_nothing() -> None:
+    """Who is missing in a round of the era, or was removed; who revealed before it opened is not missing. 128 are named of any more."""
+    many = [f"v{i}" for i in range(128)]
+    removed = entry(7, "slashed", {"cluster": "c", "basis": {"validator": "w"}})
+    shown = [revealed(3, 4, "v"), revealed(4, 5, "u"), revealed(5, 4, "u", "d")]
+    assert recount._gone([*shown, opened(6, 4, ["u"]), removed, revealed(9, 4, "u")], ERA) == ({"u", "w"}, True)
+    assert recount._gone([opened(6, 4, ["u"]), opened(7, 5, ["t"])], ERA) == ({"u", "t"}, True)
+    away = [
+        opened(6, 4, ["u"], era=1),
+        opened(7, 4, ["u"], cluster="d"),
+        entry(8, "slashed", removed.body | {"cluster": "d"}),
+    ]
+    assert recount._gone(away, ERA) == (set(), True)
+    assert recount._gone([opened(6, 4, many)], ERA) == (set(many), True)
+    assert recount._gone([opened(6, 4, many, 129), opened(7, 5, [])], ERA) == (set(many), False)
+    for missing, told in ((many[1:], 128), (many, 127), (["u"], 2), (["u"], 0), ([], 1)):
+        assert why(recount._gone, [opened(6, 4, missing, told)], ERA) == "other numbers are missing"
+    assert why(recount._gone, [*shown, opened(6, 5, ["u"])], ERA) == "who revealed its value is said to be missing"
+
+
+def test_numbers_of_rounds() -> None:
+    """One more for each batch and for each committee that something is passed on to, also of the era before; in this cluster."""
+
+    def sealed(index: int, batch: int, **place: Any) -> Entry:
+        return entry(index, "batch-sealed", PLACE | {"batch": batch} | place)
+
+    def tallied(index: int, batch: int, round: int, **more: Any) -> Entry:
+        return entry(index, "round-tallied", PLACE | {"batch": batch, "round": round} | more)
+
+    def said(*run: Entry) -> str:
+        return why(recount._check_numbers, run, ERA)
+
+    run = [
+        sealed(1, 0),
+        sealed(2, 1),
+        tallied(3, 0, 7, next_round=9),
+        sealed(4, 2),
+        tallied(5, 1, 8),
+        tallied(6, 2, 10),
+    ]
+    assert said(*run) == said(*run, tallied(7, 0, 9, level=1)) == said() == ""
+    assert said(tallied(1, 9, 3, era=-1, next_round=5), sealed(2, 0), tallied(3, 0, 6)) == ""
+    assert said(sealed(1, 0, era=1), sealed(2, 0), tallied(3, 0, 7)) == said(*run, sealed(8, 0, era=1)) == ""
+    assert said(*run[:2], entry(2, "batch-sealed", {"cluster": "d"}), *run[2:]) == ""
+    other = "its round is not the cluster's next"
+    assert (
+        said(*run[:4], tallied(5, 1, 9), run[5])
+        == said(*run[:5], tallied(6, 2, 11))
+        == said(*run[:5], tallied(6, 2, 9))
+        == other
+    )
+    assert (
+        said(*run[:2], tallied(3, 0, 7, next_round=10), *run[3:]) == said(*run[:2], tallied(3, 0, 7), *run[3:]) == other
+    )
+    assert said(sealed(1, 0), sealed(2, 1), sealed(3, 2), tallied(4, 0, 0), tallied(5, 2, 3)) == other
