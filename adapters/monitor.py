@@ -269,7 +269,7 @@ def _load(path: Path) -> tuple[str, Keyring, Replay]:
     except FileNotFoundError:
         return "", Keyring(()), Replay()
     except (OSError, ValueError, KeyError, TypeError, AttributeError, Malformed) as e:
-        raise BadInput(path=str(path), why=f"not what a monitor keeps: {e}") from None
+        raise BadInput(path=str(path), why=f"not what a monitor keeps: {getattr(e, 'strerror', None) or e}") from None
     tree = merkle.Tree(size, peaks)
     try:
         if merkle.root(tree) == root:

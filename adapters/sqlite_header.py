@@ -69,6 +69,11 @@ def let_go(file: File) -> None:
                 os.close(descriptor)
 
 
+def is_at(path: Path, file: File) -> bool:
+    """Whether this path still leads to the file; OSError where it leads nowhere."""
+    return _file(path.stat()) == file
+
+
 def _take(path: Path) -> tuple[File, int]:
     """Count a store more, and give a descriptor to read from."""
     with _lock:

@@ -80,6 +80,9 @@ class Validator:
         journal: its own folder, where it writes down each vote before it commits to it.
         submit: takes what it signs to the ledger; the ledger's own ``append`` by default.
         chain: rounds that the beacon chain lasts for.
+
+    Raises:
+        BadInput: the secret has another length: one that can be guessed gives away what is to be revealed later.
     """
 
     def __init__(
@@ -95,6 +98,8 @@ class Validator:
         submit: Submit | None = None,
         chain: int = CHAIN,
     ) -> None:
+        if len(secret) != 32:
+            raise BadInput(path="secret", why="it has 32 bytes")
         self.ledger, self.cluster, self.signer = ledger, cluster, signer
         self.observations, self.sources = observations, frozenset(sources)
         self._secret, self._journal = secret, journal

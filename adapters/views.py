@@ -63,9 +63,9 @@ _QUERIES = {StatementType.SELECT, StatementType.EXPLAIN, StatementType.PRAGMA, S
 class ViewsLocked(
     StoreLocked,
     code="views-locked",
-    advice="DuckDB admits one process to a file: close the other, or open the ledger read-only",
+    advice="DuckDB admits one process to a file, and a process one ledger: close or use the other, or open this one read-only",
 ):
-    """Another process has the read models' file open."""
+    """Another process, or another ledger of this one, has the read models' file open."""
 
 
 class ProjectionStopped(
@@ -351,6 +351,8 @@ _REASONS: tuple[tuple[str, type[StoreUnavailable]], ...] = (
 
 def explained(path: str, why: str) -> StoreUnavailable:
     """What DuckDB says of a file, as our error."""
+    if "configuration has been locked" in why:  # DuckDB gives whoever asks within a process what is open already
+        return ViewsLocked(path=path, why="another ledger of this process has it open")
     error = next((error for part, error in _REASONS if part in why), StoreUnavailable)
     mended = "; read models can be deleted, they are made anew from the log" if error is NotALedger else ""
     return error(path=path, why=why + mended)

@@ -20,7 +20,7 @@ import pytest
 from proofroom.adapters import views
 from proofroom.adapters.ledger import LOG, VIEWS, Ledger
 from proofroom.adapters.stores import MemoryStore
-from proofroom.adapters.views import Views
+from proofroom.adapters.views import Views, ViewsLocked
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import verify_checkpoint
 from proofroom.domain.errors import (
@@ -32,6 +32,7 @@ from proofroom.domain.errors import (
     NoSuchEntry,
     NotGenesis,
     ProofroomError,
+    StoreUnavailable,
 )
 from proofroom.domain.receipt import Receipt, verify_receipt
 from proofroom.testing.clocks import Clock
@@ -416,3 +417,30 @@ def test_an_index_beyond_all_numbers(room: Room) -> None:
     for ask in (room.ledger.entry, room.ledger.receipt):
         with pytest.raises(NoSuchEntry):
             ask(2**64)
+
+
+def test_two_ledgers_of_one_process_have_one_that_asks(tmp_path: Path) -> None:
+    """The other is told why not; read-only it keeps its own."""
+    make_folder(tmp_path).ledger.close()
+    with Ledger.open(tmp_path) as first, Ledger.open(tmp_path) as second:
+        first.sql("SELECT 1").fetchall()
+        with pytest.raises(ViewsLocked, match="another ledger of this process"):
+            second.sql("SELECT 1")
+        with Ledger.open(tmp_path, read_only=True) as third:
+            assert third.sql("SELECT 1").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_nothing_is_recorded_in_a_file_that_lost_its_place(tmp_path: Path, replaced: bool) -> None:
+    """A log that was removed, or restored from a copy, under a ledger that has it open would take what is answered with it."""
+    make_folder(tmp_path).ledger.close()
+    copy = tmp_path / "copy"
+    copy.write_bytes((tmp_path / LOG).read_bytes())
+    with Ledger.open(tmp_path) as ledger:
+        size = ledger.size
+        (tmp_path / LOG).unlink()
+        if replaced:
+            copy.rename(tmp_path / LOG)
+        with pytest.raises(StoreUnavailable, match=r"another file has its place|No such file"):
+            ledger.tick()
+        assert ledger.size == size

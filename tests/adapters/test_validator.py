@@ -15,7 +15,9 @@ import pytest
 
 from proofroom.adapters.keys import load_key
 from proofroom.adapters.ledger import Ledger
+from proofroom.adapters.observations import ObservationFolder
 from proofroom.adapters.sqlite import SqliteStore
+from proofroom.adapters.validator import Validator
 from proofroom.domain.errors import BadInput, StoreUnavailable, TimeWentBack
 from proofroom.domain.ids import KeyId
 from proofroom.domain.rounds import phase_of
@@ -325,3 +327,18 @@ def test_a_place_that_cannot_be_read_is_no_observation(chamber: Chamber) -> None
     place.unlink()
     place.with_name("aside").rename(place)
     assert [act.did for act in member.step()] == ["vote-committed"]
+
+
+@pytest.mark.parametrize("secret", [b"", bytes(31), bytes(33)])
+def test_a_secret_of_another_length_is_none(chamber: Chamber, secret: bytes) -> None:
+    """Whoever forgot to draw one would reveal what everybody can compute."""
+    with pytest.raises(BadInput, match="32 bytes"):
+        Validator(
+            chamber.ledger,
+            chamber.cast.cluster,
+            key("v"),
+            secret,
+            observations=ObservationFolder(chamber.folder),
+            sources=(),
+            journal=chamber.folder,
+        )
