@@ -88,11 +88,18 @@ class TimedReader(io.RawIOBase):
 
 
 class _TimedResponse(HTTPResponse):
-    """An answer, of which the first line is timed as its last."""
+    """An answer, of which the first line is timed as its last, and of which a part is none."""
 
     def __init__(self, connection: socket.socket, *args: Any, until: float, **more: Any) -> None:
         super().__init__(connection, *args, **more)
         self.fp = io.BufferedReader(TimedReader(connection, self.fp.detach(), until))
+
+    def read(self, amt: int | None = None) -> bytes:
+        """The library takes what came before the other side hung up for all of it."""
+        data = super().read(amt)
+        if amt is not None and len(data) < amt and self.length:
+            raise ConnectionError(f"it was cut off, {self.length:,} bytes before its end")
+        return data
 
 
 class _Timed(AbstractHTTPHandler):

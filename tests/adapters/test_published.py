@@ -142,3 +142,11 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path, name: str) -> None:
     os.mkfifo(path)
     with pytest.raises(NotPublished, match="it is no file"):
         audit_published(PublishedLog(str(tmp_path)))
+
+
+@pytest.mark.parametrize("cut", ["checkpoint", "tile/0/", "tile/entries/"])
+def test_what_was_cut_off_on_the_way_says_nothing_of_the_log(web: Path, tmp_path: Path, cut: str) -> None:
+    """A monitor that took it for the log's would end in an alarm when a connection is lost."""
+    with serve(web, cut=cut) as url, pytest.raises(NotPublished, match="cut off, 1 bytes before its end"):
+        Monitor(PublishedLog(url), tmp_path).look()
+    assert not list(tmp_path.iterdir())
