@@ -83,12 +83,21 @@ class FolderBlobs:
         return alone(self.folder)
 
     def blank(self, name: str) -> None:
-        """A file is overwritten; what the disk keeps elsewhere of it is beyond our reach."""
-        path = self.folder / name
-        with contextlib.suppress(FileNotFoundError), path.open("r+b", buffering=0) as file:
-            for _ in range(0, path.stat().st_size, PART):
-                file.write(bytes(PART))
-            os.fsync(file.fileno())
+        """A file is overwritten; what the disk keeps elsewhere of it is beyond our reach, and what a link leads to is another's."""
+        try:
+            handle = os.open(self.folder / name, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except FileNotFoundError:
+            return
+        except OSError as e:
+            if e.errno in (errno.ELOOP, errno.ENXIO):  # a link, or a pipe, which somebody put there
+                return
+            raise
+        try:
+            for _ in range(0, os.fstat(handle).st_size, PART):
+                _write_all(handle, bytes(PART))
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
     def remove(self, name: str) -> None:
         """A file is overwritten first."""

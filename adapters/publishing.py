@@ -123,7 +123,7 @@ def _write(folder: Path, name: str, data: bytes, kept: set[Path]) -> None:
     path = folder / name
     _make_folder(path.parent, kept)
     draft = path.with_name(f".{path.name}.new")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
         view = memoryview(data)
         while view:

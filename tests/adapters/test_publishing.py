@@ -21,11 +21,12 @@ from proofroom.adapters.stores import Batch, MemoryStore
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import Checkpoint, parse_note, sign_checkpoint
 from proofroom.domain.entry import entry_bytes
-from proofroom.domain.errors import NoSuchEntry, ProofImpossible, PublishedOther
+from proofroom.domain.errors import NoSuchEntry, ProofImpossible, PublishedOther, StoreUnavailable
 from proofroom.domain.merkle import SHA256, Tree
 from proofroom.domain.tiles import read_bundle, read_tile, tile_path, tiles_between
 from proofroom.testing.histories import ORIGIN
 from proofroom.testing.keys import key
+from strategies.followed import log_of
 
 KIND = "application/vnd.proofroom.tick.v1+json"
 
@@ -261,3 +262,14 @@ def test_publish_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "3 entries, 3 of them new" in capsys.readouterr().out
     assert served(web)[0] is not None
     assert main(["publish", str(web), "--room", str(tmp_path / "old")]) == PublishedOther.exit_status
+
+
+def test_what_is_linked_to_is_not_written_over(tmp_path: Path) -> None:
+    """A link under the name that a file has until it is whole, in a folder that others write to, leads to their aim."""
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"mine")
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / ".checkpoint.new").symlink_to(victim)
+    with pytest.raises(StoreUnavailable):
+        publish(log_of(), tmp_path / "web")
+    assert victim.read_bytes() == b"mine"

@@ -282,3 +282,18 @@ def test_write_that_fails_is_typed_and_leaves_the_old(vault: Vault) -> None:
     shutil.rmtree(name)
     name.write_bytes(content)
     assert vault.get(CALENDAR, "calendar.ics", AGENT) == SECRET
+
+
+def test_what_a_host_links_to_is_not_overwritten(vault: Vault, tmp_path: Path) -> None:
+    """Erasing overwrites what lies in the vault, and not what a link there leads to: that may be the wallet's own key file."""
+    victim = tmp_path / "victim"
+    victim.write_bytes(SECRET)
+    blob, epoch = (next((folder_of(vault, CALENDAR) / name).rglob("*")) for name in ("blobs", "epochs"))
+    for path in (blob, epoch):
+        path.rename(path.with_name("aside"))
+        path.symlink_to(victim)
+    vault.storage.remove(CALENDAR, Digest(f"blake3:{blob.name}"))
+    assert not blob.is_symlink()
+    vault.erase_epoch(CALENDAR, 0, WALLET)
+    assert not epoch.is_symlink()
+    assert victim.read_bytes() == SECRET
