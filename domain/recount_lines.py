@@ -45,9 +45,9 @@ class Work(NamedTuple):
     """Records by ``("agent" | "customer" | "node", key)``, and by ``("fee", customer, listing)`` where they were sold."""
     judged: Counter[str]
     """By validator that may earn: records that it judged as the rounds did."""
-    served: Mapping[str, set[str]] = {}
+    served: Mapping[str, set[str]]
     """By node: customers of which it has attested records."""
-    all_named: bool = True
+    all_named: bool
     """Whether it is known of all validators if they may earn."""
 
 
@@ -82,8 +82,8 @@ def check_lines(lines: Sequence[Entry], paid: Entry, ledger_key: str, work: Work
             sums["fees"] += amount_of(line, "basis.fee")
             sums["fees_debt"] += amount_of(line, "basis.debt")
     paid.need(not any(accounts.values()), "debits and credits differ")
-    _check_shares(lines, paid, work)
     paid.need(not uncharged, "attested work is not charged")
+    _check_shares(lines, paid, work)
     totals = TOTALS | (FEE_TOTALS if sums["fees"] or "fees_charged" in paid.get("totals", dict) else {})
     for total, role in totals.items():
         paid.need(amount_of(paid, f"totals.{total}") == sums[role], f"the lines give another total {total}")
@@ -101,7 +101,7 @@ def _check_shares(lines: Sequence[Entry], paid: Entry, work: Work) -> None:
     shared = {v: part for v, part in zip(judged, parts, strict=True) if part} == got["validator"]
     paid.need(shared or not work.all_named, "validators did not share by what they judged")
     for node, amount in got["provider"].items():
-        most = sum(got["charge"].get(customer, 0) for customer in work.served.get(node, ()))
+        most = sum(got["charge"][customer] for customer in work.served[node])
         paid.need(amount <= most, "a node gets more than its customers paid")
 
 

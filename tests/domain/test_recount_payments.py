@@ -243,7 +243,11 @@ def test_other_roots(digit: str) -> None:
     )
     assert (
         why(
-            check_lines, [], entry(9, "era-paid", {"lines_root": other, "lines": 0}), LEDGER, Work(Counter(), Counter())
+            check_lines,
+            [],
+            entry(9, "era-paid", {"lines_root": other, "lines": 0}),
+            LEDGER,
+            Work(Counter(), Counter(), {}, True),
         )
         == "other lines"
     )
