@@ -86,9 +86,9 @@ def check_in_era(work: Entry, paid: Entry) -> None:
 def _check_batch(entries: Sequence[Entry], work: Entry, batch: Entry) -> None:
     """The batch is of the record's era, or of a later one to which that and each one between left their late records."""
     cluster, era = work.get("cluster", str), work.get("era", int)
-    seals = [e for e in entries if e.kind == "era-sealed"]
+    seals = {(e.get("cluster", str), e.get("era", int)): e for e in entries if e.kind == "era-sealed"}
     for number in range(era, max(era, batch.get("era", int))):
-        seal = next((e for e in seals if place(e) == (cluster, number)), None)
+        seal = seals.get((cluster, number))
         if seal is None:
             break
         seal.signed_by(entries[0].get("ledger_key", str))

@@ -48,14 +48,14 @@ def test_an_era_that_left_less_than_nothing() -> None:
 
 
 def test_names_that_are_none() -> None:
-    """What stands beside the record may name a list where a party or a cluster belongs: it is looked past, and ends no verifier."""
+    """What stands beside the record may name a list where a party belongs: it is refused, or looked past, and ends no verifier."""
     work, held = (
         entry(10, "activity", {"cluster": "c", "era": 3}),
         entry(30, "batch-sealed", {"cluster": "c", "era": 4}),
     )
     genesis = entry(0, "genesis", {"ledger_key": LEDGER}, LEDGER)
-    for kind in ("era-sealed", "round-tallied"):
-        with pytest.raises(Fault, match="it is not the batch of the record"):
+    for kind, said in (("era-sealed", "has no str cluster"), ("round-tallied", "it is not the batch of the record")):
+        with pytest.raises(Fault, match=said):
             record._check_batch([genesis, entry(20, kind, {"cluster": ["c"], "era": 3})], work, held)
     outcome = record.check_round([genesis, batch(9), *round_of(9, [(1, {})] * 3, 1)], batch(9), LEDGER)
     others: list[dict[str, Any]] = [{"agent": ["a"]}, {"customer": {}}, {"creators": [5, {}, {"creator": []}]}]
