@@ -263,13 +263,12 @@ def _check_work(entries: Sequence[Entry], mine: Sequence[Entry], paid: Entry, le
 
 
 def _rounds(entries: Sequence[Entry], paid: Entry) -> defaultdict[int, list[Entry]]:
-    """By batch of the era: its rounds with their votes, and every theft; so that nobody looks through all entries for each batch."""
-    cluster, era = place(paid)
+    """By number of a batch: its rounds with their votes, and every theft; so that nobody looks through all entries for each batch."""
     votes, rounds = defaultdict[int, list[Entry]](list), defaultdict[int, list[Entry]](list)
-    for e in (e for e in entries if e.body.get("cluster") == cluster):
+    for e in (e for e in entries if e.body.get("cluster") == paid.body.get("cluster")):
         if e.kind in ("vote-committed", "vote-revealed"):
             votes[e.get("round", int)].append(e)
-        elif e.kind in ("round-opened", "round-tallied") and e.body.get("era") == era:
+        elif e.kind in ("round-opened", "round-tallied"):
             rounds[e.get("batch", int)].append(e)
     thefts = thefts_before(entries, paid)
     for found in rounds.values():
