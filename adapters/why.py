@@ -61,7 +61,7 @@ def explain(ledger: Ledger, cluster: str, era: int, line: int, *, limit: int = L
 
 
 def _work(ledger: Ledger, payout: Row, limit: int) -> Facts:
-    """The records behind a line, and what they rest on."""
+    """The records behind a line, and what they rest on; and how many of them a theft took back, that was told after their round."""
     key = {"cluster": payout["cluster"], "era": payout["era"]}
     where: Row = {"customer": payout.get("customer"), "node": payout.get("node"), "listing": payout.get("listing")}
     if payout["role"] == "validator":
@@ -75,6 +75,7 @@ def _work(ledger: Ledger, payout: Row, limit: int) -> Facts:
     return {
         "records": records,
         "records_count": count,
+        "taken_back": count - payout["records"] if payout["role"] in ("charge", "fee", "provider") else 0,
         "rounds": [_round(ledger, r) for r in rows(ledger, "FROM rounds", order="batch_index", batch=batches, **key)],
         "grants": [_grant(ledger, grant) for grant in dict.fromkeys(r["grant_id"] for r in records)],
     }
@@ -150,7 +151,8 @@ def tree_of(facts: Facts, *, short: bool = False) -> Tree:
 def _add_work(tree: Tree, facts: Facts, say: Any) -> None:
     shown, count = facts["records"], facts["records_count"]
     counted = f"for {count} {'record' if count == 1 else 'records'}"
-    branch = tree.add(say(counted if len(shown) == count else f"{counted}, of which {len(shown)} here"))
+    gone = f"a theft that was told later took back {facts['taken_back']} of them" if facts["taken_back"] else ""
+    branch = tree.add(say(counted if len(shown) == count else f"{counted}, of which {len(shown)} here", gone))
     grants = {grant["id"]: grant for grant in facts["grants"]}
     for record in shown:
         usage = ", ".join(f"{record[name]} {name}" for name in USAGE if record[name])

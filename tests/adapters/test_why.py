@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from proofroom.adapters.cast import Work
 from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.pages import era_page
 from proofroom.adapters.why import explain, tree_of
@@ -14,8 +15,10 @@ from proofroom.domain.errors import NoSuchEntry
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.statements.consent import GrantFields
 from proofroom.domain.statements.settlement import Payout
-from proofroom.testing.histories import History, store_of
+from proofroom.testing.histories import HOUR_MS, History, store_of
 from strategies.carrying import carried_history, records
+from strategies.consenting import compromise
+from strategies.doubting import NEW, RECOVERY, prepared
 from strategies.rooms import make_folder
 from strategies.shell import proofroom, settle
 from strategies.whole import whole_history
@@ -128,3 +131,21 @@ def test_as_a_command(tmp_path: Path) -> None:
     assert facts["grants"][0]["id"] in tree
     assert "…" in proofroom("why", "dragon-1", "0", "0", "--short", "--room", tmp_path).out
     assert proofroom("why", "dragon-1", "0", "99", "--room", tmp_path).status == NoSuchEntry.exit_status
+
+
+def test_what_a_theft_took_back_is_told() -> None:
+    """The rounds attested four records of the customer, and the era pays for two: the agent service's key was stolen in between."""
+    history, since = prepared(lambda cast: cast.agent)
+    history.work(0, Work(1_000), Work(1_000))
+    history.attest(history.seal(0))
+    history.write(compromise(history.cast, history.cast.agent, since, NEW, RECOVERY))
+    history.tick(25 * HOUR_MS)
+    with Ledger(store_of(history)) as ledger:
+        lines = {s.line: s for _, s in payouts(history) if s.role in ("charge", "provider")}
+        assert lines
+        for line, s in lines.items():
+            facts = explain(ledger, s.cluster, 0, line)
+            assert facts["records_count"] == facts["taken_back"] + s.basis.records
+            if s.role == "charge" and s.basis.customer == history.cast.user.keyid:
+                assert (facts["records_count"], facts["taken_back"]) == (4, 2)
+                assert "took back 2 of them" in str(tree_of(facts).children[2].label)
