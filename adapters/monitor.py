@@ -22,7 +22,15 @@ from proofroom.adapters.published import Source
 from proofroom.adapters.replay import Fault, Replay
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import Checkpoint, parse_note, verify_checkpoint
-from proofroom.domain.errors import BadInput, BadNote, BadProof, Malformed, ProofroomError, Unavailable
+from proofroom.domain.errors import (
+    BadInput,
+    BadNote,
+    BadProof,
+    Malformed,
+    ProofroomError,
+    StoreUnavailable,
+    Unavailable,
+)
 from proofroom.domain.identity import checkpoint_key, keyring
 from proofroom.domain.ids import KeyId, keyid_of, public_key_of
 from proofroom.domain.keyring import Keyring
@@ -121,8 +129,7 @@ class Monitor:
             cosigned = self._check_witnesses(given)
             self._check_stalled()
         except _Alarm as e:
-            self._keep_evidence(e, given)
-            return Seen(e.verdict, e.why, e.at, self.size, self.size - before, ())
+            return Seen(e.verdict, e.why, e.at, self.size, self.size - before, self._keep_evidence(e, given))
         why = f"{self.size} entries replayed, {self.size - before} of them new"
         own_word = () if self.trust.keys else ("the log's key is its own word: compare it with one you know",)
         return Seen(Verdict.VALID, why, None, self.size, self.size - before, (*cosigned, *own_word))
@@ -236,10 +243,15 @@ class Monitor:
             why = f"stalled: {due.kind} has been due for more than {self.grace_seconds:.0f} s"
             raise _Alarm(Verdict.INCOMPLETE, why, self._replay.tree.size)
 
-    def _keep_evidence(self, alarm: _Alarm, given: str) -> None:
+    def _keep_evidence(self, alarm: _Alarm, given: str) -> tuple[str, ...]:
+        """An alarm is told all the same where its evidence cannot be kept."""
         facts = {"verdict": alarm.verdict.title, "why": alarm.why, "at": alarm.at, "kept": self.note, "shown": given}
         name = f"alarm-{self.size}-{alarm.verdict.title.lower()}.json"
-        write_atomically(self.home / name, orjson.dumps(facts, option=orjson.OPT_INDENT_2))
+        try:
+            write_atomically(self.home / name, orjson.dumps(facts, option=orjson.OPT_INDENT_2))
+        except StoreUnavailable as e:
+            return (f"the checkpoints that show it could not be kept: {e}",)
+        return ()
 
 
 def _checkpoint_keys(state: State) -> Keyring:

@@ -32,6 +32,7 @@ from proofroom.domain.errors import (
     StoreUnavailable,
     TimeWentBack,
     Unavailable,
+    Unregistered,
 )
 from proofroom.domain.ids import KeyId
 from proofroom.domain.observing import verify_observation
@@ -139,9 +140,12 @@ class Validator:
         """Do what is this validator's part now, in every round that is not final.
 
         Raises:
+            Unregistered: the ledger knows no such cluster.
             Unavailable, TimeWentBack: the store or the observations cannot be had now, or the clock is wrong.
         """
         self.ledger.refresh()
+        if self.cluster not in self.ledger.state.clusters:
+            raise Unregistered(what="cluster", key=self.cluster)
         acts = []
         for name, number in sorted(self.ledger.state.rounds):
             if name != self.cluster:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from proofroom.adapters.cli.options import MAX_NUMBER, json_option, open_to_write, room_option
+from proofroom.adapters.cli.options import MAX_NUMBER, Finite, json_option, open_to_write, room_option
 from proofroom.adapters.cli.output import print_json
 from proofroom.domain.errors import BadInput, Unregistered
 
@@ -50,7 +50,7 @@ Parameters have their names from the founding statement; proofroom show cluster 
 @click.option("--validate", metavar="NODE", help="An admitted node that may work from now on.")
 @click.option("--orchestrator", "orchestrators", multiple=True, metavar="KEYID", help="All orchestrators; repeatable.")
 @click.option("--manager", metavar="URI", help="The key of the new manager.")
-@click.option("--hours", default=24.0, show_default=True, type=click.FloatRange(0.001, 672), help="Time to vote.")
+@click.option("--hours", default=24.0, show_default=True, type=Finite(0.001, 672), help="Time to vote.")
 @key_option("The proposer's key")
 @room_option
 @json_option

@@ -10,7 +10,7 @@ import click
 
 from proofroom.adapters.cli.interrupts import on_interrupt
 from proofroom.adapters.cli.meter import Meter
-from proofroom.adapters.cli.options import json_option
+from proofroom.adapters.cli.options import Finite, json_option
 from proofroom.adapters.cli.output import json_text, plain, print_sentence, to_stderr
 from proofroom.adapters.cli.receipt import COLOURS
 from proofroom.adapters.cli.trust import trust_of, trust_options
@@ -36,14 +36,12 @@ with the checkpoint kept and the one shown: two signed by one key prove a fork t
 )
 @trust_options
 @click.option("--once", is_flag=True, help="Look once, and end with the verdict.")
-@click.option(
-    "--poll", default=60.0, show_default=True, type=click.FloatRange(0.01, 86_400), help="Seconds between looks."
-)
+@click.option("--poll", default=60.0, show_default=True, type=Finite(0.01, 86_400), help="Seconds between looks.")
 @click.option(
     "--grace",
     default=3600.0,
     show_default=True,
-    type=click.FloatRange(0),
+    type=Finite(0),
     help="Seconds that a ledger may owe a statement before it counts as stalled.",
 )
 @json_option

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,17 @@ INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 
 Verb = Callable[..., Any]
+
+
+class Finite(click.FloatRange):
+    """A number within bounds; ``nan`` and ``inf`` are numbers to Python, and none to wait for."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a number to count with", param, ctx)
+        return number
 
 
 def room_option(verb: Verb) -> Verb:

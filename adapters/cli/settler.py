@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from proofroom.adapters.cli.interrupts import on_interrupt
-from proofroom.adapters.cli.options import json_option, open_to_write, room_option
+from proofroom.adapters.cli.options import Finite, json_option, open_to_write, room_option
 from proofroom.adapters.cli.output import json_text, one_line
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ started again, it goes on; two at once do no harm.
     help="Longest that a record waits to be sealed.",
 )
 @click.option("--once", is_flag=True, help="Do what is to be done now, and end.")
-@click.option("--poll", default=1.0, show_default=True, type=click.FloatRange(0.01, 60), help="Seconds between looks.")
+@click.option("--poll", default=1.0, show_default=True, type=Finite(0.01, 60), help="Seconds between looks.")
 @click.option("-v", "--verbose", is_flag=True, help="Log to stderr what was done and what was refused.")
 @json_option
 def settler(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from proofroom.adapters.cli.interrupts import on_interrupt
-from proofroom.adapters.cli.options import json_option, open_to_write, room_option
+from proofroom.adapters.cli.options import Finite, json_option, open_to_write, room_option
 from proofroom.adapters.cli.output import json_text, one_line
 
 if TYPE_CHECKING:
@@ -36,9 +36,7 @@ Example, which joins the cluster and then takes part until it is stopped:
 @click.option("--believe", multiple=True, required=True, metavar="KEYID", help="A meter that it believes; repeatable.")
 @click.option("--controller", type=_FILE, metavar="FILE", help="Key of who answers for it, to join with.")
 @click.option("--once", is_flag=True, help="Do what is its part now, and end.")
-@click.option(
-    "--poll", default=1.0, show_default=True, type=click.FloatRange(0.01, 3600), help="Seconds between looks."
-)
+@click.option("--poll", default=1.0, show_default=True, type=Finite(0.01, 3600), help="Seconds between looks.")
 @json_option
 def validator(
     room: Path,

@@ -84,7 +84,7 @@ Example:
 def cosign(room: Path, witnesses: tuple[str, ...], output: Path, as_json: bool) -> int:
     """Have witnesses cosign the newest checkpoint, and write it with their signatures.
 
-    The exit status says whether all did; what some gave is written all the same.
+    The exit status says whether all did; what some gave is written all the same, and nothing where none did.
     """
     from proofroom.adapters.files import write_atomically
     from proofroom.adapters.witnessing import WitnessAddress, collect
@@ -98,12 +98,20 @@ def cosign(room: Path, witnesses: tuple[str, ...], output: Path, as_json: bool) 
         places.append(WitnessAddress(f"http{url}", _key(vkey)))
     with open_to_read(room) as ledger:
         note, failed = collect(ledger.store, places)
-    write_atomically(output, note.encode())
     given = len(places) - len(failed)
+    if given:  # what was cosigned before is worth more than what nobody cosigned
+        write_atomically(output, note.encode())
     if as_json:
-        print_json({"output": str(output), "cosigned": given, "failed": [e.to_json() for e in failed], "note": note})
+        print_json(
+            {
+                "output": str(output) if given else None,
+                "cosigned": given,
+                "failed": [e.to_json() for e in failed],
+                "note": note,
+            }
+        )
     else:
         for e in failed:
             to_stderr(f"error: {e}", f"hint: {e.advice}")
-        click.echo(one_line(f"{output}: cosigned by {given} of {len(places)}"))
+        click.echo(one_line(f"{output if given else 'nothing was written'}: cosigned by {given} of {len(places)}"))
     return NONE_COSIGNED if failed else 0

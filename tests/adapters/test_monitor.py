@@ -282,3 +282,12 @@ def test_as_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert ran.status == 11, ran
     assert json.loads(ran.out)["verdict"] == "INCOMPLETE"
     assert [path.name for path in home.glob("alarm-*")] != []
+
+
+def test_an_alarm_is_told_where_it_cannot_be_kept(tmp_path: Path) -> None:
+    """A full disk, or whoever has a way into the folder, does not keep a rollback from being told."""
+    assert look(tmp_path, log_of(size=LATER)).verdict is Verdict.VALID
+    (tmp_path / f"alarm-{LATER}-incomplete.json").mkdir()
+    seen = look(tmp_path, log_of(size=EARLY))
+    assert seen.verdict is Verdict.INCOMPLETE
+    assert "could not be kept" in seen.sentence()

@@ -18,7 +18,7 @@ from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.observations import ObservationFolder
 from proofroom.adapters.sqlite import SqliteStore
 from proofroom.adapters.validator import Validator
-from proofroom.domain.errors import BadInput, StoreUnavailable, TimeWentBack
+from proofroom.domain.errors import BadInput, StoreUnavailable, TimeWentBack, Unregistered
 from proofroom.domain.ids import KeyId
 from proofroom.domain.rounds import phase_of
 from proofroom.domain.statements.attestation import RoundTallied, VoteCommitted, VoteRevealed
@@ -342,3 +342,10 @@ def test_a_secret_of_another_length_is_none(chamber: Chamber, secret: bytes) -> 
             sources=(),
             journal=chamber.folder,
         )
+
+
+def test_a_cluster_that_is_not_there(chamber: Chamber) -> None:
+    """Is said, and not waited for in silence."""
+    chamber.validators[0].cluster = "dragon-x"
+    with pytest.raises(Unregistered):
+        chamber.validators[0].step()

@@ -239,7 +239,9 @@ def test_as_commands(tmp_path: Path) -> None:
     assert (verified.status, verified.out[:5]) == (0, "VALID"), verified
     assert "UNWITNESSED" not in verified.out
     gone = proofroom("cosign", "--room", folder, "--witness", f"{told['key']}={told['url']}", "-o", note)
-    assert gone.status == 6
+    assert (gone.status, "nothing was written: cosigned by 0 of 1" in gone.out) == (6, True)
+    assert proofroom("receipt", "0", "--room", folder, "--under", note, "-o", file).status == 0
+    assert proofroom("verify", file, "--policy", policy).status == 0  # what was cosigned before is there
 
 
 def test_a_client_that_hangs_up_is_a_line_in_the_log(
