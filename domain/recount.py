@@ -97,8 +97,10 @@ def _check_payment(
     theirs = charge.get("role", str) == "charge" and charge.get("basis.customer", str) == customer
     charge.need(theirs, "not the customer's charge")
     charge.need(charge.get("basis.records", int) == counted, "the line counts other records than the era")
-    for line in lines:
-        check_line(line, paid)
+    check_line(charge, paid)
+    for line in lines[1:]:
+        its = check_line(line, paid) == "provider" and line.get("basis.node", str) == work.get("node", str)
+        line.need(its, "not what its node got")
     return f"it is one of {counted} paid with {amount_of(charge, 'amount')} at entry {charge.index}, in the era closed at {paid.index}"
 
 

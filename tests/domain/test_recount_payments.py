@@ -85,22 +85,21 @@ def test_nothing_is_paid_before_it_is_attested() -> None:
 
 
 def test_hundreds_of_lines() -> None:
-    """A file may hold as many lines as the era has, each with its path."""
-    lines = [
-        entry(
-            AT + 101 + i,
-            "payout",
-            charge_of(1) | {"line": i},
-            LEDGER,
-        )
-        for i in range(300)
-    ]
+    """A file may hold as many lines as it likes, each with its path: behind the charge those of the record's node."""
+    pay = PLACE | {
+        "role": "provider",
+        "amount": "7",
+        "debit": "clearing:c:5",
+        "credit": "provider:p",
+        "basis": {"node": "n"},
+    }
+    lines = [entry(AT + 101 + i, "payout", (pay if i else charge_of(1)) | {"line": i}, LEDGER) for i in range(300)]
     ids, leaf = [untag(e.id) for e in lines], {"party": "customer", "key": "u", "attested": 1}
     bounds = BEGAN | PLACE | {"first_index": 9, "last_index": AT + 400, "lines": 300}
     roots = {"completeness_root": root_of(canonical(leaf)), "lines_root": root_of(*ids)}
     entries = [
         GENESIS,
-        entry(AT, "activity", PLACE | DONE | {"customer": "u"}),
+        entry(AT, "activity", PLACE | DONE | {"customer": "u", "node": "n"}),
         entry(AT + 1, "batch-sealed", PLACE),
         *lines,
         entry(AT + 401, "era-paid", bounds | roots, LEDGER),

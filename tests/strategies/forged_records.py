@@ -36,6 +36,7 @@ REVEALS = {SPONSORED: indexes("vote-revealed")[:5], WORK: indexes("vote-revealed
 EARLY, LATE, AFTER = [i for i in indexes("tick") if i < ROUND][-1], *[i for i in indexes("tick") if i > TALLY][:2]
 """Entries that say only that time passed, before and after the round of ``WORK``, and after the era."""
 CHARGE = next(i for i in LINES if body_at(i)["basis"].get("customer") == body_at(WORK)["customer"])
+NODE_LINE = next(i for i in LINES if body_at(i)["basis"].get("node") == body_at(WORK)["node"])
 VOTER = body_at(REVEALS[SPONSORED][0])["validator"]
 STRANGER = key("stranger")
 
@@ -327,6 +328,11 @@ FORGED = {
     "line of another customer": Forged("not the customer's charge", {CHARGE: set_to("basis.customer", STRANGER.keyid)}),
     "line of a customer before": Forged("not the customer's charge", {CHARGE: set_to("basis.customer", "a")}),
     "line of a customer behind": Forged("not the customer's charge", {CHARGE: set_to("basis.customer", "z")}),
+    "line of another node": Forged("not what its node got", {NODE_LINE: set_to("basis.node", "node-9")}),
+    "line of nobody in it": Forged(
+        "not what its node got",
+        {NODE_LINE: lambda b: b.update(role="reserve", credit="reserve", basis={})},
+    ),
     "line that is no charge": Forged("not the customer's charge", {CHARGE: set_to("role", "provider")}),
     "line of no known role": Forged("not the customer's charge", {CHARGE: set_to("role", "a gift")}),
     "line without a path": Forged("do not match", file=lambda f: f["lines"].pop()),
