@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from proofroom.adapters.verifying_worker import Passed, check_all, envelope_of, read_frame, write_frame
 from proofroom.domain.envelope import Envelope, Frozen, Verified, _mint, check_form, verify
-from proofroom.domain.errors import ProofroomError
+from proofroom.domain.errors import BadInput, ProofroomError
 from proofroom.domain.statements import parse_decoded
 
 CHUNK = 64
@@ -91,9 +91,15 @@ def collector_paused() -> Iterator[None]:
 
 
 class VerifyingPool:
-    """Verifies streams with ``workers`` processes. Close it; nothing lingers."""
+    """Verifies streams with ``workers`` processes. Close it; nothing lingers.
+
+    Raises:
+        BadInput: there are none, for whom one would wait for ever.
+    """
 
     def __init__(self, workers: int) -> None:
+        if workers < 1:
+            raise BadInput(path="workers", why=f"{workers} is no number of processes")
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._workers = [_Worker(self._jobs) for _ in range(workers)]
         self._ahead = max(AHEAD, 4 * workers)

@@ -18,7 +18,7 @@ from proofroom.adapters.ledger import Ledger
 from proofroom.adapters.verifying import AHEAD, CHUNK, Given, VerifyingPool, verify_chunks, verify_one
 from proofroom.adapters.writer import Recorded
 from proofroom.domain.envelope import Envelope, Verified
-from proofroom.domain.errors import BadSignature, Malformed, ProofroomError
+from proofroom.domain.errors import BadInput, BadSignature, Malformed, ProofroomError
 from strategies.rooms import make_folder
 from strategies.whole import whole_history
 
@@ -199,3 +199,10 @@ def test_one_bad_envelope_raises_its_own_error() -> None:
     verified = verify_one(ENVELOPES[0])
     assert verify_one(verified) is verified
     assert verify_one(ENVELOPES[0].to_json()).id == verified.id
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_no_processes_verify_nothing(workers: int) -> None:
+    """It is said, and not waited for."""
+    with pytest.raises(BadInput, match="no number of processes"):
+        VerifyingPool(workers)
