@@ -207,27 +207,10 @@ def _check_work(entries: Sequence[Entry], mine: Sequence[Entry], paid: Entry, le
 
     What is in no batch at the end counts as well, unless the era left it to the next.
     """
-    records = [e for e in mine if e.kind == "activity"]
-    queues, attested, judged = defaultdict[str, list[Entry]](list), Counter[tuple[str, ...]](), Counter[str]()
-    decided, most, thefts, ids = Counter[str](), Counter[str](), thefts_before(entries, paid), set[str]()
-    served, grants, openings = (
-        defaultdict[str, set[str]](set),
-        grants_of(entries),
-        [e for e in mine if e.kind == "era-opened"],
-    )
-    rounds = _rounds(entries, paid)
-    providers = {
-        e.get("basis.node", str): e.get("credit", str).removeprefix("provider:")
-        for e in mine
-        if e.kind == "payout" and e.body.get("role") == "provider"
-    }
-    for record in records:
-        check_source(record)
-        check_in_era(record, paid)
-        check_links(grants, record, whole=False)
-        record.need(record.get("record_id", str) not in ids, "a record of this id was counted before")
-        ids.add(record.get("record_id", str))
-        queues[record.get("signers.orchestrator", str)].append(record)
+    records, openings = ([e for e in mine if e.kind == kind] for kind in ("activity", "era-opened"))
+    attested, judged, served = Counter[tuple[str, ...]](), Counter[str](), defaultdict[str, set[str]](set)
+    decided, most, thefts = Counter[str](), Counter[str](), thefts_before(entries, paid)
+    queues, rounds, owners = _queues(entries, records, paid), _rounds(entries, paid), _owners(mine)
     for number, batch in enumerate(e for e in mine if e.kind == "batch-sealed"):
         batch.need(batch.get("batch", int) == number, "it is not the next batch")
         queue, count = queues[batch.get("orchestrator", str)], batch.get("count", int)
@@ -239,8 +222,8 @@ def _check_work(entries: Sequence[Entry], mine: Sequence[Entry], paid: Entry, le
         outcome = check_round(rounds[number], batch, ledger_key)
         batch.need(not outcome.open, "nobody judged what was left open")
         check_sizes(outcome, batch)
-        owners = [providers.get(record.get("node", str), "") for record in sealed]
-        check_independent(outcome, batch, [*sealed, *openings], *owners)
+        theirs = [owners.get(record.get("node", str), "") for record in sealed]
+        check_independent(outcome, batch, [*sealed, *openings], *theirs)
         for verdict in ("attested", "rejected", "left_out"):
             decided[verdict] += getattr(outcome, verdict).bit_count()
         agreed = [record for i, record in enumerate(sealed) if outcome.attested >> i & 1]
@@ -262,6 +245,25 @@ def _check_work(entries: Sequence[Entry], mine: Sequence[Entry], paid: Entry, le
     )
     gone, all_named = _gone(entries, paid)
     return Work(attested, Counter({v: n for v, n in judged.items() if v not in gone}), served, all_named)
+
+
+def _queues(entries: Sequence[Entry], records: Sequence[Entry], paid: Entry) -> defaultdict[str, list[Entry]]:
+    """The records by who seals them: each signed at its source, in its era, once, and under what the file shows of its grant."""
+    queues, ids, grants = defaultdict[str, list[Entry]](list), set[str](), grants_of(entries)
+    for record in records:
+        check_source(record)
+        check_in_era(record, paid)
+        check_links(grants, record, whole=False)
+        record.need(record.get("record_id", str) not in ids, "a record of this id was counted before")
+        ids.add(record.get("record_id", str))
+        queues[record.get("signers.orchestrator", str)].append(record)
+    return queues
+
+
+def _owners(mine: Sequence[Entry]) -> dict[str, str]:
+    """Whom the era pays for each node."""
+    lines = [e for e in mine if e.kind == "payout" and e.body.get("role") == "provider"]
+    return {line.get("basis.node", str): line.get("credit", str).removeprefix("provider:") for line in lines}
 
 
 def _rounds(entries: Sequence[Entry], paid: Entry) -> defaultdict[int, list[Entry]]:
