@@ -20,7 +20,7 @@ import pytest
 from proofroom.adapters import views
 from proofroom.adapters.ledger import LOG, VIEWS, Ledger
 from proofroom.adapters.stores import MemoryStore
-from proofroom.adapters.views import Views, ViewsLocked
+from proofroom.adapters.views import Views
 from proofroom.domain import merkle
 from proofroom.domain.checkpoint import verify_checkpoint
 from proofroom.domain.errors import (
@@ -175,7 +175,7 @@ def test_closing_waits_for_queries_of_other_threads(tmp_path: Path) -> None:
             except ProofroomError as e:
                 return e
 
-    for _ in range(3):
+    for _ in range(2):
         ledger = Ledger.open(tmp_path)
         with ThreadPoolExecutor(2) as pool:
             asking = [pool.submit(ask, ledger) for _ in range(2)]
@@ -417,17 +417,6 @@ def test_an_index_beyond_all_numbers(room: Room) -> None:
     for ask in (room.ledger.entry, room.ledger.receipt):
         with pytest.raises(NoSuchEntry):
             ask(2**64)
-
-
-def test_two_ledgers_of_one_process_have_one_that_asks(tmp_path: Path) -> None:
-    """The other is told why not; read-only it keeps its own."""
-    make_folder(tmp_path).ledger.close()
-    with Ledger.open(tmp_path) as first, Ledger.open(tmp_path) as second:
-        first.sql("SELECT 1").fetchall()
-        with pytest.raises(ViewsLocked, match="another ledger of this process"):
-            second.sql("SELECT 1")
-        with Ledger.open(tmp_path, read_only=True) as third:
-            assert third.sql("SELECT 1").fetchall() == [(1,)]
 
 
 @pytest.mark.parametrize("replaced", [False, True])

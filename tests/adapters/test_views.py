@@ -6,6 +6,7 @@ import itertools
 import os
 import subprocess
 import sys
+from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -309,6 +310,12 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
         Views(copy_of(tmp_path))
     with pytest.raises(StoreUnavailable):
         Views(tmp_path)
+
+
+def test_one_process_has_a_file_open_once(tmp_path: Path) -> None:
+    """DuckDB gives a second one the first, which is locked: who has it open is told, and not an option of DuckDB's."""
+    with closing(Views(tmp_path / "views.duckdb")), pytest.raises(ViewsLocked, match="another ledger of this process"):
+        Views(tmp_path / "views.duckdb")
 
 
 @pytest.mark.parametrize("damage", ["cut", "pipe"])
