@@ -51,7 +51,7 @@ def test_all_files_hold(number: int) -> None:
             check_record(prover, s.record_id, is_paid=entry.index in paid, thefts=thefts)
         elif isinstance(s, EraPaid):
             report = verify(prover.era(s.cluster, s.era))
-            is_robbed = any(s.first_index < theft < entry.index for theft in thefts)
+            is_robbed = any(theft < entry.index for theft in thefts)  # late records may be older than the era
             assert report.verdict in ((VALID, SUSPECT) if is_robbed else (VALID,)), report.sentence()
 
 
