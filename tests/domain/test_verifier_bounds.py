@@ -204,6 +204,23 @@ def test_a_second_committee() -> None:
         assert "than were left open" in unfounded(9, *none, *later(0b111, asked, asked))
 
 
+def test_a_third_committee() -> None:
+    """It follows the second, and not the first."""
+
+    def said(third: int, named: int) -> str:
+        left: list[dict[str, Any]] = [
+            {"escalated": b64(bits, 9), "next_round": r} for bits, r in ((0b11, 1), (0b10, named))
+        ]
+        rounds = round_of(9, [(0b111111100, {})] * 3, 0b111111100, **left[0])
+        rounds += round_of(9, [(1, {})] * 3, 1, start=100, round=1, level=1, judged=b64(0b11, 9), **left[1])
+        rounds += round_of(9, [(0b10, {})] * 3, 0b10, start=200, round=third, level=2, judged=b64(0b10, 9))
+        return why(lambda: judged(9, *rounds))
+
+    assert said(2, 2) == said(5, 5) == ""
+    for third, named in ((2, 3), (2, 1), (3, 2)):
+        assert said(third, named) == "it judges other records than were left open"
+
+
 def test_a_committee_that_is_not_heard() -> None:
     """Of each that was drawn the votes are counted, but of one that has yet to judge what was passed on to it."""
     held, said = round_of(9, [(0b111, {})] * 3, 0b111, start=200, round=5), "a committee was drawn for it"
@@ -213,6 +230,8 @@ def test_a_committee_that_is_not_heard() -> None:
     passed = round_of(9, [(0b111111001, {})] * 3, 0b111111001, escalated=b64(0b110, 9), next_round=1)
     waiting = round_of(9, [(0b110, {})] * 3, 0, start=100, round=1)[:-1]
     assert judged(9, *passed, *waiting) == (0b111111001, 0, 0)
+    alone = round_of(9, [(0b111111110, {})] * 3, 0b111111110, escalated=b64(1, 9), next_round=1)
+    assert judged(9, *alone, *waiting) == (0b111111110, 0, 0)
     other = [entry(e.index, e.kind, e.body | {"batch": 1}, *e.signers) for e in waiting if e.kind == "round-opened"]
     assert judged(9, *held, *other) == (0b111, 0, 0)
 

@@ -100,6 +100,7 @@ def test_limits() -> None:
         assert said(limits, certificate()) == "it used more than the grant at entry 3 allows"
         chain = link(4, "L1", "agent", "s1", "G"), certificate(agent="s1")
         assert said(limits, *chain, relies="L1", agent="s1") == "it used more than the grant at entry 3 allows"
+    assert said({"gpu_units": Decimal("2.5")}, certificate(), compute={"cpu_ms": 0, "gpu_units": 2}) == ""
     assert said({"cpu_ms": "300"}, certificate()) == "the grant has no int metadata.limits.cpu_ms"
 
 
@@ -230,6 +231,23 @@ def test_what_is_sold_is_paid_under_a_cap() -> None:
     assert "is not signed" in refused(grant(3), certificate(), payer, stranger, listing="L")[0]
 
 
+def test_what_was_destroyed() -> None:
+    """The record's own input or result, by the wallet's word alone, about the scope in which it lay."""
+    work = entry(
+        300, "activity", {"input_commitment": "i", "result_hash": "r", "record_id": "dac-1", "vault_scope": "v / s"}
+    )
+
+    def said(what: str = "r of dac-1", scope: str = "v / s", kind: str = "erased", by: str = "u") -> list[str]:
+        return record._erased([entry(301, kind, {"what": what, "vault_scope": scope}, *by)], work, "u")
+
+    for what in ("i of dac-1", "r of dac-1"):
+        assert said(what) == [f"ERASED at entry 301: {what}"]
+    strays: list[dict[str, Any]] = [{"what": what} for what in ("r of dac-2", "x of dac-1", "epoch 0")]
+    strays += [{"scope": "v / r"}, {"scope": "v / t"}, {"by": "x"}, {"by": "ux"}, {"by": ""}]
+    for one in (*strays, {"kind": "compromise"}, {"kind": "tick"}):
+        assert said(**one) == []
+
+
 # --- times of the work
 
 
@@ -243,10 +261,10 @@ def test_when_the_work_was_done() -> None:
             "started_at": f"1970-01-01T00:{started_at}Z",
             "ended_at": f"1970-01-01T00:{ended_at}Z",
         }
-        return why(record.check_source, entry(7, "activity", body, *"abc"))
+        return why(record.check_source, entry(39, "activity", body, *"abc"))
 
-    assert said("00:00", "00:00") == said("05:00.007", "05:00.007") == ""
-    for times in (("00:00.001", "00:00"), ("00:00", "05:00.008"), ("05:00.008", "05:00.008")):
+    assert said("00:00", "00:00") == said("00:00", "00:01") == said("05:00.039", "05:00.039") == ""
+    for times in (("00:00.001", "00:00"), ("00:00", "05:00.040"), ("05:00.040", "05:00.040")):
         assert said(*times) == "its times contradict each other, or it was recorded before it ended"
 
 
