@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from proofroom.adapters.proving import Prover
-from proofroom.domain import merkle
+from proofroom.domain import merkle, recount
 from proofroom.domain.errors import ProofImpossible
 from proofroom.domain.recount import verify
 from proofroom.domain.signing import Signer
@@ -58,6 +58,11 @@ def test_what_no_batch_holds_has_no_proof(index: int) -> None:
     """Refused, or still waiting."""
     with pytest.raises(ProofImpossible):
         honest().payout(name_of(index))
+
+
+def test_what_is_counted_is_named() -> None:
+    """As one says it."""
+    assert [recount._counted(number, "line") for number in (0, 1, 2)] == ["0 lines", "1 line", "2 lines"]
 
 
 @pytest.mark.parametrize("era", range(4))

@@ -112,14 +112,18 @@ FORGED = {
     "seal by a stranger": Forged("the era-sealed is not signed", {}, {SEALED: [STRANGER]}),
     "records at the seal": Forged("the era has other recorded", {SEALED: set_to("recorded", lambda n: n + 1)}),
     "batches at the seal": Forged("the era has other batches", {SEALED: set_to("batches", lambda n: n - 1)}),
-    "seal with another start": Forged(
-        "the seal says other things", {i: set_to("start", "2026-03-01T09:00:01Z") for i in (SEALED, PAID)}
-    ),
+    **{
+        f"seal with {which} start": Forged(
+            "the seal says other things", {i: set_to("start", at) for i in (SEALED, PAID)}
+        )
+        for which, at in (("a later", "2026-03-01T09:00:01Z"), ("an earlier", "2026-02-28T09:00:00Z"))
+    },
     **{
         f"{name} of the payment": Forged("the seal says other things", {PAID: set_to(name, value)})
         for name, value in (("start", "2026-02-28T09:00:00Z"), ("end", EARLIER), ("batches", 4))
     },
     "late records": Forged("the seal says other things", {SEALED: set_to("late", lambda n: n + 1)}),
+    "a late record less": Forged("the seal says other things", {SEALED: set_to("late", lambda n: n - 1)}),
     "a round of a later number": Forged("not the cluster's next", {UNDECIDED: set_to("round", 3)}),
     "somebody who revealed is missing": Forged(
         "said to be missing", {ROUND: both(set_to("missing", [JUDGED["validator"]]), set_to("assurance.missing", 1))}

@@ -224,7 +224,7 @@ def test_who_earns_nothing() -> None:
     assert recount._gone([*shown, opened(6, 4, ["u"]), removed, revealed(9, 4, "u")], ERA) == ({"u", "w"}, True)
     assert recount._gone([opened(6, 4, ["u"]), opened(7, 5, ["t"])], ERA) == ({"u", "t"}, True)
     away = [
-        opened(6, 4, ["u"], era=1),
+        *(opened(6, 4, ["u"], era=era) for era in (-1, 1)),
         opened(7, 4, ["u"], cluster="d"),
         entry(8, "slashed", removed.body | {"cluster": "d"}),
     ]
@@ -233,6 +233,7 @@ def test_who_earns_nothing() -> None:
     assert recount._gone([opened(6, 4, many, 129), opened(7, 5, [])], ERA) == (set(many), False)
     for missing, told in ((many[1:], 128), (many, 127), (["u"], 2), (["u"], 0), ([], 1)):
         assert why(recount._gone, [opened(6, 4, missing, told)], ERA) == "other numbers are missing"
+    assert why(recount._gone, [opened(6, 4, [*many, "v"], 130)], ERA) == "other numbers are missing"
     assert why(recount._gone, [*shown, opened(6, 5, ["u"])], ERA) == "who revealed its value is said to be missing"
 
 

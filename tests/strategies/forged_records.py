@@ -329,6 +329,11 @@ FORGED = {
     "line of a customer before": Forged("not the customer's charge", {CHARGE: set_to("basis.customer", "a")}),
     "line of a customer behind": Forged("not the customer's charge", {CHARGE: set_to("basis.customer", "z")}),
     "line of another node": Forged("not what its node got", {NODE_LINE: set_to("basis.node", "node-9")}),
+    "line of a node before": Forged("not what its node got", {NODE_LINE: set_to("basis.node", "a")}),
+    "line of a marketplace in it": Forged(
+        "not what its node got",
+        {NODE_LINE: lambda b: b.update(role="marketplace", debit=f"market:{b['debit'][9:]}", credit="marketplace:m")},
+    ),
     "line of nobody in it": Forged(
         "not what its node got",
         {NODE_LINE: lambda b: b.update(role="reserve", credit="reserve", basis={})},
