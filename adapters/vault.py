@@ -35,7 +35,7 @@ from proofroom.adapters.blobs import PART
 from proofroom.adapters.keys import Key
 from proofroom.adapters.storage import Kept, Meter, Storage
 from proofroom.domain import hashing
-from proofroom.domain.canonical import decode, encode
+from proofroom.domain.canonical import MAX_PAYLOAD, decode, encode
 from proofroom.domain.envelope import Envelope, parse_envelope, verify_signatures
 from proofroom.domain.errors import Malformed, PayloadErased, VaultUnavailable
 from proofroom.domain.ids import Digest, KeyId, public_key_of
@@ -73,7 +73,7 @@ class Vault:
         """A new random key for a scope, sealed to the wallet and to the readers; from now on nobody else reads what is put.
 
         Raises:
-            VaultUnavailable: not the owner's key, or the vault cannot be written.
+            VaultUnavailable: not the owner's key, more readers than a statement can name (some 130), or the vault cannot be written.
         """
         with self._alone(vault_scope):
             epoch, scope_key = self.epochs(vault_scope), os.urandom(sealing.KEY)
@@ -84,7 +84,7 @@ class Vault:
         """Give more readers the keys of all epochs that are not erased, so that they read what was put before.
 
         Raises:
-            VaultUnavailable: not the owner's key, or the vault cannot be written.
+            VaultUnavailable: not the owner's key, more readers than a statement can name (some 130), or the vault cannot be written.
         """
         with self._alone(vault_scope):
             for epoch in range(self.epochs(vault_scope)):
@@ -272,6 +272,8 @@ class Vault:
         self._check_owner(vault_scope, wallet)
         wraps = {keyid: seal(keyid, scope_key).hex() for keyid, scope_key in keys.items()}
         payload = encode({"vault_scope": vault_scope, "epoch": epoch, "wraps": wraps})
+        if len(payload) > MAX_PAYLOAD:  # nobody could read it, the wallet neither
+            raise VaultUnavailable(what=vault_scope, why=f"{len(keys)} readers are more than a statement can name")
         signature = Signature(wallet.keyid, wallet.sign(pae(WRAPS, payload)))
         self._write(self._epoch_path(vault_scope, epoch), Envelope(WRAPS, payload, (signature,)).to_json())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -145,6 +145,18 @@ def test_keys_change_one_after_the_other(tmp_path: Path, monkeypatch: pytest.Mon
         vault.admit(CALENDAR, WALLET, [AGENT.keyid])
         erasing[0].result()
     assert [bool(vault._wraps(CALENDAR, epoch)) for epoch in range(8)] == [False] + 7 * [True]
+
+
+def test_as_many_readers_as_can_be_named(vault: Vault) -> None:
+    """One more than can be read again is refused, and who had the keys still has them."""
+    many = [Key(i.to_bytes(32, "big")).keyid for i in range(1, 201)]
+    vault.admit(CALENDAR, WALLET, many[:125])
+    held = vault.readers(CALENDAR)
+    for start in (partial(vault.admit, CALENDAR, WALLET), partial(vault.start_epoch, CALENDAR, WALLET)):
+        with pytest.raises(VaultUnavailable, match="readers are more than"):
+            start(many)
+        assert vault.readers(CALENDAR) == held
+    assert vault.get(CALENDAR, "calendar.ics", WALLET) == vault.get(CALENDAR, "calendar.ics", AGENT)
 
 
 def test_an_epoch_of_a_far_number(vault: Vault) -> None:
