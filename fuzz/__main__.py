@@ -88,8 +88,8 @@ def _piece(name: str, runs: int, seed: int, seconds: int) -> dict[str, object]:
         SystemExit: it found something.
     """
     corpus = BUILD / "corpus" / name
-    for folder in (corpus, KEPT / name):
-        folder.mkdir(parents=True, exist_ok=True)
+    corpus.mkdir(parents=True, exist_ok=True)
+    known = [folder for folder in (KEPT / name, BUILD / "seeds" / name) if folder.exists()]
     options = [
         *OPTIONS,
         f"-max_len={LENGTHS[name in DOORS]}",
@@ -105,8 +105,7 @@ def _piece(name: str, runs: int, seed: int, seconds: int) -> dict[str, object]:
         name,
         *options,
         str(corpus),
-        str(KEPT / name),
-        str(BUILD / "seeds" / name),
+        *map(str, known),
     ]
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(dir=PLACE) as place:  # a worker ends without putting things away
