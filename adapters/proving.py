@@ -1,6 +1,6 @@
 """Proof files from a store: a receipt, a record with all that vouches for it, its payment, an era whole.
 
-It gathers and proves; whether what it gathered holds is for :mod:`proofroom.domain.verifier` to say, of which nothing is used here.
+It gathers and proves; whether what it gathered holds is for :mod:`proofroom.domain.verifier` to say, which gives only the size of a file.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ from proofroom.domain.errors import NoSuchEntry, ProofImpossible
 from proofroom.domain.hashing import tagged
 from proofroom.domain.ids import KeyId
 from proofroom.domain.merkle import INNER
-from proofroom.domain.receipt import MAX_PROOF, Receipt, write_proof
+from proofroom.domain.receipt import Receipt, write_proof
 from proofroom.domain.state import State
 from proofroom.domain.statements import KINDS
 from proofroom.domain.statements.activity import Activity
 from proofroom.domain.transition import transition
+from proofroom.domain.verifier.proof import MAX_FILE
 from proofroom.domain.voting import read_bitmap
 
 PAGE = 5_000
@@ -183,8 +184,8 @@ class Prover:
         alone = {*indexes, *changes} - set(run)
         items = [self._item(index) for index in sorted(alone)]
         data = write_proof(claim, self.log, self.note, items, **(parts or {}), **self.parts)
-        if len(data) > MAX_PROOF:
-            why = f"it has {len(data)} bytes, verifiers read {MAX_PROOF}: audit the log instead"
+        if len(data) > MAX_FILE:
+            why = f"it has {len(data)} bytes, verifiers read {MAX_FILE}: audit the log instead"
             raise ProofImpossible(what=f"a file of {len(run) or len(items)} entries", why=why)
         return data
 

@@ -127,9 +127,7 @@ class SqliteStore:
 
     def append(self, expected_size: int, make: Callable[[int], Batch | None]) -> Batch | None:
         with self._errors(), self._writing() as c:
-            if not sqlite_header.is_at(
-                self.path, self._file
-            ):  # restored, or removed: what is written now would go with it
+            if not sqlite_header.is_at(self.path, self._file):  # what is written now would go with the old one
                 raise StoreUnavailable(path=str(self.path), why="another file has its place since it was opened")
             if not self._is_on_disk:
                 with contextlib.suppress(FileNotFoundError):  # where the file system lets SQLite have none

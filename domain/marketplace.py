@@ -101,8 +101,8 @@ def _names_judge(state: State, cluster: str, terms: Terms) -> bool:
     the draw.
     """
     creators = {creator for creator, _ in terms.creators}
-    active = (v for v in state.validators[cluster].items() if v[1].status == "active")
-    return any(key in creators or facts.controller in creators for key, facts in active)
+    validators = state.validators[cluster].items() if creators else ()
+    return any(facts.status == "active" and {key, facts.controller} & creators for key, facts in validators)
 
 
 def fee_at_most(usage: UsageSum, parameters: Parameters, terms: Terms | None) -> int:

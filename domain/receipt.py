@@ -18,7 +18,6 @@ from proofroom.domain.envelope import Verified, verify
 from proofroom.domain.errors import BadProof
 from proofroom.domain.ids import KeyId
 from proofroom.domain.verifier.note import parse_key
-from proofroom.domain.verifier.proof import MAX_FILE
 
 
 class Receipt(NamedTuple):
@@ -37,10 +36,6 @@ class Receipt(NamedTuple):
         """The receipt as a C2SP ``.tlog-proof``, self-contained: its extra data is the entry."""
         head = f"c2sp.org/tlog-proof@v1\nextra {_base64(self.entry)}\nindex {self.entry_index}\n"
         return head + "".join(f"{_base64(p)}\n" for p in self.path) + "\n" + self.note
-
-
-MAX_PROOF = MAX_FILE
-"""Bytes of a proof file: verifiers read no larger one."""
 
 
 def write_proof(claim: str, log: str, note: str, items: Iterable[tuple[bytes, Iterable[bytes]]], **parts: Any) -> bytes:

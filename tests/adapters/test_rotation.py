@@ -121,5 +121,5 @@ def test_only_the_ledgers_own_keys_rotate(tmp_path: Path) -> None:
     with make_folder(tmp_path).ledger as ledger:
         size = ledger.size
         with pytest.raises(BadInput, match="ledger or the checkpoint key"):
-            ledger.rotate("checkpont", key("checkpoint 1"))  # type: ignore[arg-type]
+            ledger.rotate("checkpont", key("checkpoint 1"))  # type: ignore[arg-type]  # whoever checks no types is told as well
         assert ledger.size == size

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
 from functools import cache
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 import pytest
@@ -15,13 +13,13 @@ from proofroom.adapters.proving import Prover, _inner_path
 from proofroom.domain.checkpoint import Checkpoint, sign_checkpoint
 from proofroom.domain.hashing import tagged
 from proofroom.domain.recount import verify
-from proofroom.domain.signing import Signer
 from proofroom.domain.verifier import Verdict
 from proofroom.domain.voting import write_bitmap
 from proofroom.testing.histories import ORIGIN, History, store_of
 from proofroom.testing.keys import key
 from strategies.changing import DERIVED, SUBS, changed_history
 from strategies.consenting import rotate
+from strategies.forged_records import Forged
 from strategies.forging import Body, Change, forge, id_at, set_to
 
 HISTORY = changed_history()
@@ -72,18 +70,6 @@ def honest() -> tuple[set[int], bytes]:
     """Which entries the payout proof of the second record, which the second committee attested, holds; and the proof."""
     data = forge(history=HISTORY).payout(body_at(RECORDS[1])["record_id"])
     return {int.from_bytes(base64.b64decode(e["entry"])[:8], "big") for e in orjson.loads(data)["entries"]}, data
-
-
-class Forged(NamedTuple):
-    """A file with one fault."""
-
-    why: str
-    changes: Mapping[int, Change] = MappingProxyType({})
-    signers: Mapping[int, Sequence[Signer]] = MappingProxyType({})
-    kinds: Mapping[int, str] = MappingProxyType({})
-    without: Sequence[int] = ()
-    more: Sequence[int] = ()
-    verdict: Verdict = Verdict.INVALID
 
 
 def record_file(forged: Forged) -> bytes:

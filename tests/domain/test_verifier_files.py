@@ -14,7 +14,6 @@ from proofroom.adapters.proving import Prover
 from proofroom.domain import merkle, recount
 from proofroom.domain.checkpoint import Checkpoint, sign_checkpoint, verifier_key
 from proofroom.domain.errors import ProofImpossible
-from proofroom.domain.receipt import MAX_PROOF
 from proofroom.domain.verifier import BadTrust, Report, Trust, Verdict, proof, verify
 from proofroom.domain.verifier import entry as v_entry
 from proofroom.domain.verifier import note as v_note
@@ -305,11 +304,11 @@ def test_what_a_strict_reader_is_told() -> None:
 
 def test_a_file_that_no_verifier_would_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Is not made."""
-    assert MAX_PROOF == proof.MAX_FILE == 64 * 2**20
+    assert proof.MAX_FILE == 64 * 2**20
     name, size = body_at(WORK)["record_id"], len(prover().record(body_at(WORK)["record_id"]))
-    monkeypatch.setattr(proving, "MAX_PROOF", size)
+    monkeypatch.setattr(proving, "MAX_FILE", size)
     assert len(prover().record(name)) == size
-    monkeypatch.setattr(proving, "MAX_PROOF", size - 1)
+    monkeypatch.setattr(proving, "MAX_FILE", size - 1)
     with pytest.raises(ProofImpossible, match="audit the log instead"):
         prover().record(name)
 
